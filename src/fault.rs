@@ -1,0 +1,15 @@
+//! Whose turn it is after something failed.
+
+use serde::{Deserialize, Serialize};
+
+/// Who has to act on a failure, and so what the line does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The author of the commit: the verdict is failure, and nothing is retried.
+    Theirs,
+    /// Nobody: the same step may succeed later, so it is retried.
+    Passing,
+    /// Whoever runs windlass: the verdict is error, and the job is buried.
+    Ours,
+}
