@@ -20,7 +20,9 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    fn new(expected: &'static str, found: &str) -> Self {
+    /// Says what was expected, and keeps as much of what was found as a message can bear.
+    #[must_use]
+    pub fn new(expected: &'static str, found: &str) -> Self {
         Self { expected, found: found.chars().take(80).collect() }
     }
 }
@@ -77,6 +79,26 @@ impl From<CommitId> for String {
 }
 
 impl fmt::Display for CommitId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// What a target's render reads, as one text that changes when any of it does: today the id of the Git tree at the
+/// application's path, or `absent`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Inputs(pub String);
+
+impl Inputs {
+    /// Returns the inputs of a path that the commit does not have.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self("absent".to_owned())
+    }
+}
+
+impl fmt::Display for Inputs {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
     }

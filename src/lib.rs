@@ -1,6 +1,11 @@
 //! windlass.
+// Floor 0: words.
+pub mod application;
 pub mod commit;
 pub mod event;
 pub mod fault;
+pub mod job;
+pub mod moment;
 pub mod object;
+pub mod outcome;
 pub mod secret;

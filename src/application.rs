@@ -1,0 +1,144 @@
+//! What people name and look at: applications, and the targets that they make.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::commit::Malformed;
+use crate::commit::RefName;
+
+/// A name from the settings: 1 to 40 lowercase letters, digits and inner dashes.
+///
+/// The length leaves room in a field manager (128) and in a status context, which carries two names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+/// How long may a name be, in bytes?
+pub const NAME_BYTES: usize = 40;
+
+impl Name {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// Anything but 1 to 40 of `a-z`, `0-9` and `-`, the dash neither first nor last.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if text.is_empty() || text.len() > NAME_BYTES || !letters || text.starts_with('-') || text.ends_with('-')
+        {
+            return Err(Malformed::new(
+                "a name has 1 to 40 lowercase letters, digits and inner dashes, such as team-shop",
+                text,
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = Malformed;
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// An application in a cluster: the unit of work, of ordering and of status.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The application.
+    pub application: Name,
+    /// The cluster.
+    pub cluster: Name,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}@{}", self.application, self.cluster)
+    }
+}
+
+/// What belongs in which clusters, as a job carries it: a worker needs nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// What people call it.
+    pub name: Name,
+    /// The source of its manifests.
+    pub source: Name,
+    /// The ref whose tip is made true.
+    #[serde(rename = "ref")]
+    pub reference: RefName,
+    /// The folder of its manifests, relative to the repository, without a leading slash; empty for all of it.
+    /// `{cluster}` stands for the cluster's name.
+    pub path: String,
+    /// The clusters that it belongs in.
+    pub clusters: Vec<Name>,
+    /// The namespace of objects that name none. `{cluster}` stands for the cluster's name.
+    pub namespace: String,
+    /// May objects that left the commit be deleted?
+    pub prune: bool,
+    /// How long may its objects take to become healthy, in milliseconds?
+    pub health_deadline_ms: u64,
+}
+
+impl Application {
+    /// Returns the folder of its manifests for one cluster.
+    #[must_use]
+    pub fn path_in(&self, cluster: &Name) -> String {
+        self.path.replace("{cluster}", cluster.as_str())
+    }
+
+    /// Returns the namespace for objects that name none, for one cluster.
+    #[must_use]
+    pub fn namespace_in(&self, cluster: &Name) -> String {
+        self.namespace.replace("{cluster}", cluster.as_str())
+    }
+
+    /// Returns its targets, in the order of its clusters.
+    pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
+        self.clusters.iter().map(|cluster| Target { application: self.name.clone(), cluster: cluster.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Name;
+
+    #[test]
+    fn names_fit_wherever_they_are_used() {
+        let cases = [
+            ("shop", true),
+            ("team-7", true),
+            ("", false),
+            ("-shop", false),
+            ("shop-", false),
+            ("Shop", false),
+            ("a.b", false),
+            ("a@b", false),
+        ];
+        for (text, fine) in cases {
+            assert_eq!(Name::parse(text).is_ok(), fine, "{text:?}");
+        }
+        assert!(Name::parse(&"a".repeat(40)).is_ok());
+        assert!(Name::parse(&"a".repeat(41)).is_err());
+    }
+}

@@ -1,0 +1,262 @@
+//! How work ended: phases, changes, problems, and the reports that carry them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::application::Name;
+use crate::application::Target;
+use crate::commit::CommitId;
+use crate::commit::Inputs;
+use crate::moment::Moment;
+use crate::object::ObjectId;
+use crate::object::Place;
+
+/// The version of [`Report`] that this windlass writes.
+pub const VERSION: u32 = 1;
+
+/// How far the work for a commit and a target has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Dispatched.
+    Pending,
+    /// A pass has begun.
+    Running,
+    /// The cluster holds what the commit declares; its health is being waited for.
+    Applied,
+    /// The objects work. Final.
+    Healthy,
+    /// The commit cannot be made true as it is. Final.
+    Failed,
+    /// Windlass could not do its part. Final.
+    Error,
+    /// Another commit took this one's place before it was proven. Final.
+    Superseded,
+}
+
+impl Phase {
+    /// Returns whether nothing more is expected.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Healthy | Self::Failed | Self::Error | Self::Superseded)
+    }
+
+    /// Returns the word that pages, logs and the store use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Applied => "applied",
+            Self::Healthy => "healthy",
+            Self::Failed => "failed",
+            Self::Error => "error",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [
+            Self::Pending,
+            Self::Running,
+            Self::Applied,
+            Self::Healthy,
+            Self::Failed,
+            Self::Error,
+            Self::Superseded,
+        ]
+        .into_iter()
+        .find(|phase| phase.word() == word)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
+    }
+}
+
+/// What a run did to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It was not there before.
+    Created,
+    /// It was written because it differed.
+    Configured,
+    /// It was as declared; nothing was written.
+    Unchanged,
+    /// It left the commit and was deleted.
+    Pruned,
+    /// It left the commit but was not deleted.
+    Kept,
+}
+
+/// An object and what a run did to it. Never holds values of the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The object.
+    pub object: ObjectId,
+    /// What was done.
+    pub action: Action,
+    /// Why, where it is not obvious: the guard that kept it, the fields that had drifted.
+    pub note: Option<String>,
+}
+
+/// How many objects met which end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Created.
+    pub created: u64,
+    /// Configured.
+    pub configured: u64,
+    /// Unchanged.
+    pub unchanged: u64,
+    /// Pruned.
+    pub pruned: u64,
+    /// Kept although they left the commit.
+    pub kept: u64,
+}
+
+impl Tally {
+    /// Counts changes.
+    #[must_use]
+    pub fn of(changes: &[Change]) -> Self {
+        let mut tally = Self::default();
+        for change in changes {
+            match change.action {
+                Action::Created => tally.created += 1,
+                Action::Configured => tally.configured += 1,
+                Action::Unchanged => tally.unchanged += 1,
+                Action::Pruned => tally.pruned += 1,
+                Action::Kept => tally.kept += 1,
+            }
+        }
+        tally
+    }
+}
+
+/// Something that stands in the way, in words for the author of the commit. Masked where it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The object, where it is about one.
+    pub object: Option<ObjectId>,
+    /// Where in the commit it is declared, where that is known.
+    pub place: Option<Place>,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(object) = &self.object {
+            write!(out, "{object}: ")?;
+        }
+        out.write_str(&self.message)?;
+        if let Some(place) = &self.place {
+            write!(out, " ({place})")?;
+        }
+        Ok(())
+    }
+}
+
+/// What travels to the store: everything that history and statuses are made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of this form: [`VERSION`].
+    pub version: u32,
+    /// When it was made.
+    pub at: Moment,
+    /// What it says.
+    pub what: Told,
+}
+
+/// What a report says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Told {
+    /// An event touches these targets: their rows open as pending, and the aggregate counts them.
+    Roster {
+        /// The dispatch.
+        dispatch: String,
+        /// The source of the commit.
+        source: Name,
+        /// The commit.
+        commit: CommitId,
+        /// Every target that it touches.
+        targets: Vec<Target>,
+        /// When the event reached windlass.
+        received_at: Moment,
+    },
+    /// A run has come further.
+    Run(Progress),
+    /// A commit shares the fate of a run that answers for it too.
+    Covered {
+        /// The dispatch that asked.
+        dispatch: String,
+        /// The source of the commit.
+        source: Name,
+        /// The commit.
+        commit: CommitId,
+        /// The target.
+        target: Target,
+        /// The run.
+        run: String,
+    },
+    /// A commit was overtaken: its inputs differ from those of the tip.
+    Superseded {
+        /// The dispatch that asked.
+        dispatch: String,
+        /// The source of the commit.
+        source: Name,
+        /// The commit.
+        commit: CommitId,
+        /// The target.
+        target: Target,
+        /// The commit that overtook it.
+        by: CommitId,
+    },
+    /// A job was buried: its rows must not stay open.
+    Buried {
+        /// The dispatch that asked.
+        dispatch: String,
+        /// The source of the commit.
+        source: Name,
+        /// The commit.
+        commit: CommitId,
+        /// The target.
+        target: Target,
+        /// Why, in words for whoever runs windlass.
+        why: String,
+    },
+}
+
+/// A run, as far as it has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The run.
+    pub run: String,
+    /// The dispatch that it answers.
+    pub dispatch: String,
+    /// The source of the commit.
+    pub source: Name,
+    /// The target.
+    pub target: Target,
+    /// The commit that it makes true.
+    pub commit: CommitId,
+    /// What the target reads at that commit.
+    pub inputs: Inputs,
+    /// How far it has come.
+    pub phase: Phase,
+    /// What it did so far; empty where an earlier report of the run said it.
+    pub changes: Vec<Change>,
+    /// The numbers of all its changes.
+    pub tally: Tally,
+    /// What stands in the way; the first is the one that a short text shows.
+    pub problems: Vec<Problem>,
+    /// When the event reached windlass.
+    pub received_at: Moment,
+}
