@@ -9,3 +9,11 @@ pub mod moment;
 pub mod object;
 pub mod outcome;
 pub mod secret;
+
+// Floor 1: rules.
+pub mod applyset;
+pub mod drift;
+pub mod guard;
+pub mod health;
+pub mod mask;
+pub mod plan;

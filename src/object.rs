@@ -26,6 +26,49 @@ impl fmt::Display for ObjectId {
     }
 }
 
+impl ObjectId {
+    /// Returns the group and the kind.
+    #[must_use]
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+}
+
+/// A kind with its group, without a version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupKind {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The kind.
+    pub kind: String,
+}
+
+impl fmt::Display for GroupKind {
+    /// Writes `Deployment.apps`, or `ConfigMap` for the core group, as the ApplySet specification does.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.group.is_empty() {
+            out.write_str(&self.kind)
+        } else {
+            write!(out, "{}.{}", self.kind, self.group)
+        }
+    }
+}
+
+/// Whether the objects of a kind live in namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Each is in a namespace.
+    Namespaced,
+    /// They belong to the whole cluster.
+    Cluster,
+}
+
+/// Splits an `apiVersion` into its group and its version; the core group is empty.
+#[must_use]
+pub fn group_and_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
 /// Where in a commit a manifest stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
@@ -54,4 +97,70 @@ pub struct Manifest {
     pub value: serde_json::Value,
     /// Where it was read.
     pub place: Place,
+}
+
+/// One object as a cluster holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Live {
+    /// What it is called.
+    pub id: ObjectId,
+    /// The `apiVersion` that it was read at.
+    pub api_version: String,
+    /// All of it.
+    pub value: serde_json::Value,
+}
+
+impl Live {
+    /// Reads an object that an API server sent; `None` when it has no kind or no name.
+    #[must_use]
+    pub fn read(value: serde_json::Value) -> Option<Self> {
+        let text =
+            |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let api_version = text("/apiVersion")?;
+        let group = group_and_version(&api_version).0.to_owned();
+        let (kind, name) = (text("/kind")?, text("/metadata/name")?);
+        let id = ObjectId { group, kind, namespace: text("/metadata/namespace"), name };
+        Some(Self { id, api_version, value })
+    }
+
+    fn metadata(&self, field: &str) -> &str {
+        self.value
+            .get("metadata")
+            .and_then(|metadata| metadata.get(field))
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// Returns its uid; empty when the server sent none.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.metadata("uid")
+    }
+
+    /// Returns its resource version; empty when the server sent none.
+    #[must_use]
+    pub fn resource_version(&self) -> &str {
+        self.metadata("resourceVersion")
+    }
+
+    /// Returns whether it is being deleted.
+    #[must_use]
+    pub fn is_terminating(&self) -> bool {
+        !self.metadata("deletionTimestamp").is_empty()
+    }
+
+    /// Returns one of its labels.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.value.get("metadata")?.get("labels")?.get(name)?.as_str()
+    }
+
+    /// Returns the field managers that it names, with what they did (`Apply` or `Update`).
+    pub fn managers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.value.pointer("/metadata/managedFields").and_then(serde_json::Value::as_array);
+        entries.into_iter().flatten().filter_map(|entry| {
+            let manager = entry.get("manager")?.as_str()?;
+            Some((manager, entry.get("operation").and_then(serde_json::Value::as_str).unwrap_or_default()))
+        })
+    }
 }

@@ -1,0 +1,274 @@
+//! Membership, by the ApplySet specification (KEP-3659): which objects are an application's, and the parent object
+//! that says so, fences its writers and remembers what must outlive every process.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use serde_json::Value;
+use serde_json::json;
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::application::Name;
+use crate::commit::CommitId;
+use crate::commit::Inputs;
+use crate::object::GroupKind;
+use crate::object::Live;
+
+/// The label that every member carries; its value is the id of the set.
+pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
+/// The label of the parent; its value is the id of the set.
+const ID: &str = "applyset.kubernetes.io/id";
+const TOOLING: &str = "applyset.kubernetes.io/tooling";
+const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
+const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
+/// The start of the name of each application's field manager.
+pub const MANAGER: &str = "windlass:";
+
+/// Returns the field manager of an application, which is how other tools and people see who set a field.
+#[must_use]
+pub fn manager(application: &Name) -> String {
+    format!("{MANAGER}{application}")
+}
+
+/// Returns the name of an application's parent object, a ConfigMap in windlass's namespace.
+#[must_use]
+pub fn parent_name(application: &Name) -> String {
+    format!("windlass-{application}")
+}
+
+/// Returns the id of the set whose parent is the ConfigMap `name` in `namespace`.
+///
+/// `applyset-<base64url(sha256("<name>.<namespace>.<kind>.<group>"))>-v1`, as KEP-3659 prescribes.
+#[must_use]
+pub fn id(name: &str, namespace: &str) -> String {
+    let digest = Sha256::digest(format!("{name}.{namespace}.ConfigMap."));
+    format!("applyset-{}-v1", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest))
+}
+
+/// What the parent remembers of the last pass that wrote: the fence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// The installation of windlass that writes here; another one keeps off.
+    pub installation: String,
+    /// The run that wrote it.
+    pub run: String,
+    /// How often a run took the fence.
+    pub generation: u64,
+    /// The commit that the run makes true.
+    pub commit: Option<CommitId>,
+    /// What the target read at that commit.
+    pub inputs: Option<Inputs>,
+    /// The number of the definition that the run worked by.
+    pub definition: u64,
+    /// Did the run get to its end, so that the cluster holds what the commit declares?
+    pub done: bool,
+}
+
+/// The parent object of an application in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// Its name.
+    pub name: String,
+    /// Its namespace: windlass's own in that cluster.
+    pub namespace: String,
+    /// The version that was read; `None` when the cluster has none yet.
+    pub resource_version: Option<String>,
+    /// The kinds that members may have.
+    pub group_kinds: BTreeSet<GroupKind>,
+    /// The namespaces that members may be in.
+    pub namespaces: BTreeSet<String>,
+    /// The fence.
+    pub fence: Fence,
+}
+
+impl Parent {
+    /// Returns the parent that a cluster without one is given.
+    #[must_use]
+    pub fn absent(application: &Name, namespace: &str) -> Self {
+        Self {
+            name: parent_name(application),
+            namespace: namespace.to_owned(),
+            resource_version: None,
+            group_kinds: BTreeSet::new(),
+            namespaces: BTreeSet::new(),
+            fence: Fence::default(),
+        }
+    }
+
+    /// Returns the id of the set.
+    #[must_use]
+    pub fn id(&self) -> String {
+        id(&self.name, &self.namespace)
+    }
+
+    /// Reads a parent from the cluster's object. What is not understood counts as absent: the next pass writes it anew,
+    /// and members are found by their label all the same.
+    #[must_use]
+    pub fn read(live: &Live) -> Self {
+        let annotation = |name: &str| {
+            let text = live.value.pointer("/metadata/annotations").and_then(|all| all.get(name));
+            text.and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let data =
+            |key: &str| live.value.pointer("/data").and_then(|data| data.get(key)).and_then(Value::as_str);
+        let fence = Fence {
+            installation: data("installation").unwrap_or_default().to_owned(),
+            run: data("run").unwrap_or_default().to_owned(),
+            generation: data("generation").and_then(|text| text.parse().ok()).unwrap_or_default(),
+            commit: data("commit").and_then(|text| CommitId::parse(text).ok()),
+            inputs: data("inputs").map(|text| Inputs(text.to_owned())),
+            definition: data("definition").and_then(|text| text.parse().ok()).unwrap_or_default(),
+            done: data("done") == Some("true"),
+        };
+        Self {
+            name: live.id.name.clone(),
+            namespace: live.id.namespace.clone().unwrap_or_default(),
+            resource_version: Some(live.resource_version().to_owned()),
+            group_kinds: words(&annotation(GROUP_KINDS)).map(group_kind).collect(),
+            namespaces: words(&annotation(NAMESPACES)).map(str::to_owned).collect(),
+            fence,
+        }
+    }
+
+    /// Returns the object to write, at the version that was read.
+    #[must_use]
+    pub fn write(&self) -> Value {
+        let mut metadata = json!({
+            "name": self.name,
+            "namespace": self.namespace,
+            "labels": { ID: self.id(), "app.kubernetes.io/managed-by": "windlass" },
+            "annotations": {
+                TOOLING: concat!("windlass/v", env!("CARGO_PKG_VERSION")),
+                GROUP_KINDS: joined(self.group_kinds.iter()),
+                NAMESPACES: joined(self.namespaces.iter()),
+            },
+        });
+        if let (Some(version), Some(fields)) = (&self.resource_version, metadata.as_object_mut()) {
+            fields.insert("resourceVersion".to_owned(), json!(version));
+        }
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": self.data() })
+    }
+
+    fn data(&self) -> BTreeMap<&'static str, String> {
+        let fence = &self.fence;
+        let mut data = BTreeMap::from([
+            ("installation", fence.installation.clone()),
+            ("run", fence.run.clone()),
+            ("generation", fence.generation.to_string()),
+            ("definition", fence.definition.to_string()),
+            ("done", fence.done.to_string()),
+        ]);
+        if let Some(commit) = &fence.commit {
+            data.insert("commit", commit.to_string());
+        }
+        if let Some(inputs) = &fence.inputs {
+            data.insert("inputs", inputs.to_string());
+        }
+        data
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+fn joined<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn group_kind(text: &str) -> GroupKind {
+    let (kind, group) = text.split_once('.').unwrap_or((text, ""));
+    GroupKind { group: group.to_owned(), kind: kind.to_owned() }
+}
+
+/// Returns who owns a live object, as far as its labels and managers tell: nobody, this set, or another set by the
+/// name of its application where windlass wrote it.
+#[must_use]
+pub fn owner(live: &Live, set: &str) -> Owner {
+    match live.label(PART_OF) {
+        None => Owner::Nobody,
+        Some(label) if label == set => Owner::Us,
+        Some(label) => {
+            let windlass = live.managers().find_map(|(manager, _)| manager.strip_prefix(MANAGER));
+            Owner::Other(windlass.map_or_else(|| label.to_owned(), |name| format!("application {name}")))
+        }
+    }
+}
+
+/// Whose an object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It carries no membership label.
+    Nobody,
+    /// It is a member of this set.
+    Us,
+    /// It is a member of another set, named as well as can be.
+    Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Fence;
+    use super::Owner;
+    use super::Parent;
+    use super::owner;
+    use crate::application::Name;
+    use crate::commit::CommitId;
+    use crate::commit::Inputs;
+    use crate::object::GroupKind;
+    use crate::object::Live;
+
+    #[test]
+    fn ids_are_those_of_the_specification() {
+        // echo -n "windlass-shop.windlass.ConfigMap." | openssl dgst -sha256 -binary | basenc --base64url
+        let id = super::id("windlass-shop", "windlass");
+        assert!(id.starts_with("applyset-") && id.ends_with("-v1") && id.len() == 9 + 43 + 3, "{id}");
+        assert!(!id.contains('=') && id.len() <= 63, "fits a label value: {id}");
+    }
+
+    #[test]
+    fn a_parent_reads_back_as_it_was_written() {
+        let mut parent = Parent::absent(&Name::parse("shop").unwrap(), "windlass");
+        parent.group_kinds.insert(GroupKind { group: "apps".into(), kind: "Deployment".into() });
+        parent.group_kinds.insert(GroupKind { group: String::new(), kind: "ConfigMap".into() });
+        parent.namespaces.insert("shop".into());
+        parent.resource_version = Some("7".into());
+        parent.fence = Fence {
+            installation: "home".into(),
+            run: "r1".into(),
+            generation: 3,
+            commit: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
+            inputs: Some(Inputs("tree".into())),
+            definition: 2,
+            done: true,
+        };
+        assert_eq!(Parent::read(&Live::read(parent.write()).unwrap()), parent);
+    }
+
+    #[test]
+    fn owners_are_named() {
+        let live = |labels, managers| {
+            let metadata = json!({ "name": "web", "labels": labels, "managedFields": managers });
+            Live::read(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata })).unwrap()
+        };
+        let cases = [
+            (live(json!({}), json!([])), Owner::Nobody),
+            (live(json!({ super::PART_OF: "us" }), json!([])), Owner::Us),
+            (live(json!({ super::PART_OF: "x" }), json!([])), Owner::Other("x".into())),
+            (
+                live(
+                    json!({ super::PART_OF: "x" }),
+                    json!([{ "manager": "windlass:shop", "operation": "Apply" }]),
+                ),
+                Owner::Other("application shop".into()),
+            ),
+        ];
+        for (live, expected) in cases {
+            assert_eq!(owner(&live, "us"), expected);
+        }
+    }
+}
