@@ -17,3 +17,7 @@ pub mod guard;
 pub mod health;
 pub mod mask;
 pub mod plan;
+pub mod select;
+
+// Floor 2: hands.
+pub mod cluster;

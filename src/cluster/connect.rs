@@ -1,0 +1,93 @@
+//! Reaching a cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::config::KubeConfigOptions;
+use kube::config::Kubeconfig;
+use tokio::sync::Semaphore;
+
+use super::Cluster;
+use super::Error;
+use super::Settings;
+
+/// How long may a connection take?
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long may a connection that waits for an answer be silent?
+const SILENT_FOR: Duration = Duration::from_secs(30);
+
+/// How large may a kubeconfig be, in bytes?
+const KUBECONFIG_BYTES: u64 = 1 << 20;
+
+impl Cluster {
+    /// Prepares a connection; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A kubeconfig that cannot be read, that names no such context, or whose user needs a program or a file: windlass
+    /// runs no programs of a kubeconfig and reads no files that it names.
+    pub async fn connect(settings: Settings) -> Result<Self, Error> {
+        let failed = |why: String| Error::Kubeconfig { cluster: settings.name.to_string(), why };
+        let mut config = config(&settings).await.map_err(failed)?;
+        config.connect_timeout = Some(CONNECT_WITHIN);
+        config.default_retry = false;
+        let mut watching = config.clone();
+        watching.read_timeout = None;
+        config.read_timeout = Some(SILENT_FOR);
+        config.reset_reader_on_write = true;
+        let client = |config: kube::Config| {
+            kube::Client::try_from(config).map_err(|error: kube::Error| failed(error.to_string()))
+        };
+        let (client, watching) = (client(config)?, client(watching)?);
+        let slots = Arc::new(Semaphore::new(settings.requests.max(1)));
+        Ok(Self { settings: Arc::new(settings), client, watching, kinds: Arc::default(), slots })
+    }
+}
+
+async fn config(settings: &Settings) -> Result<kube::Config, String> {
+    let Some(path) = &settings.kubeconfig else {
+        return kube::Config::incluster()
+            .map_err(|error| format!("{error}; outside a pod, set clusters.kubeconfig to a file"));
+    };
+    let shown = path.display();
+    let size = tokio::fs::metadata(path).await.map_err(|error| format!("{shown}: {error}"))?.len();
+    if size > KUBECONFIG_BYTES {
+        return Err(format!("{shown} has {size} bytes, more than {KUBECONFIG_BYTES}"));
+    }
+    let text = tokio::fs::read_to_string(path).await.map_err(|error| format!("{shown}: {error}"))?;
+    // The parser may quote what it cannot read, and a kubeconfig is full of secrets.
+    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|_| format!("{shown} is not a kubeconfig"))?;
+    harmless(&kubeconfig).map_err(|why| format!("{shown}: {why}"))?;
+    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
+    kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| format!("{shown}: {error}"))
+}
+
+/// Refuses what would run a program or read another file.
+fn harmless(kubeconfig: &Kubeconfig) -> Result<(), String> {
+    let advice =
+        "kubectl config view --flatten --minify embeds files; a ServiceAccount's token replaces a program";
+    for named in &kubeconfig.auth_infos {
+        let Some(user) = &named.auth_info else { continue };
+        let found = [
+            ("exec", user.exec.is_some()),
+            ("auth-provider", user.auth_provider.is_some()),
+            ("tokenFile", user.token_file.is_some()),
+            ("client-certificate", user.client_certificate.is_some()),
+            ("client-key", user.client_key.is_some()),
+        ];
+        if let Some((field, _)) = found.into_iter().find(|(_, there)| *there) {
+            return Err(format!("user {} has {field}, which is refused: {advice}", named.name));
+        }
+    }
+    for named in &kubeconfig.clusters {
+        if named.cluster.as_ref().is_some_and(|cluster| cluster.certificate_authority.is_some()) {
+            return Err(format!(
+                "cluster {} has certificate-authority, which is refused: {advice}",
+                named.name
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! What a cluster can answer, and whose turn it is then.
+
+use std::fmt;
+
+use crate::fault::Fault;
+
+/// A step at a cluster that failed; each message reads on after "failed to".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The kubeconfig cannot be used.
+    #[error("use the kubeconfig of cluster {cluster}: {why}")]
+    Kubeconfig {
+        /// The cluster.
+        cluster: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// The kinds that the server knows could not be read.
+    #[error("discover the kinds of cluster {cluster}: {answer}")]
+    Discover {
+        /// The cluster.
+        cluster: String,
+        /// What came back.
+        answer: Answer,
+    },
+    /// An object could not be read.
+    #[error("read {what}: {answer}")]
+    Read {
+        /// The object.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
+    /// The members of a kind could not be listed.
+    #[error("list {what}: {answer}")]
+    List {
+        /// The kind and the namespace.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
+    /// The parent object could not be replaced.
+    #[error("take the fence {what}: {answer}")]
+    Fence {
+        /// The parent.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
+    /// The server would not take an object.
+    #[error("dry-run {what}: {answer}")]
+    DryRun {
+        /// The object.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
+    /// An object could not be applied.
+    #[error("apply {what}: {answer}")]
+    Apply {
+        /// The object.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
+    /// An object could not be deleted.
+    #[error("delete {what}: {answer}")]
+    Delete {
+        /// The object.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
+    /// Objects could not be watched.
+    #[error("watch {what}: {answer}")]
+    Watch {
+        /// The kind and the namespace.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
+}
+
+/// What came back instead of success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The server said no.
+    Refused {
+        /// The HTTP status code.
+        code: u16,
+        /// The server's own words.
+        message: String,
+    },
+    /// There was no answer, or not all of one.
+    Unreachable(String),
+}
+
+impl Answer {
+    /// Returns whether somebody else wrote first.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, .. })
+    }
+
+    /// Returns whether the object, its namespace or its kind is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    /// Returns whether the identity may not do this.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { code: 403, .. })
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { message, .. } => out.write_str(message),
+            Self::Unreachable(why) => write!(out, "the cluster did not answer: {why}"),
+        }
+    }
+}
+
+impl From<kube::Error> for Answer {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::refused(&status),
+            other => {
+                // The chain is where the cause is: "connection refused" stands two errors deep.
+                let mut words = other.to_string();
+                let mut source = std::error::Error::source(&other);
+                while let Some(cause) = source {
+                    words = cause.to_string();
+                    source = cause.source();
+                }
+                Self::Unreachable(words)
+            }
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn refused(status: &kube::core::Status) -> Self {
+        let words = [&status.message, &status.reason].into_iter().find(|words| !words.is_empty());
+        let message = words.map_or_else(|| format!("status {}", status.code), Clone::clone);
+        Self::Refused { code: status.code, message }
+    }
+}
+
+impl Error {
+    /// Returns what came back, where a cluster was asked.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Kubeconfig { .. } => None,
+            Self::Discover { answer, .. }
+            | Self::Read { answer, .. }
+            | Self::List { answer, .. }
+            | Self::Fence { answer, .. }
+            | Self::DryRun { answer, .. }
+            | Self::Apply { answer, .. }
+            | Self::Delete { answer, .. }
+            | Self::Watch { answer, .. } => Some(answer),
+        }
+    }
+
+    /// Returns whose turn it is.
+    ///
+    /// A refusal of an object is its author's; a refusal of what windlass needs for itself is ours; everything that
+    /// the next try may find otherwise is passing.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let Some(Answer::Refused { code, .. }) = self.answer() else {
+            return if self.answer().is_some() { Fault::Passing } else { Fault::Ours };
+        };
+        match code {
+            401 => Fault::Ours,
+            409 | 410 | 429 | 500.. => Fault::Passing,
+            _ => match self {
+                Self::DryRun { .. } | Self::Apply { .. } | Self::Delete { .. } => Fault::Theirs,
+                Self::List { .. } if *code == 403 => Fault::Theirs,
+                Self::Kubeconfig { .. }
+                | Self::Discover { .. }
+                | Self::Read { .. }
+                | Self::List { .. }
+                | Self::Fence { .. }
+                | Self::Watch { .. } => Fault::Ours,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answer;
+    use super::Error;
+    use crate::fault::Fault;
+
+    #[test]
+    fn whose_turn_it_is() {
+        let refused = |code| Answer::Refused { code, message: "no".into() };
+        let apply = |code| Error::Apply { what: "x".into(), answer: refused(code) };
+        let fence = |code| Error::Fence { what: "x".into(), answer: refused(code) };
+        let cases = [
+            (apply(422), Fault::Theirs),
+            (apply(403), Fault::Theirs),
+            (apply(400), Fault::Theirs),
+            (apply(401), Fault::Ours),
+            (apply(409), Fault::Passing),
+            (apply(429), Fault::Passing),
+            (apply(503), Fault::Passing),
+            (fence(403), Fault::Ours),
+            (fence(409), Fault::Passing),
+            (Error::Apply { what: "x".into(), answer: Answer::Unreachable("reset".into()) }, Fault::Passing),
+            (Error::Kubeconfig { cluster: "east".into(), why: "gone".into() }, Fault::Ours),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.fault(), expected, "{error}");
+        }
+    }
+}

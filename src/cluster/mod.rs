@@ -1,0 +1,107 @@
+//! A Kubernetes API: reads and writes objects as JSON, and decides nothing.
+//!
+//! Every request has a time limit and every answer a size limit; none is retried here.
+
+mod connect;
+mod error;
+mod follow;
+mod kinds;
+mod members;
+mod parent;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::io::AsyncReadExt;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::application::Name;
+
+pub use error::Answer;
+pub use error::Error;
+pub use follow::Seen;
+pub use follow::Selector;
+pub use kinds::Kinds;
+pub use members::Members;
+
+/// How long may an API server take to answer a request?
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// How many bytes may an answer have?
+const ANSWER_BYTES: u64 = 64 << 20;
+
+/// How a cluster is reached.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What people call it.
+    pub name: Name,
+    /// The kubeconfig; `None` takes the ServiceAccount of the pod that windlass runs in.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it; `None` takes the current one.
+    pub context: Option<String>,
+    /// Windlass's own namespace there, where the parents live.
+    pub namespace: String,
+    /// How many requests may be under way at once?
+    pub requests: usize,
+}
+
+/// A cluster. Cheap to clone; all clones share connections and the cache of kinds.
+#[derive(Clone)]
+pub struct Cluster {
+    settings: Arc<Settings>,
+    client: kube::Client,
+    /// Watches have no read limit of their own: silence is normal there.
+    watching: kube::Client,
+    kinds: Arc<tokio::sync::RwLock<Option<Arc<Kinds>>>>,
+    slots: Arc<Semaphore>,
+}
+
+impl Cluster {
+    /// Returns what people call it.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.settings.name
+    }
+
+    /// Returns windlass's own namespace there.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.settings.namespace
+    }
+
+    /// Returns how many requests may be under way at once.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.settings.requests
+    }
+
+    /// Sends a request and reads its JSON answer within both limits.
+    async fn send(&self, request: Built) -> Result<Value, Answer> {
+        // Only a hostile name can keep a request from being built.
+        let request = request.map_err(|error| Answer::Refused { code: 400, message: error.to_string() })?;
+        let Ok(_slot) = self.slots.acquire().await else {
+            return Err(Answer::Unreachable("windlass is stopping".to_owned()));
+        };
+        let exchange = async {
+            let body = self.client.request_stream(request).await?;
+            let mut bytes = Vec::new();
+            let read = body.take(ANSWER_BYTES).read_to_end(&mut bytes).await;
+            read.map_err(|error| Answer::Unreachable(error.to_string()))?;
+            if bytes.len() as u64 >= ANSWER_BYTES {
+                return Err(Answer::Unreachable(format!("its answer is longer than {ANSWER_BYTES} bytes")));
+            }
+            serde_json::from_slice(&bytes)
+                .map_err(|_| Answer::Unreachable("its answer is not JSON".to_owned()))
+        };
+        match tokio::time::timeout(ANSWER_WITHIN, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Answer::Unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
+        }
+    }
+}
+
+/// A request, as kube builds it.
+type Built = Result<http::Request<Vec<u8>>, kube::core::request::Error>;

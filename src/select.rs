@@ -1,0 +1,204 @@
+//! Which targets a movement of a ref touches.
+//!
+//! Comes in: what each target reads at the commits in question, and dispatch's memory. Goes out: the targets to work
+//! on, for each commit that must be answered. It never looks at what a delivery says about changed files.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::application::Name;
+use crate::application::Target;
+use crate::commit::CommitId;
+use crate::commit::Inputs;
+use crate::commit::RefName;
+use crate::job::Reason;
+
+/// What dispatch remembers of a target. It may be lost: then the target counts as touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The target.
+    pub target: Target,
+    /// The source of its application when it was last dispatched.
+    pub source: Name,
+    /// The ref then.
+    pub reference: RefName,
+    /// What it read then.
+    pub inputs: Inputs,
+    /// The commit then.
+    pub commit: CommitId,
+    /// The number of its application's definition then.
+    pub definition: u64,
+    /// The dispatch.
+    pub dispatch: String,
+    /// What became of it.
+    pub state: State,
+}
+
+/// What became of a dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its verdict is not known yet.
+    Open,
+    /// It ended healthy.
+    Closed,
+    /// It ended otherwise.
+    Failed,
+}
+
+/// A target that could be touched, and what it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The target.
+    pub target: Target,
+    /// The number of its application's definition.
+    pub definition: u64,
+    /// What it reads at each commit in question, in the order of the commits.
+    pub inputs: Vec<Inputs>,
+}
+
+/// A target that is touched by a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// The target.
+    pub target: Target,
+    /// The number of its application's definition.
+    pub definition: u64,
+    /// The position of the commit among those in question.
+    pub commit: usize,
+    /// What the target reads there.
+    pub inputs: Inputs,
+    /// Why it is worked on.
+    pub reason: Reason,
+    /// Does the newest commit in question, the tip, read something else? Then this one is superseded already.
+    pub overtaken: bool,
+}
+
+/// Returns the touched targets for `commits` commits, the older first, the last being the tip.
+///
+/// A target is touched by a commit when its inputs or its definition differ from those last dispatched (by this call
+/// or before), or when its last dispatch failed, is open or is unknown. Of two commits with equal inputs only the
+/// first counts. `forced` makes every candidate touched by the tip.
+#[must_use]
+pub fn select(candidates: &[Candidate], commits: usize, memory: &[Memory], forced: bool) -> Vec<Touched> {
+    let memory: BTreeMap<&Target, &Memory> = memory.iter().map(|row| (&row.target, row)).collect();
+    let mut touched = Vec::new();
+    for candidate in candidates {
+        let row = memory.get(&candidate.target).copied();
+        let tip = candidate.inputs.last();
+        let mut last: Option<&Inputs> = None;
+        for (commit, inputs) in candidate.inputs.iter().enumerate().take(commits) {
+            let reason = match last {
+                Some(before) => (before != inputs).then_some(Reason::Moved),
+                None if forced && commit + 1 == commits => Some(Reason::Unsure),
+                None => against(row, inputs, candidate.definition),
+            };
+            let Some(reason) = reason else { continue };
+            last = Some(inputs);
+            touched.push(Touched {
+                target: candidate.target.clone(),
+                definition: candidate.definition,
+                commit,
+                inputs: inputs.clone(),
+                reason,
+                overtaken: tip != Some(inputs),
+            });
+        }
+    }
+    touched
+}
+
+fn against(row: Option<&Memory>, inputs: &Inputs, definition: u64) -> Option<Reason> {
+    let Some(row) = row else { return Some(Reason::Unsure) };
+    if row.inputs != *inputs || row.definition != definition {
+        return Some(Reason::Moved);
+    }
+    match row.state {
+        State::Closed => None,
+        State::Open => Some(Reason::Moved),
+        State::Failed => Some(Reason::Unsure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Candidate;
+    use super::Memory;
+    use super::State;
+    use super::select;
+    use crate::application::Name;
+    use crate::application::Target;
+    use crate::commit::CommitId;
+    use crate::commit::Inputs;
+    use crate::commit::RefName;
+    use crate::job::Reason;
+
+    fn target() -> Target {
+        Target { application: Name::parse("shop").unwrap(), cluster: Name::parse("east").unwrap() }
+    }
+
+    fn memory(inputs: &str, state: State) -> Vec<Memory> {
+        vec![Memory {
+            target: target(),
+            source: Name::parse("code").unwrap(),
+            reference: RefName::parse("refs/heads/main").unwrap(),
+            inputs: Inputs(inputs.into()),
+            commit: CommitId::parse(&"a".repeat(40)).unwrap(),
+            definition: 1,
+            dispatch: "d".into(),
+            state,
+        }]
+    }
+
+    #[test]
+    fn what_a_movement_touches_by_table() {
+        use State::Closed;
+        use State::Failed;
+        use State::Open;
+        // memory, inputs of each commit, definition → (commit, reason, overtaken)
+        let cases: Vec<(Vec<Memory>, Vec<&str>, u64, Vec<(usize, Reason, bool)>)> = vec![
+            (vec![], vec!["x"], 1, vec![(0, Reason::Unsure, false)]),
+            (memory("x", Closed), vec!["x"], 1, vec![]),
+            (memory("x", Closed), vec!["y"], 1, vec![(0, Reason::Moved, false)]),
+            (memory("x", Closed), vec!["x"], 2, vec![(0, Reason::Moved, false)]),
+            (memory("x", Open), vec!["x"], 1, vec![(0, Reason::Moved, false)]),
+            (memory("x", Failed), vec!["x"], 1, vec![(0, Reason::Unsure, false)]),
+            // The pushed commit was overtaken before it was dispatched.
+            (
+                memory("x", Closed),
+                vec!["y", "z"],
+                1,
+                vec![(0, Reason::Moved, true), (1, Reason::Moved, false)],
+            ),
+            // It changed nothing here, the tip does.
+            (memory("x", Closed), vec!["x", "z"], 1, vec![(1, Reason::Moved, false)]),
+            // The tip reads the same, so it shares the first one's fate.
+            (memory("x", Closed), vec!["y", "y"], 1, vec![(0, Reason::Moved, false)]),
+            // The tip went back to what is there: it must still be made true after the overtaken one.
+            (
+                memory("x", Closed),
+                vec!["y", "x"],
+                1,
+                vec![(0, Reason::Moved, true), (1, Reason::Moved, false)],
+            ),
+        ];
+        for (memory, inputs, definition, expected) in cases {
+            let inputs: Vec<_> = inputs.into_iter().map(|text| Inputs(text.into())).collect();
+            let commits = inputs.len();
+            let candidate = Candidate { target: target(), definition, inputs };
+            let touched = select(std::slice::from_ref(&candidate), commits, &memory, false);
+            let found: Vec<_> = touched.iter().map(|t| (t.commit, t.reason, t.overtaken)).collect();
+            assert_eq!(found, expected, "{memory:?} {candidate:?}");
+        }
+    }
+
+    #[test]
+    fn a_forced_event_touches_what_is_closed_too() {
+        let candidate = Candidate { target: target(), definition: 1, inputs: vec![Inputs("x".into())] };
+        let touched = select(&[candidate], 1, &memory("x", State::Closed), true);
+        assert_eq!(touched.len(), 1);
+        assert_eq!(touched[0].reason, Reason::Unsure);
+    }
+}
