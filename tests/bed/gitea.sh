@@ -13,7 +13,7 @@ GITEA_AWAY=(env -u GIT_DIR -u GIT_CONFIG_GLOBAL HOME="$RUN/gitea/home")
 gitea_files() {
   local dir="$RUN/gitea" name
   mkdir -p "$dir"/{secrets,home}
-  for name in secret-key internal-token admin-password bot-password; do
+  for name in secret-key internal-token bot-password; do
     remember "$dir/secrets/$name"
   done
   gitea_settings >"$dir/app.ini"
@@ -112,7 +112,8 @@ forge() {
     "http://127.0.0.1:$PORT_GITEA/api/v1$path"
 }
 
-# The administrator, the organisation and the bot; done once, each step again when an earlier try broke off before it.
+# The administrator (with a token, and a password that nobody knows), the organisation and the bot; done once, each step
+# again when an earlier try broke off before it.
 gitea_people() {
   local secrets="$RUN/gitea/secrets"
   if [[ -s "$secrets/bot-token" ]] && forge GET /user '' "$secrets/bot-token" >/dev/null; then return 0; fi
@@ -124,7 +125,7 @@ gitea_people() {
 gitea_admin() {
   local secrets="$RUN/gitea/secrets" token
   gitea_command admin user create --admin --username "$GITEA_ADMIN" --email "$GITEA_ADMIN@bed.invalid" \
-    --password "$(<"$secrets/admin-password")" --must-change-password=false >>"$RUN/log/gitea.log" 2>&1 || true
+    --random-password --must-change-password=false 2>&1 | grep -v 'random password' >>"$RUN/log/gitea.log" || true
   token="$(gitea_command admin user generate-access-token --username "$GITEA_ADMIN" --token-name "bed-$(random)" \
     --scopes all --raw 2>>"$RUN/log/gitea.log" | tail -n 1)"
   [[ "$token" =~ ^[0-9a-f]{40}$ ]] || give_up gitea "gave the administrator no token"
