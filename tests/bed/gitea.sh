@@ -47,7 +47,6 @@ SQLITE_TIMEOUT = 20000
 INSTALL_LOCK = true
 SECRET_KEY = $(<"$dir/secrets/secret-key")
 INTERNAL_TOKEN = $(<"$dir/secrets/internal-token")
-SUCCESSFUL_TOKENS_CACHE_SIZE = 200
 [queue]
 TYPE = channel
 BATCH_LENGTH = 1
