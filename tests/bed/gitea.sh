@@ -16,7 +16,7 @@ gitea_files() {
   for name in secret-key internal-token bot-password; do
     remember "$dir/secrets/$name"
   done
-  gitea_settings >"$dir/app.ini"
+  gitea_settings | replace "$dir/app.ini"
 }
 
 # A forge without delays. Each of its two queues between a push and the hook polls a file, up to every 2 s, and then

@@ -12,13 +12,13 @@ kube_files() {
     remember "$RUN/tokens/$name"
   done
   [[ -s "$RUN/pki/server.crt" ]] || certificates
-  tokens >"$RUN/tokens.csv"
-  audit_policy >"$RUN/audit-policy.yaml"
-  kubeconfig admin "$PORT_EAST" east >"$RUN/east.kubeconfig"
-  kubeconfig admin "$PORT_WEST" west >"$RUN/west.kubeconfig"
-  kubeconfig limited "$PORT_EAST" east >"$RUN/limited.kubeconfig"
+  tokens | replace "$RUN/tokens.csv"
+  audit_policy | replace "$RUN/audit-policy.yaml"
+  kubeconfig admin "$PORT_EAST" east | replace "$RUN/east.kubeconfig"
+  kubeconfig admin "$PORT_WEST" west | replace "$RUN/west.kubeconfig"
+  kubeconfig limited "$PORT_EAST" east | replace "$RUN/limited.kubeconfig"
   for name in controllers scheduler kwok; do
-    kubeconfig "$name" "$PORT_EAST" east >"$RUN/$name.kubeconfig"
+    kubeconfig "$name" "$PORT_EAST" east | replace "$RUN/$name.kubeconfig"
   done
 }
 

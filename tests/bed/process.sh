@@ -117,3 +117,8 @@ random() {
 remember() {
   [[ -s "$1" ]] || random >"$1"
 }
+
+# replace FILE: puts standard input in the file's place in one step, since a test may be reading it.
+replace() {
+  cat >"$1.new" && mv "$1.new" "$1"
+}
