@@ -71,9 +71,11 @@ pub enum What {
         #[serde(rename = "ref")]
         reference: RefName,
     },
-    /// A pass asks for another one of its target.
+    /// Somebody asks for a pass of a target, whatever dispatch remembers of it.
     Again {
         /// The target.
         target: Target,
+        /// A commit whose verdict for that target is overdue.
+        commit: Option<CommitId>,
     },
 }

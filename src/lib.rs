@@ -1,4 +1,67 @@
-//! windlass.
+//! windlass: a GitOps engine.
+//!
+//! A push to a Git forge arrives as a signed webhook. Windlass queues it durably, fetches the commit with its own
+//! read-only credentials, makes every affected Kubernetes cluster equal to what the commit declares, and answers on the
+//! commit: pending, then exactly one true verdict per target. This page is how it is built.
+//!
+//! # The line
+//!
+//! ```text
+//!  forge ──▶ door ──▶ events ──▶ dispatch ──▶ jobs ──▶ reconcile ──▶ reports ──▶ report ──▶ forge
+//!            server,  queue      select:      queue    source, manifest,  queue   ledger, store,
+//!            intake,             tree ids              plan, dry-run,             courier
+//!            forge                                     fence, apply, prune
+//!  clock ──▶ sweep ──▶ events                             │
+//!                                                         └──▶ watches ──▶ health ──▶ reports
+//! ```
+//!
+//! - [`server`] reads a bounded body, [`intake`] lets the [`forge`] rules check its signature and read it, and answers
+//!   202 only after the [`queue`] has confirmed the [`event`].
+//! - [`dispatch`] resolves the ref itself, compares what each target reads by tree ids ([`mod@select`]), opens the rows of
+//!   the touched targets (a roster), and publishes one [`job`] for each. Untouched targets get nothing.
+//! - [`reconcile`] makes a pass: parent and tip → [`manifest`] → live members → [`plan`] → dry-run of everything →
+//!   fence → writes by rank → prune under the [`guard`] → report. A wait for [`health`] is a message of its own, so a
+//!   slow rollout holds nothing up.
+//! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
+//!   nothing.
+//! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long.
+//!
+//! `windlass run` is all of this in one process over SQLite.
+//!
+//! # What keeps it true
+//!
+//! - **A payload is a hint.** What is deployed is the tip of the ref as the repository shows it during the pass, so a
+//!   replayed or late delivery rolls nothing back.
+//! - **One writer per target.** Jobs of a target are taken one at a time; and before its first write, and again before
+//!   prune, a pass replaces the parent object at the version that it read first. Whoever lost that race stops. Changed
+//!   objects are written with the uid and version that were read.
+//! - **Only what is ours is deleted**: members by label ([`applyset`]) that windlass itself applied, within the guard,
+//!   never because something failed to load, parse or list.
+//! - **Order of words**: rows open before jobs exist; a verdict is durable before the parent says "done"; a message is
+//!   acknowledged last. A crash anywhere repeats work and loses none.
+//! - **Everything can be rebuilt** from the repositories, the clusters and the settings.
+//!
+//! # Floors
+//!
+//! A module names only modules of lower floors, and each outside crate has one home; `tests/architecture.rs` holds this.
+//!
+//! | floor | modules | may |
+//! |---|---|---|
+//! | 0 words | application commit event fault job moment object outcome secret | hold values |
+//! | 1 rules | applyset drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
+//! | 2 hands | cluster courier queue source store | do I/O; decide nothing |
+//! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
+//! | 4 doors | cli server worker | meet people, forges and the clock |
+//! | 5 root | settings telemetry, and the program | put it together |
+//!
+//! # What is deliberately absent
+//!
+//! - No trait around Kubernetes, Git, HTTP or time: tests run on the real ones, and faults are made on the wire.
+//! - No checkout: blobs are read from the object database, so there are no symlinks, hooks, filters or submodules.
+//! - No test hooks in production code; loops call public `step`s, and so do tests.
+//! - No program that a kubeconfig names is run, and no file that it names is read.
+//! - No deletion of an application that left the settings: what it applied stays until somebody deletes it.
+
 // Floor 0: words.
 pub mod application;
 pub mod commit;

@@ -25,7 +25,7 @@ const WATCH_SECONDS: u32 = 60;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How many sightings may wait for their reader?
-const SIGHTINGS: usize = 256;
+pub const SIGHTINGS: usize = 256;
 
 /// How long after a failure is a watch begun anew?
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -43,18 +43,11 @@ pub enum Seen {
 
 impl Cluster {
     /// Follows all objects of one kind (in one namespace, or of the cluster) that match a label or a field selector:
-    /// first all that are there, then every change, until the receiver is dropped.
-    #[must_use]
-    pub fn follow(
-        &self,
-        known: &Kinds,
-        api_version: &str,
-        kind: &str,
-        namespace: Option<&str>,
-        selector: Selector,
-    ) -> mpsc::Receiver<Seen> {
-        let (sender, receiver) = mpsc::channel(SIGHTINGS);
-        let Some(entry) = known.known(api_version, kind) else { return receiver };
+    /// first all that are there, then every change, until the receiver of `sender` is dropped. Nothing is followed
+    /// when the cluster does not know the kind.
+    pub fn follow(&self, known: &Kinds, place: &Place<'_>, selector: Selector, sender: mpsc::Sender<Seen>) {
+        let Place { api_version, kind, namespace } = *place;
+        let Some(entry) = known.known(api_version, kind) else { return };
         let following = Following {
             cluster: self.clone(),
             url: DynamicObject::url_path(&entry.resource, namespace),
@@ -64,8 +57,18 @@ impl Cluster {
             sender,
         };
         tokio::spawn(following.run());
-        receiver
     }
+}
+
+/// Where objects are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place<'a> {
+    /// Their `apiVersion`.
+    pub api_version: &'a str,
+    /// Their kind.
+    pub kind: &'a str,
+    /// Their namespace, where the kind has one.
+    pub namespace: Option<&'a str>,
 }
 
 /// Which objects of a kind are followed.

@@ -22,6 +22,8 @@ use crate::application::Name;
 
 pub use error::Answer;
 pub use error::Error;
+pub use follow::Place;
+pub use follow::SIGHTINGS;
 pub use follow::Seen;
 pub use follow::Selector;
 pub use kinds::Kinds;

@@ -1,0 +1,42 @@
+//! Why an event could not be dispatched.
+
+use crate::application::Name;
+use crate::commit::RefName;
+use crate::fault::Fault;
+
+/// Why an event could not be dispatched; each message reads on after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The event names a source that the settings do not.
+    #[error("find source {0} in the settings")]
+    UnknownSource(Name),
+    /// The repository shows the ref where it stood before the push.
+    #[error("see the push to {0} in its repository yet")]
+    Lagging(RefName),
+    /// A message could not be put into words for the queue.
+    #[error("write a message: {0}")]
+    Unwritable(String),
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] crate::queue::Error),
+}
+
+impl Error {
+    /// Returns whose turn it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::UnknownSource(_) | Self::Unwritable(_) => Fault::Ours,
+            Self::Lagging(_) => Fault::Passing,
+            Self::Source(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Queue(error) => error.fault(),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The fence, the writes, and the prune: the only place where a pass changes a cluster.
+
+use futures::StreamExt;
+use futures::stream;
+use serde_json::Value;
+
+use crate::applyset;
+use crate::applyset::Parent;
+use crate::cluster::Cluster;
+use crate::fault::Fault;
+use crate::health::Health;
+use crate::health::health;
+use crate::object::Live;
+use crate::object::Manifest;
+use crate::object::ObjectId;
+use crate::outcome::Action;
+use crate::outcome::Change;
+use crate::outcome::Problem;
+use crate::plan;
+
+use super::Error;
+use super::Ready;
+use super::Reconciler;
+use super::crds;
+use super::crds::Declared;
+use super::prepare::Checked;
+use super::prepare::check;
+use super::prepare::refusal;
+
+/// How often is a write tried when others write the same object at the same time?
+const CONFLICTS: usize = 3;
+
+/// A pass that holds the fence.
+#[derive(Debug)]
+pub struct Fenced {
+    pub(super) ready: Ready,
+    /// The parent as this run wrote it; whoever writes it again ends this run.
+    pub(super) parent: Parent,
+    pub(super) manager: String,
+}
+
+/// A pass that wrote its objects, or ran into a refusal half-way.
+#[derive(Debug)]
+pub struct Applied {
+    pub(super) fenced: Fenced,
+    pub(super) changes: Vec<Change>,
+    /// The objects that are not healthy yet, with what they lack.
+    pub(super) waiting: Vec<(String, ObjectId, Health)>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Applied {
+    fn note(&mut self, live: &Value, manifest_id: &ObjectId, api_version: &str, action: Action, fields: &[String]) {
+        let note = (!fields.is_empty()).then(|| fields.join(", "));
+        self.changes.push(Change { object: manifest_id.clone(), action, note });
+        let health = health(live);
+        if health != Health::Healthy {
+            self.waiting.push((api_version.to_owned(), manifest_id.clone(), health));
+        }
+    }
+}
+
+impl Reconciler {
+    /// Takes the fence: replaces the parent at the version that was read first, with the kinds and namespaces of what
+    /// is about to be written, so that nothing that this run creates can be orphaned.
+    ///
+    /// # Errors
+    /// Another run that took it meanwhile; the cluster.
+    pub async fn fence(&self, ready: Ready) -> Result<Fenced, Error> {
+        let begun = &ready.begun;
+        let mut parent = begun.parent.clone();
+        let idle = ready.writes.is_empty() && ready.prune.is_empty();
+        let now = applyset::Fence {
+            installation: self.hands.installation.clone(),
+            run: begun.run.clone(),
+            generation: parent.fence.generation + 1,
+            commit: Some(begun.tip.clone()),
+            inputs: Some(begun.inputs.clone()),
+            definition: begun.job.definition,
+            done: false,
+        };
+        parent.group_kinds.extend(ready.extent.kinds.iter().cloned());
+        parent.namespaces.extend(ready.extent.namespaces.iter().cloned());
+        let manager = applyset::manager(&begun.job.target.application);
+        parent.fence = now;
+        if idle {
+            // Nothing will be written, so there is nothing to fence; the end of the pass says that it is done.
+            return Ok(Fenced { ready, parent, manager });
+        }
+        let (told, fenced) = tokio::join!(
+            self.tell(vec![self.running(begun)], &begun.job),
+            self.take(&begun.job.target.cluster, &parent),
+        );
+        told?;
+        Ok(Fenced { parent: fenced?, ready, manager })
+    }
+
+    /// Replaces the parent, and says who did when somebody else did.
+    pub(super) async fn take(&self, cluster: &crate::application::Name, parent: &Parent) -> Result<Parent, Error> {
+        let cluster = self.cluster(cluster)?;
+        match cluster.fence(parent).await {
+            Ok(parent) => Ok(parent),
+            Err(error) if error.answer().is_some_and(crate::cluster::Answer::is_conflict) => {
+                Err(Error::Overtaken(parent.fence.run.clone()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes what differs, stage by stage. A refusal ends it after its stage; everything that is said is said.
+    ///
+    /// # Errors
+    /// Another run that took the fence; the cluster, where the next try may find it otherwise.
+    pub async fn apply(&self, fenced: Fenced) -> Result<Applied, Error> {
+        let cluster = self.cluster(&fenced.ready.begun.job.target.cluster)?.clone();
+        let mut applied = Applied { fenced, changes: Vec::new(), waiting: Vec::new(), problems: Vec::new() };
+        for live in std::mem::take(&mut applied.fenced.ready.unchanged) {
+            applied.note(&live.value, &live.id, &live.api_version, Action::Unchanged, &[]);
+        }
+        let writes = std::mem::take(&mut applied.fenced.ready.writes);
+        let declared = Declared::of(&writes.iter().map(|c| c.write.manifest.clone()).collect::<Vec<_>>());
+        let (first, rest): (Vec<_>, Vec<_>) = writes.into_iter().partition(is_first);
+        self.write_stage(&cluster, &mut applied, first).await?;
+        if !applied.problems.is_empty() {
+            return Ok(applied);
+        }
+        let rest = match self.check_late(&cluster, &mut applied, &declared, rest).await? {
+            Some(rest) => rest,
+            None => return Ok(applied),
+        };
+        for stage in staged(rest) {
+            self.write_stage(&cluster, &mut applied, stage).await?;
+            if !applied.problems.is_empty() {
+                return Ok(applied);
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Checks what could not be checked before its kind or namespace was there; `None` when that found problems.
+    async fn check_late(
+        &self,
+        cluster: &Cluster,
+        applied: &mut Applied,
+        declared: &Declared,
+        rest: Vec<Checked>,
+    ) -> Result<Option<Vec<Checked>>, Error> {
+        if rest.iter().all(|checked| checked.checked) {
+            return Ok(Some(rest));
+        }
+        let late: Vec<_> = rest.iter().filter(|c| !c.checked).map(|c| &c.write.manifest).collect();
+        match crds::established(cluster, declared, &late).await? {
+            Ok(kinds) => applied.fenced.ready.begun.kinds = kinds,
+            Err(problems) => {
+                applied.problems.extend(problems);
+                return Ok(None);
+            }
+        }
+        let kinds = applied.fenced.ready.begun.kinds.clone();
+        let manager = applied.fenced.manager.clone();
+        let none = Declared::default();
+        let checks = rest.into_iter().map(|checked| {
+            let (kinds, manager, none) = (&kinds, &manager, &none);
+            async move {
+                if checked.checked { Ok(Ok(checked)) } else { check(cluster, kinds, manager, none, checked.write).await }
+            }
+        });
+        let answers: Vec<_> = stream::iter(checks).buffered(cluster.requests()).collect().await;
+        let mut rest = Vec::new();
+        for answer in answers {
+            match answer? {
+                Ok(checked) => rest.push(checked),
+                Err(problem) => applied.problems.push(problem),
+            }
+        }
+        Ok(applied.problems.is_empty().then_some(rest))
+    }
+
+    async fn write_stage(&self, cluster: &Cluster, applied: &mut Applied, stage: Vec<Checked>) -> Result<(), Error> {
+        let kinds = applied.fenced.ready.begun.kinds.clone();
+        let parent = applied.fenced.parent.clone();
+        let manager = applied.fenced.manager.clone();
+        let writes = stage.into_iter().map(|checked| {
+            let (kinds, manager, parent) = (&kinds, &manager, &parent);
+            async move {
+                let answer = self.write(cluster, kinds, manager, parent, &checked).await;
+                (checked, answer)
+            }
+        });
+        // The whole stage is seen to its end, so that every refusal is reported and no write is cut off.
+        let answers: Vec<_> = stream::iter(writes).buffered(cluster.requests()).collect().await;
+        let mut passing = None;
+        for (checked, answer) in answers {
+            let Manifest { id, api_version, .. } = &checked.write.manifest;
+            match answer {
+                Ok(value) => {
+                    let action = if checked.write.live.is_some() { Action::Configured } else { Action::Created };
+                    applied.note(&value, id, api_version, action, &checked.fields);
+                }
+                Err(Error::Cluster(error)) if error.fault() == Fault::Theirs => {
+                    applied.problems.push(refusal(&error, &checked.write.manifest));
+                }
+                Err(error) => passing = Some(error),
+            }
+        }
+        passing.map_or(Ok(()), Err)
+    }
+
+    /// Writes one object. Where it changed since it was read, the fence is looked at, then the object, three times.
+    async fn write(
+        &self,
+        cluster: &Cluster,
+        kinds: &crate::cluster::Kinds,
+        manager: &str,
+        parent: &Parent,
+        checked: &Checked,
+    ) -> Result<Value, Error> {
+        let manifest = &checked.write.manifest;
+        let mut live = checked.write.live.clone();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match cluster.apply(kinds, manager, manifest, live.as_ref()).await {
+                Ok(value) => return Ok(value),
+                Err(error) if error.answer().is_some_and(crate::cluster::Answer::is_conflict) && tries < CONFLICTS => {
+                    self.still_ours(cluster, parent).await?;
+                    live = reread(cluster, kinds, manifest).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Looks whether this run still holds the fence.
+    async fn still_ours(&self, cluster: &Cluster, parent: &Parent) -> Result<(), Error> {
+        let application = parent.name.strip_prefix("windlass-").unwrap_or_default();
+        let Ok(application) = crate::application::Name::parse(application) else { return Ok(()) };
+        let now = cluster.parent(&application).await?;
+        if now.fence.run == parent.fence.run { Ok(()) } else { Err(Error::Overtaken(now.fence.run)) }
+    }
+
+    /// Prunes what left the commit, the last written first, after making sure that this run still holds the fence.
+    ///
+    /// # Errors
+    /// As [`Reconciler::apply`].
+    pub async fn prune(&self, mut applied: Applied) -> Result<Applied, Error> {
+        let prune = std::mem::take(&mut applied.fenced.ready.prune);
+        if !applied.problems.is_empty() || prune.is_empty() {
+            prune.iter().for_each(|live| applied.fenced.ready.extent.add(&live.id));
+            return Ok(applied);
+        }
+        let name = applied.fenced.ready.begun.job.target.cluster.clone();
+        applied.fenced.parent = self.take(&name, &applied.fenced.parent).await?;
+        let (cluster, kinds) = (self.cluster(&name)?, applied.fenced.ready.begun.kinds.clone());
+        for stage in plan::stages_in_reverse(prune) {
+            let deletes = stage.into_iter().map(|live| {
+                let kinds = &kinds;
+                async move {
+                    let answer = cluster.delete(kinds, &live).await;
+                    (live, answer)
+                }
+            });
+            let answers: Vec<_> = stream::iter(deletes).buffered(cluster.requests()).collect().await;
+            for (live, answer) in answers {
+                match answer {
+                    Ok(()) => {
+                        applied.changes.push(Change { object: live.id, action: Action::Pruned, note: None });
+                    }
+                    Err(error) if error.fault() == Fault::Theirs => {
+                        applied.fenced.ready.extent.add(&live.id);
+                        let message = format!("failed to {error}");
+                        applied.problems.push(Problem { object: Some(live.id), place: None, message });
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(applied)
+    }
+}
+
+fn is_first(checked: &Checked) -> bool {
+    plan::rank(&checked.write.manifest.id.group_kind()) == plan::FIRST
+}
+
+fn staged(writes: Vec<Checked>) -> Vec<Vec<Checked>> {
+    let mut stages = std::collections::BTreeMap::<u8, Vec<Checked>>::new();
+    for checked in writes {
+        stages.entry(plan::rank(&checked.write.manifest.id.group_kind())).or_default().push(checked);
+    }
+    stages.into_values().collect()
+}
+
+async fn reread(
+    cluster: &Cluster,
+    kinds: &crate::cluster::Kinds,
+    manifest: &Manifest,
+) -> Result<Option<Live>, Error> {
+    match cluster.read(kinds, &[(manifest.api_version.as_str(), &manifest.id)]).await {
+        Ok(found) => Ok(found.into_iter().next()),
+        Err(errors) => match errors.into_iter().next() {
+            Some(error) => Err(error.into()),
+            None => Ok(None),
+        },
+    }
+}

@@ -1,0 +1,59 @@
+//! Why a pass could not go on.
+
+use crate::application::Name;
+use crate::fault::Fault;
+use crate::outcome::Problem;
+
+/// Why a pass could not go on; each message reads on after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The job names a cluster that the settings do not.
+    #[error("find cluster {0} in the settings: add it, or take it out of the application")]
+    UnknownCluster(Name),
+    /// The job names a source that the settings do not.
+    #[error("find source {0} in the settings: add it, or change the application")]
+    UnknownSource(Name),
+    /// Another installation of windlass writes this target.
+    #[error(
+        "take the fence: this target belongs to the installation `{0}`; rename the application, or delete its parent \
+         ConfigMap once that installation no longer runs"
+    )]
+    Foreign(String),
+    /// Another run took the fence meanwhile.
+    #[error("go on: run {0} has taken the fence")]
+    Overtaken(String),
+    /// The repository shows the ref where it stood before the push.
+    #[error("see the pushed commit at the tip of its ref yet")]
+    Lagging,
+    /// A message could not be put into words for the queue.
+    #[error("write a message: {0}")]
+    Unwritable(String),
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] crate::cluster::Error),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] crate::queue::Error),
+}
+
+impl Error {
+    /// Returns whose turn it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) | Self::Unwritable(_) => Fault::Ours,
+            Self::Overtaken(_) | Self::Lagging | Self::Queue(_) => Fault::Passing,
+            Self::Source(error) => error.fault(),
+            Self::Cluster(error) => error.fault(),
+        }
+    }
+
+    /// Returns it as a problem for a report.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        Problem { object: None, place: None, message: format!("failed to {self}") }
+    }
+}

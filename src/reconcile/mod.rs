@@ -1,0 +1,180 @@
+//! Makes a commit true in a cluster.
+//!
+//! Comes in: jobs, each a pointer to a target and the ref whose tip it shall hold, and watches, each a wait for
+//! health. Goes out: objects in the cluster and reports. A pass is stateless and level-triggered: whatever was done
+//! before, by whomever, it starts from what the repository and the cluster hold now. It never deploys what a payload
+//! named, never writes before the server has accepted all of it dry, and never writes without the fence.
+
+mod apply;
+mod begin;
+mod crds;
+mod error;
+mod finish;
+mod prepare;
+mod settle;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::application::Name;
+use crate::cluster::Cluster;
+use crate::guard::Limits;
+use crate::job::Job;
+use crate::job::Watch;
+use crate::moment::Moment;
+use crate::outcome::Phase;
+use crate::queue::Lane;
+use crate::queue::Queue;
+use crate::source::Source;
+
+pub use apply::Applied;
+pub use apply::Fenced;
+pub use begin::Begun;
+pub use begin::Start;
+pub use error::Error;
+pub use finish::Ended;
+pub use prepare::Ready;
+
+/// What passes are made with.
+pub struct Hands {
+    /// The queue.
+    pub queue: Queue,
+    /// The sources, by name.
+    pub sources: BTreeMap<Name, Source>,
+    /// The clusters, by name.
+    pub clusters: BTreeMap<Name, Cluster>,
+    /// The lane of jobs and watches that is served.
+    pub lane: String,
+    /// What this installation of windlass is called in the parents that it writes.
+    pub installation: String,
+    /// How much may be pruned without consent.
+    pub guard: Limits,
+}
+
+/// The reconcile role. Cheap to clone.
+#[derive(Clone)]
+pub struct Reconciler {
+    hands: Arc<Hands>,
+}
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing to do.
+    Idle,
+    /// A message was worked through.
+    Done(Ended),
+    /// A message was put back for later.
+    Retried {
+        /// Why.
+        why: String,
+        /// For how long.
+        after: Duration,
+    },
+    /// A message was buried.
+    Buried {
+        /// Why.
+        why: String,
+    },
+    /// The message had been given to somebody else meanwhile.
+    Lost,
+}
+
+impl Reconciler {
+    /// Takes its hands.
+    #[must_use]
+    pub fn new(hands: Hands) -> Self {
+        Self { hands: Arc::new(hands) }
+    }
+
+    /// Takes one job, waiting for it up to `wait`, and works it through.
+    ///
+    /// # Errors
+    /// Only those of the queue; everything else becomes a report, a retry or a burial.
+    pub async fn step(&self, wait: Duration) -> Result<Step, crate::queue::Error> {
+        let Some(lease) = self.hands.queue.next(&Lane::jobs(&self.hands.lane), wait).await? else {
+            return Ok(Step::Idle);
+        };
+        let job: Job = match settle::readable(&lease.body, crate::job::VERSION) {
+            Ok(job) => job,
+            Err(why) => return self.bury_unreadable(&lease, why).await,
+        };
+        tracing::info!(target.name = %job.target, commit.id = %job.commit, dispatch.id = job.dispatch,
+            attempt = lease.deliveries, "job taken");
+        let Some(ended) = self.holding(&lease, self.pass(&job)).await? else { return Ok(Step::Lost) };
+        self.settle_job(&lease, &job, ended).await
+    }
+
+    /// Takes one wait for health, waiting for it up to `wait`, and sees it to its end.
+    ///
+    /// # Errors
+    /// As [`Reconciler::step`].
+    pub async fn watch_step(&self, wait: Duration) -> Result<Step, crate::queue::Error> {
+        let Some(lease) = self.hands.queue.next(&Lane::watch(&self.hands.lane), wait).await? else {
+            return Ok(Step::Idle);
+        };
+        self.watch_through(lease).await
+    }
+
+    /// Sees one wait for health to its end; many are seen through at once.
+    ///
+    /// # Errors
+    /// As [`Reconciler::step`].
+    pub async fn watch_through(&self, lease: crate::queue::Lease) -> Result<Step, crate::queue::Error> {
+        let watch: Watch = match settle::readable(&lease.body, crate::job::VERSION) {
+            Ok(watch) => watch,
+            Err(why) => return self.bury_unreadable(&lease, why).await,
+        };
+        let Some(ended) = self.holding(&lease, self.wait(&watch)).await? else { return Ok(Step::Lost) };
+        self.settle_watch(&lease, &watch, ended).await
+    }
+
+    /// Returns the queue that this role serves, for the loop that takes watches from it.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.hands.queue
+    }
+
+    /// Returns the lane of watches that this role serves.
+    #[must_use]
+    pub fn watches(&self) -> Lane {
+        Lane::watch(&self.hands.lane)
+    }
+
+    /// Makes one whole pass.
+    async fn pass(&self, job: &Job) -> Result<Ended, Error> {
+        let begun = match self.begin(job).await? {
+            Start::Go(begun) => begun,
+            Start::Ended(ended) => return Ok(ended),
+        };
+        let ready = match self.prepare(begun).await? {
+            Ok(ready) => ready,
+            Err(ended) => return Ok(ended),
+        };
+        let fenced = self.fence(ready).await?;
+        let applied = self.apply(fenced).await?;
+        let pruned = self.prune(applied).await?;
+        self.finish(pruned).await
+    }
+
+    fn cluster(&self, name: &Name) -> Result<&Cluster, Error> {
+        self.hands.clusters.get(name).ok_or_else(|| Error::UnknownCluster(name.clone()))
+    }
+
+    fn source(&self, name: &Name) -> Result<&Source, Error> {
+        self.hands.sources.get(name).ok_or_else(|| Error::UnknownSource(name.clone()))
+    }
+}
+
+fn now() -> Moment {
+    Moment(jiff::Timestamp::now().as_millisecond())
+}
+
+/// Says in one log line how a run ended.
+fn log_end(run: &str, job: &Job, phase: Phase, tally: &crate::outcome::Tally) {
+    tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, phase = phase.word(),
+        created = tally.created, configured = tally.configured, unchanged = tally.unchanged, pruned = tally.pruned,
+        since_delivery_ms = now().since(job.received_at), "run {phase}");
+}

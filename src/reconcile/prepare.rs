@@ -1,0 +1,307 @@
+//! Everything that is found out before the first write: render, list, plan, dry-run, guard.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt;
+use futures::stream;
+
+use crate::applyset;
+use crate::cluster::Cluster;
+use crate::cluster::Kinds;
+use crate::drift;
+use crate::fault::Fault;
+use crate::guard;
+use crate::manifest;
+use crate::mask::mask;
+use crate::object::GroupKind;
+use crate::object::Live;
+use crate::object::Manifest;
+use crate::outcome::Action;
+use crate::outcome::Change;
+use crate::outcome::Problem;
+use crate::plan;
+use crate::plan::Write;
+
+use super::Begun;
+use super::Ended;
+use super::Error;
+use super::Reconciler;
+use super::crds::Declared;
+
+/// The namespace that takes the place of one that this very plan creates; every cluster has it.
+const STAND_IN: &str = "default";
+
+/// A pass of which everything is known good: only what this plan itself creates room for is still unchecked.
+#[derive(Debug)]
+pub struct Ready {
+    pub(super) begun: Begun,
+    /// What is written, with the fields that differ where the object exists.
+    pub(super) writes: Vec<Checked>,
+    /// What is as declared already.
+    pub(super) unchanged: Vec<Live>,
+    pub(super) prune: Vec<Live>,
+    pub(super) kept: Vec<Change>,
+    /// What the guard kept although the commit dropped it: the commit is not wholly true while it stays.
+    pub(super) unmet: Vec<Problem>,
+    /// The kinds and namespaces that members are of and in, once the pass is through.
+    pub(super) extent: Extent,
+    /// Kinds in the parent that the cluster does not know at present.
+    pub(super) unknown: Vec<GroupKind>,
+}
+
+/// A write that the server accepted dry.
+#[derive(Debug)]
+pub struct Checked {
+    pub(super) write: Write,
+    /// The fields that differ; empty for an object that is not there yet.
+    pub(super) fields: Vec<String>,
+    /// Could it be checked? Not where its kind does not exist yet.
+    pub(super) checked: bool,
+}
+
+/// Kinds and namespaces.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extent {
+    pub(super) kinds: BTreeSet<GroupKind>,
+    pub(super) namespaces: BTreeSet<String>,
+}
+
+impl Extent {
+    pub(super) fn add(&mut self, id: &crate::object::ObjectId) {
+        self.kinds.insert(id.group_kind());
+        self.namespaces.extend(id.namespace.clone());
+    }
+}
+
+impl Reconciler {
+    /// Renders the tip, reads what the cluster holds of it, plans, and lets the server check all of it dry.
+    ///
+    /// The inner error is a pass that ended here because the commit cannot be made true; nothing was written.
+    ///
+    /// # Errors
+    /// The source or the cluster, where the next try may find it otherwise.
+    pub async fn prepare(&self, begun: Begun) -> Result<Result<Ready, Ended>, Error> {
+        let cluster = self.cluster(&begun.job.target.cluster)?.clone();
+        let mut begun = begun;
+        let manifests = match self.render(&mut begun, &cluster).await? {
+            Ok(manifests) => manifests,
+            Err(problems) => return self.refuse(&begun, problems).await.map(Err),
+        };
+        let declared = Declared::of(&manifests);
+        let (mut extent, set) = (Extent::default(), begun.parent.id());
+        manifests.iter().for_each(|manifest| extent.add(&manifest.id));
+        let wanted = manifests.len();
+        let found = match look(&cluster, &begun, &manifests, &extent).await? {
+            Ok(found) => found,
+            Err(problems) => return self.refuse(&begun, problems).await.map(Err),
+        };
+        let manager = applyset::manager(&begun.job.target.application);
+        let (members, unknown) = (found.members.len(), found.unknown);
+        let plan = plan::plan(&set, &manager, manifests, found.members, found.named);
+        let mut problems = plan.problems;
+        let checks = stream::iter(plan.writes)
+            .map(|write| check(&cluster, &begun.kinds, &manager, &declared, write))
+            .buffered(cluster.requests());
+        let checks: Vec<_> = checks.collect().await;
+        let (mut writes, mut unchanged) = (Vec::new(), Vec::new());
+        for checked in checks {
+            match checked? {
+                Ok(Checked { write: Write { live: Some(live), .. }, fields, .. }) if fields.is_empty() => {
+                    unchanged.push(live);
+                }
+                Ok(checked) => writes.push(checked),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return self.refuse(&begun, problems).await.map(Err);
+        }
+        let judged = self.judge(&begun, plan.leaving, members, wanted).await?;
+        let (kept, unmet) = told_of_kept(judged.kept, begun.job.application.prune, &mut extent);
+        Ok(Ok(Ready { begun, writes, unchanged, prune: judged.prune, kept, unmet, extent, unknown }))
+    }
+
+    /// Reads the tip's manifests; the inner error is all that is wrong with them.
+    async fn render(
+        &self,
+        begun: &mut Begun,
+        cluster: &Cluster,
+    ) -> Result<Result<Vec<Manifest>, Vec<Problem>>, Error> {
+        let job = &begun.job;
+        let path = job.application.path_in(&job.target.cluster);
+        let files = match self.source(&job.application.source)?.read(&begun.tip, &path).await {
+            Ok(files) => files,
+            Err(error) if error.fault() == Fault::Theirs => return Ok(Err(vec![Error::from(error).problem()])),
+            Err(error) => return Err(error.into()),
+        };
+        let texts: Vec<_> = files.iter().map(|file| manifest::Text { file: &file.path, bytes: &file.bytes }).collect();
+        let manifests = match manifest::read(&texts) {
+            Ok(manifests) => manifests,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let declared = Declared::of(&manifests);
+        let missing = |kinds: &Kinds| {
+            let known = |m: &Manifest| kinds.scope(&m.api_version, &m.id.kind).or_else(|| declared.scope(&m.api_version, &m.id.kind));
+            manifests.iter().filter(|manifest| known(manifest).is_none()).map(unknown_kind).collect::<Vec<_>>()
+        };
+        if !missing(&begun.kinds).is_empty() {
+            begun.kinds = cluster.discover().await?;
+        }
+        let problems = missing(&begun.kinds);
+        if !problems.is_empty() {
+            return Ok(Err(problems));
+        }
+        let kinds = &begun.kinds;
+        let scope = |api_version: &str, kind: &str| {
+            kinds.scope(api_version, kind).or_else(|| declared.scope(api_version, kind))
+        };
+        Ok(manifest::settle(manifests.clone(), &job.application.namespace_in(&job.target.cluster), &scope))
+    }
+
+    async fn judge(
+        &self,
+        begun: &Begun,
+        leaving: Vec<Live>,
+        members: usize,
+        wanted: usize,
+    ) -> Result<guard::Judged, Error> {
+        let job = &begun.job;
+        if !job.application.prune {
+            let why = "the application does not prune".to_owned();
+            let kept = leaving.into_iter().map(|live| (live, why.clone())).collect();
+            return Ok(guard::Judged { prune: Vec::new(), kept });
+        }
+        if leaving.is_empty() {
+            return Ok(guard::Judged::default());
+        }
+        let message = self.source(&job.application.source)?.message(&begun.tip).await?;
+        let consent = guard::consents(&message, job.target.application.as_str());
+        Ok(guard::judge(leaving, members, wanted, self.hands.guard, consent))
+    }
+}
+
+fn unknown_kind(manifest: &Manifest) -> Problem {
+    Problem {
+        object: Some(manifest.id.clone()),
+        place: Some(manifest.place.clone()),
+        message: format!(
+            "the cluster does not know the kind {} of {}: install what defines it first, or correct the apiVersion",
+            manifest.id.kind, manifest.api_version
+        ),
+    }
+}
+
+/// Returns the changes and the problems that kept objects make, and widens the extent by them.
+fn told_of_kept(
+    kept: Vec<(Live, String)>,
+    guarded: bool,
+    extent: &mut Extent,
+) -> (Vec<Change>, Vec<Problem>) {
+    let (mut changes, mut problems) = (Vec::new(), Vec::new());
+    for (live, why) in kept {
+        extent.add(&live.id);
+        if guarded {
+            let message = format!(
+                "left the commit but was kept by the prune guard: {why}; to consent, add the trailer \
+                 Windlass-Allow-Prune with the application's name to a commit"
+            );
+            problems.push(Problem { object: Some(live.id.clone()), place: None, message });
+        }
+        changes.push(Change { object: live.id, action: Action::Kept, note: Some(why) });
+    }
+    (changes, problems)
+}
+
+/// What the cluster holds of an application.
+struct Found {
+    members: Vec<Live>,
+    named: Vec<Live>,
+    unknown: Vec<GroupKind>,
+}
+
+/// Lists the members, and reads by name what is wanted but not among them.
+async fn look(
+    cluster: &Cluster,
+    begun: &Begun,
+    manifests: &[Manifest],
+    extent: &Extent,
+) -> Result<Result<Found, Vec<Problem>>, Error> {
+    let kinds: BTreeSet<_> = begun.parent.group_kinds.union(&extent.kinds).collect();
+    let namespaces: Vec<String> = begun.parent.namespaces.union(&extent.namespaces).cloned().collect();
+    let members = cluster.members(&begun.parent.id(), &begun.kinds, kinds.into_iter(), &namespaces).await;
+    let mut problems = refusals(members.errors)?;
+    let present: BTreeSet<_> = members.found.iter().map(|live| &live.id).collect();
+    let absent: Vec<_> = manifests
+        .iter()
+        .filter(|manifest| !present.contains(&manifest.id))
+        .map(|manifest| (manifest.api_version.as_str(), &manifest.id))
+        .collect();
+    let named = match cluster.read(&begun.kinds, &absent).await {
+        Ok(named) => named,
+        Err(errors) => {
+            problems.extend(refusals(errors)?);
+            Vec::new()
+        }
+    };
+    // A kind that this very commit brings is not unknown in the sense that matters for pruning.
+    let unknown = members.unknown.into_iter().filter(|kind| begun.parent.group_kinds.contains(kind)).collect();
+    if problems.is_empty() { Ok(Ok(Found { members: members.found, named, unknown })) } else { Ok(Err(problems)) }
+}
+
+/// Returns refusals as problems of the commit; any other error ends the pass.
+fn refusals(errors: Vec<crate::cluster::Error>) -> Result<Vec<Problem>, Error> {
+    let mut problems = Vec::new();
+    for error in errors {
+        if error.answer().is_some_and(crate::cluster::Answer::is_forbidden) {
+            problems.push(Error::from(error).problem());
+        } else {
+            return Err(error.into());
+        }
+    }
+    Ok(problems)
+}
+
+/// Lets the server check one write dry; the inner error is its refusal.
+pub(super) async fn check(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    manager: &str,
+    declared: &Declared,
+    write: Write,
+) -> Result<Result<Checked, Problem>, Error> {
+    let manifest = &write.manifest;
+    if kinds.scope(&manifest.api_version, &manifest.id.kind).is_none() {
+        return Ok(Ok(Checked { write, fields: Vec::new(), checked: false }));
+    }
+    let namespace = manifest.id.namespace.as_deref();
+    let stand_in = namespace.filter(|name| write.live.is_none() && declared.namespaces.contains(*name));
+    let mut answer = cluster.dry_run(kinds, manager, manifest, None).await;
+    let missing = |error: &crate::cluster::Error| error.answer().is_some_and(crate::cluster::Answer::is_not_found);
+    let mut checked = true;
+    if stand_in.is_some() && answer.as_ref().is_err_and(missing) {
+        answer = cluster.dry_run(kinds, manager, manifest, Some(STAND_IN)).await;
+        // What the stand-in's own rules refuse says nothing of the namespace that is to come.
+        if answer.as_ref().is_err_and(|error| error.answer().is_some_and(crate::cluster::Answer::is_forbidden)) {
+            return Ok(Ok(Checked { write, fields: Vec::new(), checked: false }));
+        }
+        checked = answer.is_ok();
+    }
+    match answer {
+        Ok(merged) => {
+            let fields = write.live.as_ref().map(|live| drift::between(&live.value, &merged, manager));
+            Ok(Ok(Checked { write, fields: fields.unwrap_or_default(), checked }))
+        }
+        Err(error) if error.fault() == Fault::Theirs => Ok(Err(refusal(&error, manifest))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns a refusal in the server's own words, without what a Secret holds.
+pub(super) fn refusal(error: &crate::cluster::Error, manifest: &Manifest) -> Problem {
+    let words = error.answer().map_or_else(|| error.to_string(), ToString::to_string);
+    Problem {
+        object: Some(manifest.id.clone()),
+        place: Some(manifest.place.clone()),
+        message: mask(&words, manifest),
+    }
+}

@@ -1,0 +1,262 @@
+//! What becomes of a message once its work ended: acknowledged, put back for later, or buried.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::fault::Fault;
+use crate::job::Job;
+use crate::job::Watch;
+use crate::outcome::Phase;
+use crate::outcome::Problem;
+use crate::outcome::Progress;
+use crate::outcome::Report;
+use crate::outcome::Tally;
+use crate::outcome::Told;
+use crate::queue::DELIVERY_LIMIT;
+use crate::queue::Draft;
+use crate::queue::Lane;
+use crate::queue::Lease;
+use crate::queue::Settled;
+
+use super::Ended;
+use super::Error;
+use super::Reconciler;
+use super::Step;
+use super::now;
+
+/// How long is work put back after it failed for the first time, the second, and so on, in seconds?
+const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
+
+/// How long is a job put back at first while the repository does not show the pushed commit? Doubled each time.
+const LAG_AFTER: Duration = Duration::from_millis(100);
+
+/// How long is it put back at most?
+const LAG_AT_MOST: Duration = Duration::from_secs(5);
+
+/// How long is a job put back when another run took the fence?
+const OVERTAKEN_AFTER: Duration = Duration::from_millis(200);
+
+/// How often is the queue told that a message is still worked on?
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// How long may a message be, in words, about what failed?
+const WHY_CHARACTERS: usize = 500;
+
+/// Reads a message's body, refusing versions from a newer windlass.
+pub(super) fn readable<T: DeserializeOwned>(body: &str, version: u32) -> Result<T, String> {
+    let value: serde_json::Value = serde_json::from_str(body).map_err(|error| format!("not JSON: {error}"))?;
+    let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+    if found > u64::from(version) {
+        return Err(format!("it was written by a newer windlass (version {found}): upgrade this one, then replay it"));
+    }
+    serde_json::from_value(value).map_err(|error| format!("not of this form: {error}"))
+}
+
+/// Writes a message's body.
+pub(super) fn written<T: Serialize>(message: &T) -> Result<String, Error> {
+    serde_json::to_string(message).map_err(|error| Error::Unwritable(error.to_string()))
+}
+
+/// Returns a report as a message; those about one commit stay in order.
+pub(super) fn report(told: Told, job: &Job) -> Draft {
+    let partition = format!("{}/{}", job.application.source, commit_of(&told).unwrap_or(&job.commit));
+    draft(told, partition)
+}
+
+fn draft(told: Told, partition: String) -> Draft {
+    let report = Report { version: crate::outcome::VERSION, at: now(), what: told };
+    // A report holds texts and numbers only, so it can always be written.
+    let body = serde_json::to_string(&report).unwrap_or_default();
+    Draft { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body }
+}
+
+fn commit_of(told: &Told) -> Option<&crate::commit::CommitId> {
+    match told {
+        Told::Run(progress) => Some(&progress.commit),
+        Told::Roster { commit, .. }
+        | Told::Covered { commit, .. }
+        | Told::Superseded { commit, .. }
+        | Told::Buried { commit, .. } => Some(commit),
+    }
+}
+
+impl Reconciler {
+    pub(super) async fn tell(&self, told: Vec<Told>, job: &Job) -> Result<(), Error> {
+        Ok(self.hands.queue.publish(told.into_iter().map(|told| report(told, job)).collect()).await?)
+    }
+
+    pub(super) async fn tell_watch(&self, watch: &Watch, phase: Phase, problems: Vec<Problem>) -> Result<(), Error> {
+        let progress = Progress {
+            run: watch.run.clone(),
+            dispatch: watch.dispatch.clone(),
+            source: watch.source.clone(),
+            target: watch.target.clone(),
+            commit: watch.commit.clone(),
+            inputs: watch.inputs.clone(),
+            phase,
+            changes: Vec::new(),
+            tally: watch.tally,
+            problems,
+            received_at: watch.received_at,
+        };
+        let partition = format!("{}/{}", watch.source, watch.commit);
+        Ok(self.hands.queue.publish(vec![draft(Told::Run(progress), partition)]).await?)
+    }
+
+    /// Works on a message while telling the queue that it does; `None` when the message was given to somebody else,
+    /// which ends the work where it stands.
+    pub(super) async fn holding<T>(
+        &self,
+        lease: &Lease,
+        work: impl Future<Output = T>,
+    ) -> Result<Option<T>, crate::queue::Error> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                ended = &mut work => return Ok(Some(ended)),
+                () = tokio::time::sleep(SIGN_OF_LIFE) => {
+                    if self.hands.queue.extend(lease).await? == Settled::Lost {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) async fn bury_unreadable(&self, lease: &Lease, why: String) -> Result<Step, crate::queue::Error> {
+        tracing::error!(message.id = lease.id, why, "message buried");
+        self.hands.queue.bury(lease, &why).await?;
+        Ok(Step::Buried { why })
+    }
+
+    pub(super) async fn settle_job(
+        &self,
+        lease: &Lease,
+        job: &Job,
+        ended: Result<Ended, Error>,
+    ) -> Result<Step, crate::queue::Error> {
+        let error = match ended {
+            Ok(ended) => return self.acknowledge(lease, ended).await,
+            Err(error) => error,
+        };
+        let last = lease.deliveries >= DELIVERY_LIMIT;
+        match error.fault() {
+            Fault::Passing if !last => {
+                let quiet = matches!(error, Error::Overtaken(_) | Error::Lagging);
+                let after = match error {
+                    Error::Overtaken(_) => OVERTAKEN_AFTER,
+                    Error::Lagging => lag(lease.deliveries),
+                    _ => back_off(lease.deliveries),
+                };
+                if !quiet {
+                    self.say_why_it_waits(job, &error).await;
+                }
+                self.retry(lease, &error, after).await
+            }
+            Fault::Passing | Fault::Theirs | Fault::Ours => {
+                let why = cut(format!("failed to {error}, at try {}", lease.deliveries));
+                let told = Told::Buried {
+                    dispatch: job.dispatch.clone(),
+                    source: job.application.source.clone(),
+                    commit: job.commit.clone(),
+                    target: job.target.clone(),
+                    why: why.clone(),
+                };
+                self.hands.queue.publish(vec![report(told, job)]).await?;
+                tracing::error!(target.name = %job.target, commit.id = %job.commit, why, "job buried");
+                self.hands.queue.bury(lease, &why).await?;
+                Ok(Step::Buried { why })
+            }
+        }
+    }
+
+    pub(super) async fn settle_watch(
+        &self,
+        lease: &Lease,
+        watch: &Watch,
+        ended: Result<Phase, Error>,
+    ) -> Result<Step, crate::queue::Error> {
+        match ended {
+            Ok(phase) => {
+                tracing::info!(run.id = watch.run, target.name = %watch.target, commit.id = %watch.commit,
+                    phase = phase.word(), since_delivery_ms = now().since(watch.received_at), "run {phase}");
+                self.acknowledge(lease, Ended::Run { run: watch.run.clone(), phase }).await
+            }
+            // A wait ends by its deadline, so every failure of it is put back: it has nothing that could be wrong.
+            Err(error) => self.retry(lease, &error, back_off(lease.deliveries)).await,
+        }
+    }
+
+    async fn acknowledge(&self, lease: &Lease, ended: Ended) -> Result<Step, crate::queue::Error> {
+        match self.hands.queue.ack(lease).await? {
+            Settled::Done => Ok(Step::Done(ended)),
+            Settled::Lost => Ok(Step::Lost),
+        }
+    }
+
+    async fn retry(&self, lease: &Lease, error: &Error, after: Duration) -> Result<Step, crate::queue::Error> {
+        let why = cut(format!("failed to {error}"));
+        tracing::warn!(message.id = lease.id, attempt = lease.deliveries, why, after_ms = after.as_millis(), "put back");
+        self.hands.queue.retry(lease, after).await?;
+        Ok(Step::Retried { why, after })
+    }
+
+    /// Lets the commit say why its verdict takes time. Not being able to say so is no reason to wait longer.
+    async fn say_why_it_waits(&self, job: &Job, error: &Error) {
+        let progress = Progress {
+            run: String::new(),
+            dispatch: job.dispatch.clone(),
+            source: job.application.source.clone(),
+            target: job.target.clone(),
+            commit: job.commit.clone(),
+            inputs: job.inputs.clone(),
+            phase: Phase::Running,
+            changes: Vec::new(),
+            tally: Tally::default(),
+            problems: vec![error.problem()],
+            received_at: job.received_at,
+        };
+        if let Err(error) = self.tell(vec![Told::Run(progress)], job).await {
+            tracing::warn!(%error, "failed to report why a job waits");
+        }
+    }
+}
+
+fn back_off(deliveries: u32) -> Duration {
+    let tried = usize::try_from(deliveries).unwrap_or(usize::MAX).saturating_sub(1);
+    let longest = BACK_OFF.last().copied().unwrap_or(1);
+    Duration::from_secs(BACK_OFF.get(tried).copied().unwrap_or(longest))
+}
+
+fn lag(deliveries: u32) -> Duration {
+    LAG_AFTER.saturating_mul(2_u32.saturating_pow(deliveries.saturating_sub(1))).min(LAG_AT_MOST)
+}
+
+fn cut(why: String) -> String {
+    why.chars().take(WHY_CHARACTERS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::back_off;
+    use super::readable;
+    use crate::job::Watch;
+
+    #[test]
+    fn waits_grow_and_stay_bounded() {
+        let waits = [1, 2, 3, 7, 8, 1000].map(back_off);
+        assert_eq!(waits.map(|wait| Duration::as_secs(&wait)), [1, 2, 5, 60, 60, 60]);
+    }
+
+    #[test]
+    fn messages_of_a_newer_windlass_are_named_as_such() {
+        let why = readable::<Watch>(r#"{"version":99}"#, 1).unwrap_err();
+        assert!(why.contains("newer windlass"), "{why}");
+        assert!(readable::<Watch>("{", 1).is_err());
+    }
+}

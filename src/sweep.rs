@@ -1,0 +1,177 @@
+//! The sweep: looks at the refs of a source itself, so that a lost delivery heals, and asks again for what is overdue.
+//!
+//! Comes in: time. Goes out: events, and reports that close rows which nobody else would close.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::application::Application;
+use crate::application::Name;
+use crate::commit::RefName;
+use crate::event::Event;
+use crate::event::What;
+use crate::fault::Fault;
+use crate::job::Job;
+use crate::moment::Moment;
+use crate::outcome::Report;
+use crate::outcome::Told;
+use crate::queue::Dead;
+use crate::queue::Draft;
+use crate::queue::Lane;
+use crate::queue::Queue;
+use crate::source::Source;
+use crate::store::Store;
+
+/// How many overdue rows does one sweep ask for again, and how many dead letters does it look at?
+const BATCH: u32 = 500;
+
+/// How long after the longest health deadline is a row overdue, in milliseconds?
+const OVERDUE_AFTER_MS: u64 = 20 * 60 * 1000;
+
+/// Why a sweep did not get through; each message reads on after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings have no such source.
+    #[error("find source {0} in the settings")]
+    UnknownSource(Name),
+    /// A message could not be put into words for the queue.
+    #[error("write a message: {0}")]
+    Unwritable(String),
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] crate::queue::Error),
+}
+
+impl Error {
+    /// Returns whose turn it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::UnknownSource(_) | Self::Unwritable(_) => Fault::Ours,
+            Self::Source(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Queue(error) => error.fault(),
+        }
+    }
+}
+
+/// What a sweep found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Refs that stand elsewhere than dispatch last saw them.
+    pub moved: usize,
+    /// Rows that were asked for again.
+    pub again: usize,
+    /// Rows of dead letters that were closed.
+    pub closed: usize,
+}
+
+/// The sweep over all sources.
+pub struct Sweeper {
+    queue: Queue,
+    store: Store,
+    sources: BTreeMap<Name, Source>,
+    applications: Vec<Application>,
+}
+
+impl Sweeper {
+    /// Takes its hands and the applications whose refs it looks at.
+    #[must_use]
+    pub fn new(
+        queue: Queue,
+        store: Store,
+        sources: BTreeMap<Name, Source>,
+        applications: Vec<Application>,
+    ) -> Self {
+        Self { queue, store, sources, applications }
+    }
+
+    /// Looks at every ref of one source that an application reads, and makes an event of each that moved; of all of
+    /// them at the `first` look after a start, when settings may have changed too.
+    ///
+    /// # Errors
+    /// The source, the store or the queue.
+    pub async fn step(&self, source: &Name, first: bool) -> Result<Swept, Error> {
+        let hand = self.sources.get(source).ok_or_else(|| Error::UnknownSource(source.clone()))?;
+        let wanted: BTreeSet<&RefName> =
+            self.applications.iter().filter(|one| one.source == *source).map(|one| &one.reference).collect();
+        let mut swept = Swept::default();
+        if wanted.is_empty() {
+            return Ok(swept);
+        }
+        let (tips, seen) = (hand.tips().await?, self.store.seen(source).await?);
+        let mut drafts = Vec::new();
+        for reference in wanted {
+            let (tip, before) = (tips.get(reference), seen.get(reference));
+            if tip != before || (first && tip.is_some()) {
+                swept.moved += 1;
+                drafts.push(event(source, What::Sweep { reference: reference.clone() })?);
+            }
+        }
+        for (owner, target, commit) in self.store.overdue(self.overdue_before(), BATCH).await? {
+            if owner != *source {
+                continue;
+            }
+            swept.again += 1;
+            if self.applications.iter().any(|one| one.name == target.application && one.source == owner) {
+                drafts.push(event(source, What::Again { target, commit: Some(commit) })?);
+            } else {
+                let why = "the application is no longer configured; what it applied was left as it is".to_owned();
+                let dispatch = String::new();
+                drafts.push(buried(Told::Buried { dispatch, source: owner, commit, target, why })?);
+            }
+        }
+        swept.closed = self.close_dead(source, &mut drafts).await?;
+        self.queue.publish(drafts).await?;
+        Ok(swept)
+    }
+
+    fn overdue_before(&self) -> Moment {
+        let longest = self.applications.iter().map(|one| one.health_deadline_ms).max().unwrap_or_default();
+        let age = i64::try_from(longest.saturating_add(OVERDUE_AFTER_MS)).unwrap_or(i64::MAX);
+        Moment(now().0.saturating_sub(age))
+    }
+
+    /// Closes the rows of jobs that the queue itself buried, since no role could report them.
+    async fn close_dead(&self, source: &Name, drafts: &mut Vec<Draft>) -> Result<usize, Error> {
+        let before = drafts.len();
+        for Dead { lane, body, why, .. } in self.queue.dead(BATCH).await? {
+            let job: Option<Job> = serde_json::from_str(&body).ok().filter(|_| lane.to_string().starts_with("jobs."));
+            let Some(job) = job.filter(|job| job.application.source == *source) else { continue };
+            let rows = self.store.verdicts(source, &job.commit).await?;
+            if rows.iter().any(|row| row.target == job.target && !row.phase.is_final()) {
+                let Job { dispatch, commit, target, .. } = job;
+                drafts.push(buried(Told::Buried { dispatch, source: source.clone(), commit, target, why })?);
+            }
+        }
+        Ok(drafts.len() - before)
+    }
+}
+
+fn event(source: &Name, what: What) -> Result<Draft, Error> {
+    let id = uuid::Uuid::now_v7().to_string();
+    let version = crate::event::VERSION;
+    let event = Event { version, id: id.clone(), source: source.clone(), what, received_at: now() };
+    let body = serde_json::to_string(&event).map_err(|error| Error::Unwritable(error.to_string()))?;
+    Ok(Draft { lane: Lane::events(), id, partition: source.to_string(), body })
+}
+
+fn buried(what: Told) -> Result<Draft, Error> {
+    let partition = match &what {
+        Told::Buried { source, commit, .. } => format!("{source}/{commit}"),
+        Told::Roster { .. } | Told::Run(_) | Told::Covered { .. } | Told::Superseded { .. } => String::new(),
+    };
+    let report = Report { version: crate::outcome::VERSION, at: now(), what };
+    let body = serde_json::to_string(&report).map_err(|error| Error::Unwritable(error.to_string()))?;
+    Ok(Draft { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body })
+}
+
+fn now() -> Moment {
+    Moment(jiff::Timestamp::now().as_millisecond())
+}

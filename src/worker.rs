@@ -1,0 +1,184 @@
+//! The loops: each role takes one step after the other until it is told to stop.
+//!
+//! A loop decides nothing. A step that fails is logged and tried again; a step that panics is logged as the defect it
+//! is, and its loop goes on. Stopping means: take nothing new, finish what was taken, for as long as the door's grace.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::application::Name;
+use crate::dispatch::Dispatcher;
+use crate::reconcile::Reconciler;
+use crate::report::Poster;
+use crate::report::Reporter;
+use crate::sweep::Sweeper;
+
+/// How long does an idle loop wait for a message before it looks whether it shall stop?
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+/// How long does a loop rest after a step that failed?
+const REST: Duration = Duration::from_secs(1);
+
+/// How many waits for health may be under way at once?
+const WATCHES: usize = 256;
+
+/// By how many percent is a sweep's interval stretched or shortened, so that sources do not beat in time?
+const JITTER_PERCENT: u64 = 10;
+
+/// Tells loops to stop.
+pub type Stop = watch::Receiver<bool>;
+
+/// Every role, for one process that is all of windlass.
+pub struct Roles {
+    /// Dispatch.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Reconcile.
+    pub reconciler: Reconciler,
+    /// The recording half of report.
+    pub reporter: Arc<Reporter>,
+    /// The posting half of report.
+    pub poster: Arc<Poster>,
+    /// The sweep.
+    pub sweeper: Arc<Sweeper>,
+    /// How often each source is swept; `None` only at the start.
+    pub polls: Vec<(Name, Option<Duration>)>,
+    /// How many passes may be under way at once?
+    pub parallel: usize,
+}
+
+/// Runs all roles until `stop` says so, and waits for what was taken to end.
+pub async fn run(roles: Roles, stop: Stop) {
+    let mut loops = JoinSet::new();
+    let Roles { dispatcher, reconciler, reporter, poster, sweeper, polls, parallel } = roles;
+    loops.spawn(repeat("dispatch", stop.clone(), move || {
+        let dispatcher = Arc::clone(&dispatcher);
+        async move { dispatcher.step(LOOK_UP).await.map(drop).map_err(|error| error.to_string()) }
+    }));
+    for _ in 0..parallel.max(1) {
+        let reconciler = reconciler.clone();
+        loops.spawn(repeat("reconcile", stop.clone(), move || {
+            let reconciler = reconciler.clone();
+            async move { reconciler.step(LOOK_UP).await.map(drop).map_err(|error| error.to_string()) }
+        }));
+    }
+    loops.spawn(watches(reconciler, stop.clone()));
+    loops.spawn(repeat("report", stop.clone(), move || {
+        let reporter = Arc::clone(&reporter);
+        async move { reporter.step(LOOK_UP).await.map(drop).map_err(|error| error.to_string()) }
+    }));
+    loops.spawn(until_stopped(stop.clone(), async move {
+        poster.run().await;
+    }));
+    for (source, poll) in polls {
+        loops.spawn(until_stopped(stop.clone(), sweep(Arc::clone(&sweeper), source, poll)));
+    }
+    while loops.join_next().await.is_some() {}
+}
+
+/// Takes steps until told to stop. Each runs in a task of its own, so that a panic costs one step and not the role.
+async fn repeat<F, S>(role: &'static str, stop: Stop, step: F)
+where
+    F: Fn() -> S + Send + 'static,
+    S: Future<Output = Result<(), String>> + Send + 'static,
+{
+    while !*stop.borrow() {
+        match tokio::spawn(step()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(role, error, "failed to {error}");
+                tokio::time::sleep(REST).await;
+            }
+            Err(defect) => {
+                tracing::error!(role, error = %defect, "a defect in windlass ended a step; please report it");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+async fn until_stopped(mut stop: Stop, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        // A sender that is gone means the same as a word to stop.
+        _ = stop.wait_for(|stopped| *stopped) => {}
+    }
+}
+
+/// Takes waits for health and sees many through at once. At the stop they are dropped: their messages come back.
+async fn watches(reconciler: Reconciler, stop: Stop) {
+    let slots = Arc::new(Semaphore::new(WATCHES));
+    let mut under_way = JoinSet::new();
+    while !*stop.borrow() {
+        while let Some(ended) = under_way.try_join_next() {
+            if let Err(defect) = ended {
+                tracing::error!(error = %defect, "a defect in windlass ended a wait for health; please report it");
+            }
+        }
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        match reconciler.queue().next(&reconciler.watches(), LOOK_UP).await {
+            Ok(Some(lease)) => {
+                let reconciler = reconciler.clone();
+                under_way.spawn(async move {
+                    if let Err(error) = reconciler.watch_through(lease).await {
+                        tracing::error!(%error, "failed to settle a wait for health");
+                    }
+                    drop(slot);
+                });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "failed to take a wait for health");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Sweeps a source at the start and then every `poll`.
+async fn sweep(sweeper: Arc<Sweeper>, source: Name, poll: Option<Duration>) {
+    let mut first = true;
+    loop {
+        match sweeper.step(&source, first).await {
+            Ok(swept) => {
+                first = false;
+                tracing::debug!(%source, moved = swept.moved, again = swept.again, closed = swept.closed, "swept");
+            }
+            Err(error) => tracing::warn!(%source, %error, "failed to sweep; the next sweep tries again"),
+        }
+        match (poll, first) {
+            (Some(poll), _) => tokio::time::sleep(jittered(poll, &source)).await,
+            (None, true) => tokio::time::sleep(REST * 60).await,
+            (None, false) => return,
+        }
+    }
+}
+
+/// Returns an interval a little off, the same for the same source at the same time only.
+fn jittered(poll: Duration, source: &Name) -> Duration {
+    let mut hash = 0_u64;
+    let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
+    for byte in source.as_str().bytes().map(u64::from).chain([now]) {
+        hash = hash.wrapping_mul(31).wrapping_add(byte);
+    }
+    let percent = 100 - JITTER_PERCENT + hash % (2 * JITTER_PERCENT + 1);
+    poll.saturating_mul(u32::try_from(percent).unwrap_or(100)) / 100
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::jittered;
+    use crate::application::Name;
+
+    #[test]
+    fn sweeps_stay_near_their_interval() {
+        let interval = jittered(Duration::from_secs(300), &Name::parse("code").unwrap());
+        assert!((270..=330).contains(&interval.as_secs()), "{interval:?}");
+    }
+}
