@@ -9,3 +9,5 @@ pub mod moment;
 pub mod object;
 pub mod outcome;
 pub mod secret;
+// Floor 2: hands.
+pub mod queue;
