@@ -12,3 +12,10 @@ pub mod secret;
 
 // Floor 1: rules.
 pub mod forge;
+
+// Floor 4: doors.
+pub mod cli;
+pub mod server;
+
+// Floor 5: the root.
+pub mod settings;

@@ -1,0 +1,3 @@
+//! The door.
+mod limits;
+pub use self::limits::Limits;
