@@ -13,9 +13,16 @@ pub mod secret;
 // Floor 1: rules.
 pub mod forge;
 
+// Floor 2: hands.
+pub mod queue;
+
+// Floor 3: flow.
+pub mod intake;
+
 // Floor 4: doors.
 pub mod cli;
 pub mod server;
 
 // Floor 5: the root.
 pub mod settings;
+pub mod telemetry;
