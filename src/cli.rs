@@ -1,0 +1,178 @@
+//! The command line: what may be asked of the program, and nothing of how it is done.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+/// The arguments of the program.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "windlass", version, about, propagate_version = true, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What is asked for.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How much is logged; overrides log.level of the settings.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+    /// How it is logged; overrides log.format of the settings.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+impl Arguments {
+    /// Reads the arguments of this process; prints what is wrong with them and ends it with code 2 when they are not
+    /// understood.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::parse()
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// How much is logged: each level includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What somebody has to look at.
+    Error,
+    /// What may need looking at.
+    Warn,
+    /// What happened.
+    Info,
+    /// How it came about.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// What can be asked for.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Runs the whole line in this process: door, dispatch, reconcile and report.
+    Run(ConfigFile),
+    /// Checks the settings, prints everything that is wrong with them and ends with code 2 if anything is.
+    CheckConfig(ConfigFile),
+    /// Prints every setting with its default and what it is for.
+    Config,
+    /// Prints what a folder of manifests would apply, offline.
+    Render(Render),
+    /// Prints the last runs, newest first.
+    History(History),
+    /// Signs a delivery as a forge would and posts it to a door.
+    Knock(Knock),
+}
+
+/// Which settings are meant.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigFile {
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What is rendered.
+#[derive(Clone, Debug, Args)]
+pub struct Render {
+    /// The folder of the manifests.
+    pub path: PathBuf,
+    /// The namespace of objects that name none.
+    #[arg(long, default_value = "default")]
+    pub namespace: String,
+}
+
+/// Which part of the history is printed.
+#[derive(Clone, Debug, Args)]
+pub struct History {
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only the runs of this application.
+    #[arg(long, value_name = "NAME")]
+    pub application: Option<String>,
+    /// How many runs.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is posted, and where.
+#[derive(Clone, Debug, Args)]
+#[command(group = clap::ArgGroup::new("secret").required(true).args(["secret_file", "secret_env"]))]
+#[command(group = clap::ArgGroup::new("body").required(true).args(["payload", "repository"]))]
+pub struct Knock {
+    /// The address of the webhook, such as http://127.0.0.1:8080/hooks/gitea.
+    #[arg(long)]
+    pub url: String,
+    /// The kind of forge to sign as.
+    #[arg(long, value_parser = ["gitea", "forgejo", "github"])]
+    pub forge: String,
+    /// The file that holds the secret.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// The environment variable that holds the secret.
+    #[arg(long, value_name = "NAME")]
+    pub secret_env: Option<String>,
+    /// The file of the JSON to send as it is.
+    #[arg(long, value_name = "FILE", requires = "event")]
+    pub payload: Option<PathBuf>,
+    /// The name of the event that the file is about.
+    #[arg(long, requires = "payload")]
+    pub event: Option<String>,
+    /// The repository of a made-up push, as owner/name.
+    #[arg(long, requires = "reference", requires = "after")]
+    pub repository: Option<String>,
+    /// The full name of the ref of a made-up push.
+    #[arg(long = "ref", value_name = "REF", id = "reference", requires = "repository")]
+    pub reference: Option<String>,
+    /// The commit after a made-up push; zeros delete the ref.
+    #[arg(long, value_name = "SHA", requires = "repository")]
+    pub after: Option<String>,
+    /// The commit before a made-up push; none makes the ref a new one.
+    #[arg(long, value_name = "SHA", requires = "repository")]
+    pub before: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::Parser;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_knock_has_one_secret_and_one_body() {
+        let knock = ["windlass", "knock", "--url", "http://d/hooks/g", "--forge", "gitea"];
+        let push = ["--repository", "a/b", "--ref", "refs/heads/main", "--after", "1"];
+        let cases: &[(&[&str], bool)] = &[
+            (&["--secret-env", "S", "--payload", "f", "--event", "push"], true),
+            (&["--secret-file", "S", "--payload", "f", "--event", "push"], true),
+            (&["--secret-env", "S", "--payload", "f"], false),
+            (&["--secret-env", "S", "--secret-file", "S", "--payload", "f", "--event", "push"], false),
+            (&["--payload", "f", "--event", "push"], false),
+            (&["--secret-env", "S"], false),
+        ];
+        for (more, fine) in cases {
+            assert_eq!(Arguments::try_parse_from(knock.iter().chain(*more)).is_ok(), *fine, "{more:?}");
+        }
+        let whole = |push: &[&'static str]| [&knock[..], &["--secret-env", "S"], push].concat();
+        assert!(Arguments::try_parse_from(whole(&push)).is_ok());
+        assert!(Arguments::try_parse_from(whole(&push[..4])).is_err());
+    }
+}

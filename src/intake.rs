@@ -1,0 +1,241 @@
+//! Takes deliveries in: a signature that holds becomes a hint, a hint becomes one event for each source that it is
+//! about, and only when the queue has them for certain is the delivery accepted.
+//!
+//! The payload goes no further than this.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::application::Name;
+use crate::event::Event;
+use crate::event::Hint;
+use crate::event::Push;
+use crate::event::VERSION;
+use crate::event::What;
+use crate::forge::Kind;
+use crate::forge::Request;
+use crate::moment::Moment;
+use crate::queue;
+use crate::queue::Draft;
+use crate::queue::Lane;
+use crate::queue::Queue;
+use crate::secret::Secret;
+
+/// Counts webhook requests by `forge` and `answer`.
+pub const DELIVERIES: &str = "windlass_deliveries_total";
+/// Measures webhook requests from the whole body to the answer, in seconds, by `answer`.
+pub const DELIVERY_SECONDS: &str = "windlass_delivery_seconds";
+
+/// How often may unsigned requests to one forge's webhook be logged? They are counted always.
+const UNSIGNED_LOGGED_EVERY: Duration = Duration::from_secs(10);
+
+/// How long may the queue take to show that it answers?
+const READY_WITHIN: Duration = Duration::from_secs(1);
+
+/// What deliveries of one forge are checked against.
+pub struct Known {
+    /// The kind.
+    pub kind: Kind,
+    /// The secrets of its webhooks; with none, every delivery is unsigned.
+    pub secrets: Vec<Secret>,
+    /// The sources that it holds, with their repository as `owner/name`.
+    pub sources: Vec<(Name, String)>,
+}
+
+struct Gate {
+    known: Known,
+    /// Sources by repository in lowercase, since forges compare without case.
+    sources: BTreeMap<String, Vec<Name>>,
+    unsigned_logged: AtomicI64,
+}
+
+/// The way in from all forges.
+pub struct Intake {
+    gates: BTreeMap<Name, Gate>,
+    queue: Queue,
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The queue has its events for certain.
+    Accepted {
+        /// What the delivery is called.
+        id: String,
+        /// How many events it led to.
+        events: usize,
+    },
+    /// It is authentic and leads to nothing.
+    Ignored {
+        /// What the delivery is called.
+        id: String,
+        /// Why, in words for a person.
+        why: String,
+    },
+    /// No secret signed it; that is all that is said.
+    Unsigned,
+    /// There is no such forge.
+    UnknownForge,
+    /// The queue does not confirm: the forge must count the delivery as failed.
+    Unavailable,
+}
+
+impl Answer {
+    /// Returns the word for it in logs and metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Ignored { .. } => "ignored",
+            Self::Unsigned => "unsigned",
+            Self::UnknownForge => "unknown_forge",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl Intake {
+    /// Takes the forges and the queue.
+    #[must_use]
+    pub fn new(forges: BTreeMap<Name, Known>, queue: Queue) -> Self {
+        let gates = forges.into_iter().map(|(name, known)| (name, Gate::new(known))).collect();
+        Self { gates, queue }
+    }
+
+    /// Returns whether there is a forge of this name, so that nothing is read for others.
+    #[must_use]
+    pub fn knows(&self, forge: &str) -> bool {
+        self.gate(forge).is_some()
+    }
+
+    /// Returns whether the queue answers, and so whether deliveries can be accepted.
+    pub async fn is_ready(&self) -> bool {
+        let depth = tokio::time::timeout(READY_WITHIN, self.queue.depth(&Lane::events())).await;
+        matches!(depth, Ok(Ok(_)))
+    }
+
+    /// Decides about one delivery to the webhook of `forge`.
+    pub async fn accept(&self, forge: &str, request: Request<'_>) -> Answer {
+        let started = tokio::time::Instant::now();
+        let (name, answer) = match self.gate(forge) {
+            Some((name, gate)) => (name.to_string(), self.hear(name, gate, request).await),
+            // A name that a stranger made up must not become a label.
+            None => ("unknown".to_owned(), Answer::UnknownForge),
+        };
+        metrics::counter!(DELIVERIES, "forge" => name, "answer" => answer.word()).increment(1);
+        metrics::histogram!(DELIVERY_SECONDS, "answer" => answer.word()).record(started.elapsed());
+        answer
+    }
+
+    fn gate(&self, forge: &str) -> Option<(&Name, &Gate)> {
+        let name = Name::parse(forge).ok()?;
+        self.gates.get_key_value(&name)
+    }
+
+    async fn hear(&self, forge: &Name, gate: &Gate, request: Request<'_>) -> Answer {
+        let rules = gate.known.kind.rules();
+        let Some(delivery) = rules.verify(&request, &gate.known.secrets) else {
+            gate.log_unsigned(forge);
+            return Answer::Unsigned;
+        };
+        let id = delivery.id().to_owned();
+        let span = tracing::info_span!("hook", forge = %forge, delivery = %id, secret = delivery.secret());
+        let hint = rules.read(&delivery);
+        self.publish(gate, id, hint).instrument(span).await
+    }
+
+    async fn publish(&self, gate: &Gate, id: String, hint: Hint) -> Answer {
+        let push = match hint {
+            Hint::Push(push) => push,
+            Hint::Ignored { why } => return ignored(id, why),
+        };
+        let Some(sources) = gate.sources.get(&push.repository.to_lowercase()) else {
+            return ignored(id, format!("no source is configured for {}", push.repository));
+        };
+        let events = sources.len();
+        let drafts = sources.iter().map(|source| draft(&id, source, &push, events > 1)).collect();
+        if !published(self.queue.publish(drafts).await) {
+            return Answer::Unavailable;
+        }
+        tracing::info!(reference = %push.reference, events, "delivery accepted");
+        Answer::Accepted { id, events }
+    }
+}
+
+impl Gate {
+    fn new(known: Known) -> Self {
+        let mut sources: BTreeMap<String, Vec<Name>> = BTreeMap::new();
+        for (source, repository) in &known.sources {
+            sources.entry(repository.to_lowercase()).or_default().push(source.clone());
+        }
+        Self { known, sources, unsigned_logged: AtomicI64::new(0) }
+    }
+
+    /// Warns of unsigned requests, rarely: anybody can send them.
+    fn log_unsigned(&self, forge: &Name) {
+        let (now, last) = (now(), self.unsigned_logged.load(Ordering::Relaxed));
+        let again = u128::from(now.since(Moment(last))) >= UNSIGNED_LOGGED_EVERY.as_millis();
+        if again
+            && self
+                .unsigned_logged
+                .compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            tracing::warn!(
+                forge = %forge,
+                "a request to the webhook was not signed with any of its secrets; if the forge sent it, give both the same secret",
+            );
+        }
+    }
+}
+
+fn ignored(id: String, why: String) -> Answer {
+    tracing::info!(%why, "delivery ignored");
+    Answer::Ignored { id, why }
+}
+
+fn published(result: Result<(), queue::Error>) -> bool {
+    if let Err(error) = &result {
+        let fault = error.fault();
+        tracing::error!(error = %chain(error), ?fault, "delivery not accepted: failed to publish its events");
+    }
+    result.is_ok()
+}
+
+/// Returns an error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Makes the event of one source. One delivery may concern several sources, whose events need names of their own.
+fn draft(delivery: &str, source: &Name, push: &Push, several: bool) -> Draft {
+    let id = if several {
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source}/{delivery}").as_bytes()).to_string()
+    } else {
+        delivery.to_owned()
+    };
+    let event = Event {
+        version: VERSION,
+        id: id.clone(),
+        source: source.clone(),
+        what: What::Push {
+            reference: push.reference.clone(),
+            before: push.before.clone(),
+            after: push.after.clone(),
+        },
+        received_at: now(),
+    };
+    // Words of this crate always turn into JSON; an empty body would be buried by whoever reads it, and be seen.
+    let body = serde_json::to_string(&event).unwrap_or_default();
+    Draft { lane: Lane::events(), id, partition: source.to_string(), body }
+}
+
+fn now() -> Moment {
+    Moment(jiff::Timestamp::now().as_millisecond())
+}

@@ -1,0 +1,84 @@
+//! `POST /hooks/{forge}`: the only page that anything is told to.
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::Resource;
+use actix_web::http::header;
+use actix_web::web;
+
+use crate::forge::Request;
+use crate::intake::Answer;
+use crate::server::Shared;
+use crate::server::body;
+use crate::server::problem::Refusal;
+
+/// Stands for the value of a header that is no text, so that it is present and holds for nothing.
+const NO_TEXT: &str = "\u{fffd}";
+
+/// Makes the page.
+pub fn resource() -> Resource {
+    web::resource("/hooks/{forge}")
+        .route(web::post().to(hear))
+        .default_service(web::to(|| async { Refusal::WrongMethod("POST").answer() }))
+}
+
+async fn hear(
+    request: HttpRequest,
+    forge: web::Path<String>,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+) -> HttpResponse {
+    match decide(&request, &forge, payload, &shared).await {
+        Ok(answer) => tell(answer),
+        Err(refusal) => refusal.answer(),
+    }
+}
+
+async fn decide(
+    request: &HttpRequest,
+    forge: &str,
+    payload: web::Payload,
+    shared: &Shared,
+) -> Result<Answer, Refusal> {
+    if !shared.intake.knows(forge) {
+        return Err(Refusal::NoSuchPage);
+    }
+    if !is_readable(request) {
+        return Err(Refusal::WrongType);
+    }
+    let declared = text(request, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let body = body::read(payload, declared, &shared.limits, &shared.bodies).await?;
+    let headers: Vec<(&str, &str)> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or(NO_TEXT)))
+        .collect();
+    Ok(shared.intake.accept(forge, Request { headers: &headers, body: &body.bytes }).await)
+}
+
+fn tell(answer: Answer) -> HttpResponse {
+    match answer {
+        Answer::Accepted { id, events } => {
+            HttpResponse::Accepted().json(serde_json::json!({ "id": id, "events": events }))
+        }
+        Answer::Ignored { id, why } => {
+            HttpResponse::Ok().json(serde_json::json!({ "id": id, "ignored": why }))
+        }
+        Answer::Unsigned => Refusal::Unsigned.answer(),
+        Answer::UnknownForge => Refusal::NoSuchPage.answer(),
+        Answer::Unavailable => Refusal::Unavailable.answer(),
+    }
+}
+
+fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or(NO_TEXT))
+}
+
+/// Says whether the body is of a type that forges send, and not compressed.
+fn is_readable(request: &HttpRequest) -> bool {
+    let kind = text(request, &header::CONTENT_TYPE).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let known = ["application/json", "application/x-www-form-urlencoded"];
+    let encoding = text(request, &header::CONTENT_ENCODING).unwrap_or("identity");
+    known.iter().any(|known| kind.eq_ignore_ascii_case(known)) && encoding.eq_ignore_ascii_case("identity")
+}

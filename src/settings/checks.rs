@@ -1,0 +1,159 @@
+//! What a text in the settings must be like, as rules whose errors say what is allowed.
+
+/// Reads the address of something on the web: `http` or `https`, without credentials, query or trailing slash.
+pub fn url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = rest.ok_or("must start with https:// or http://")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.is_empty() || authority.starts_with(':') {
+        return Err("must name a host".to_owned());
+    }
+    if authority.contains('@') {
+        return Err("must not hold credentials: give them as token or read_token".to_owned());
+    }
+    if text.contains(['?', '#', '\\']) || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("must have no query, fragment, backslash or space".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Says whether somebody on the way could read what is sent to an address.
+pub fn is_open(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
+}
+
+/// Reads `owner/name`.
+pub fn repository(text: &str) -> Result<String, &'static str> {
+    let fine = |part: &str| {
+        let letters = part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        !part.is_empty() && part.len() <= 100 && letters && part != "." && part != ".."
+    };
+    match text.split_once('/') {
+        Some((owner, name)) if fine(owner) && fine(name) => Ok(text.to_owned()),
+        _ => Err("must be owner/name, such as \"team/shop\""),
+    }
+}
+
+/// Reads a full ref name.
+pub fn reference(text: &str) -> Result<crate::commit::RefName, String> {
+    if text.is_empty() || text.starts_with("refs/") {
+        return crate::commit::RefName::parse(text).map_err(|error| error.to_string());
+    }
+    Err(format!("\"{text}\" is a short name, which a branch and a tag may share: write refs/heads/{text}"))
+}
+
+/// Reads a folder in a repository; `.` is all of it.
+pub fn folder(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text == "." {
+        return Ok(String::new());
+    }
+    if text.starts_with('/') {
+        return Err("must not start with a slash: it is relative to the repository");
+    }
+    let strange = text.contains('\\') || text.chars().any(char::is_control) || text.len() > 1024;
+    if strange
+        || text.split('/').any(|part| matches!(part, "" | "." | ".." | ".git"))
+        || only_cluster(text).is_none()
+    {
+        return Err("must be folders with single slashes between them, without . and .. and .git; \
+            the only placeholder is {cluster}");
+    }
+    Ok(text.to_owned())
+}
+
+/// Returns the text without its placeholders, nothing when it has other braces.
+fn only_cluster(text: &str) -> Option<String> {
+    Some(text.replace("{cluster}", "")).filter(|rest| !rest.contains(['{', '}']))
+}
+
+/// Reads the name of a namespace, which may contain `{cluster}`; its length is known only with the cluster's name.
+pub fn namespace(text: &str) -> Result<String, &'static str> {
+    const RULE: &str = "must be a namespace: 1 to 63 lowercase letters, digits and inner dashes";
+    if is_label(&text.replace("{cluster}", "x")) { Ok(text.to_owned()) } else { Err(RULE) }
+}
+
+/// Says whether Kubernetes takes a text as the name of a namespace.
+pub fn is_label(text: &str) -> bool {
+    let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    (1..=63).contains(&text.len()) && letters && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Reads one of a few words.
+pub fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    let known = words.iter().find(|(word, _)| *word == text);
+    known.map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        format!("must be one of {}, not \"{}\"", words.join(", "), text.chars().take(40).collect::<String>())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::folder;
+    use super::is_open;
+    use super::namespace;
+    use super::repository;
+    use super::url;
+
+    #[test]
+    fn addresses_are_plain() {
+        for (text, fine) in [
+            ("https://git.example.org/", Some("https://git.example.org")),
+            ("http://127.0.0.1:3000/sub/", Some("http://127.0.0.1:3000/sub")),
+            ("git@example.org:a/b", None),
+            ("ssh://example.org", None),
+            ("https://", None),
+            ("https://:80", None),
+            ("https://user:pass@example.org", None),
+            ("https://example.org?x", None),
+            ("https://example.org/a b", None),
+        ] {
+            assert_eq!(url(text).ok().as_deref(), fine, "{text}");
+        }
+        for (text, open) in [
+            ("http://git.example.org", true),
+            ("https://git.example.org", false),
+            ("http://127.0.0.1:3000", false),
+            ("http://[::1]:3000", false),
+            ("http://localhost", false),
+        ] {
+            assert_eq!(is_open(text), open, "{text}");
+        }
+    }
+
+    #[test]
+    fn folders_stay_inside_the_repository() {
+        for (text, fine) in [
+            ("", true),
+            (".", true),
+            ("deploy/{cluster}", true),
+            ("/deploy", false),
+            ("deploy/", false),
+            ("a//b", false),
+            ("../x", false),
+            ("a/../b", false),
+            ("a\\b", false),
+            ("{env}", false),
+            (".git/x", false),
+        ] {
+            assert_eq!(folder(text).is_ok(), fine, "{text}");
+        }
+    }
+
+    #[test]
+    fn repositories_and_namespaces_have_their_form() {
+        for (text, fine) in
+            [("team/shop", true), ("team", false), ("a/b/c", false), ("../x", false), ("a/ b", false)]
+        {
+            assert_eq!(repository(text).is_ok(), fine, "{text}");
+        }
+        for (text, fine) in
+            [("shop", true), ("shop-{cluster}", true), ("", false), ("Shop", false), ("{x}", false)]
+        {
+            assert_eq!(namespace(text).is_ok(), fine, "{text}");
+        }
+    }
+}

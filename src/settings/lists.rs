@@ -1,0 +1,240 @@
+//! The lists in double brackets, and how their items refer to each other.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::application::Application;
+use crate::application::Name;
+use crate::forge::Kind;
+use crate::secret::Secret;
+use crate::settings::checks;
+use crate::settings::reader::Environment;
+use crate::settings::reader::Section;
+use crate::settings::secrets;
+use crate::settings::sections;
+
+/// One of `[[forges]]`.
+#[derive(Clone, Debug)]
+pub struct Forge {
+    /// The kind.
+    pub kind: Kind,
+    /// Its address, without a trailing slash.
+    pub url: String,
+    /// The address of its API, without a trailing slash.
+    pub api: String,
+    /// The secrets of its webhooks; at least one.
+    pub webhook_secrets: Vec<Secret>,
+    /// The token that posts statuses.
+    pub token: Option<Secret>,
+    /// The token that reads repositories.
+    pub read_token: Option<Secret>,
+}
+
+/// One of `[[sources]]`.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The forge that holds it.
+    pub forge: Name,
+    /// The repository, as `owner/name`.
+    pub repository: String,
+    /// Where it is cloned from.
+    pub url: String,
+    /// How often it is swept; nothing when it is not.
+    pub poll: Option<Duration>,
+}
+
+/// One of `[[clusters]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// How it is reached.
+    pub access: Access,
+    /// The namespace of windlass's own records.
+    pub namespace: String,
+}
+
+/// How a cluster is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// With a context of a kubeconfig, by default its current one.
+    Kubeconfig {
+        /// The file.
+        file: PathBuf,
+        /// The context.
+        context: Option<String>,
+    },
+    /// With the service account of the pod that windlass runs in.
+    InCluster,
+}
+
+/// The names of one list.
+pub struct Names(BTreeSet<Name>);
+
+impl Names {
+    /// Returns the names of an empty list.
+    pub const fn new() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    fn text(&self) -> String {
+        let names: Vec<&str> = self.0.iter().map(Name::as_str).collect();
+        if names.is_empty() {
+            "none is configured".to_owned()
+        } else {
+            format!("known: {}", names.join(", "))
+        }
+    }
+
+    /// Reads the name of an item and keeps it; it must differ from those before it.
+    pub fn take(&mut self, section: &mut Section<'_>) -> Option<Name> {
+        let text = section.required("name", "what it is called")?;
+        let name = Name::parse(&text).map_err(|error| section.wrong("name", error.to_string())).ok()?;
+        if !self.0.insert(name.clone()) {
+            section.wrong("name", format!("\"{name}\" is the name of another one: give each its own"));
+            return None;
+        }
+        Some(name)
+    }
+
+    /// Says what is wrong with a reference to an item, if anything is.
+    fn check(&self, text: &str, what: &str) -> Result<Name, String> {
+        let name = Name::parse(text).ok().filter(|name| self.0.contains(name));
+        name.ok_or_else(|| format!("there is no {what} \"{text}\"; {}", self.text()))
+    }
+}
+
+pub fn forge(
+    section: &mut Section<'_>,
+    environment: &Environment,
+    warnings: &mut Vec<String>,
+) -> Option<Forge> {
+    let kinds = Kind::ALL.map(|kind| (kind.word(), kind));
+    let kind = section
+        .required("kind", "\"gitea\", \"forgejo\" or \"github\"")
+        .and_then(|text| checks::word(&text, &kinds).map_err(|error| section.wrong("kind", error)).ok());
+    let url = section
+        .required("url", "its address")
+        .and_then(|text| checks::url(&text).map_err(|error| section.wrong("url", error)).ok());
+    let api = section.parsed("api", checks::url);
+    let webhook_secrets = secrets::several(section, "webhook_secrets", environment);
+    let token = secrets::one(section, "token", environment);
+    let read_token = secrets::one(section, "read_token", environment);
+    if !section.has("token") {
+        warnings.push(format!("{} has no token: no statuses are posted there", section.key));
+    }
+    if section.has("token") || section.has("read_token") {
+        for open in [&url, &api].into_iter().flatten().filter(|url| checks::is_open(url)) {
+            warnings.push(format!("{}: tokens travel in the open to {open}: use https", section.key));
+        }
+    }
+    let (kind, url) = (kind?, url?);
+    let api = api.unwrap_or_else(|| kind.rules().api(&url));
+    Some(Forge { kind, url, api, webhook_secrets, token, read_token })
+}
+
+pub fn source(
+    section: &mut Section<'_>,
+    forges: &Names,
+    known: &BTreeMap<Name, Forge>,
+    poll: Option<Duration>,
+) -> Option<Source> {
+    let forge = section
+        .required("forge", "the name of its forge")
+        .and_then(|text| forges.check(&text, "forge").map_err(|error| section.wrong("forge", error)).ok());
+    let repository = section
+        .required("repository", "owner/name")
+        .and_then(|text| checks::repository(&text).map_err(|error| section.wrong("repository", error)).ok());
+    let url = section.parsed("url", checks::url);
+    let poll = sections::poll(section).unwrap_or(poll);
+    let (forge, repository) = (forge?, repository?);
+    // A forge that is itself in error is not known; the problem is told where it stands.
+    let url = url.or_else(|| known.get(&forge).map(|known| format!("{}/{repository}.git", known.url)))?;
+    Some(Source { forge, repository, url, poll })
+}
+
+pub fn cluster(section: &mut Section<'_>) -> Option<Cluster> {
+    let file = section.path("kubeconfig");
+    let context = section.text("context");
+    let inside = section.flag("in_cluster").unwrap_or_default();
+    let namespace = section.parsed("namespace", |text| {
+        if checks::is_label(text) { Ok(text.to_owned()) } else { Err("must be the name of a namespace") }
+    });
+    match (section.has("kubeconfig"), inside) {
+        (false, false) => section.wrong("", "give a kubeconfig, or in_cluster = true inside a cluster"),
+        (true, true) => section.wrong("in_cluster", "contradicts kubeconfig: give one of them"),
+        (false, true) if context.is_some() => {
+            section.wrong("context", "belongs to a kubeconfig, which is not given")
+        }
+        _ => {}
+    }
+    if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+        section.wrong("kubeconfig", format!("there is no file {}", file.display()));
+    }
+    let access = match (file, inside) {
+        (Some(file), _) => Access::Kubeconfig { file, context },
+        (None, true) => Access::InCluster,
+        (None, false) => return None,
+    };
+    Some(Cluster { access, namespace: namespace.unwrap_or_else(|| "windlass".to_owned()) })
+}
+
+pub fn application(
+    section: &mut Section<'_>,
+    name: Option<Name>,
+    sources: &Names,
+    clusters: &Names,
+    deadline: Duration,
+) -> Option<Application> {
+    let source = section
+        .required("source", "the name of its source")
+        .and_then(|text| sources.check(&text, "source").map_err(|error| section.wrong("source", error)).ok());
+    let reference = section
+        .required("ref", "the full name of a ref, such as \"refs/heads/main\"")
+        .and_then(|text| checks::reference(&text).map_err(|error| section.wrong("ref", error)).ok());
+    let path = section.parsed("path", checks::folder);
+    let places = places(section, clusters);
+    let namespace = section.parsed("namespace", checks::namespace).unwrap_or_else(|| "default".to_owned());
+    let prune = section.flag("prune");
+    let deadline = sections::health_deadline(section).unwrap_or(deadline);
+    let application = Application {
+        name: name?,
+        source: source?,
+        reference: reference?,
+        path: path.unwrap_or_default(),
+        clusters: places,
+        namespace,
+        prune: prune.unwrap_or(true),
+        health_deadline_ms: u64::try_from(deadline.as_millis()).ok()?,
+    };
+    for cluster in &application.clusters {
+        let namespace = application.namespace_in(cluster);
+        if !checks::is_label(&namespace) {
+            section.wrong("namespace", format!("is too long for a namespace in {cluster}: \"{namespace}\""));
+        }
+    }
+    Some(application)
+}
+
+/// Reads the clusters of an application: at least one, none twice.
+fn places(section: &mut Section<'_>, known: &Names) -> Vec<Name> {
+    let items = section.list("clusters").unwrap_or_default();
+    if items.is_empty() {
+        section.wrong("clusters", format!("must list at least one cluster; {}", known.text()));
+    }
+    let mut places = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let place = match item.as_str() {
+            Some(text) => known.check(text, "cluster"),
+            None => Err("must be the name of a cluster".to_owned()),
+        };
+        match place {
+            Ok(place) if places.contains(&place) => {
+                section.wrong(&format!("clusters[{index}]"), format!("\"{place}\" is listed twice"));
+            }
+            Ok(place) => places.push(place),
+            Err(error) => section.wrong(&format!("clusters[{index}]"), error),
+        }
+    }
+    places
+}

@@ -1,0 +1,75 @@
+//! Secrets, from where the settings say they are.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use toml::Value;
+
+use crate::secret::Secret;
+use crate::settings::reader::Environment;
+use crate::settings::reader::Section;
+
+/// How large may the file of a secret be, in bytes?
+const FILE_BYTES: u64 = 64 << 10;
+
+/// How many secrets may a webhook have?
+const SECRETS: usize = 8;
+
+/// Reads one secret; whatever is wrong is noted, and never shows a value.
+pub fn one(section: &mut Section<'_>, name: &'static str, environment: &Environment) -> Option<Secret> {
+    let (value, base) = section.any(name)?;
+    read(&value, &base, environment).map_err(|message| section.wrong(name, message)).ok()
+}
+
+/// Reads the secrets of a webhook: at least one, for an empty list would have to accept anybody or nobody.
+pub fn several(section: &mut Section<'_>, name: &'static str, environment: &Environment) -> Vec<Secret> {
+    let base = section.any(name).map(|(_, base)| base).unwrap_or_default();
+    let values = section.list(name).unwrap_or_default();
+    if values.is_empty() || values.len() > SECRETS {
+        section.wrong(
+            name,
+            format!("must have 1 to {SECRETS} of {{ env = \"NAME\" }} or {{ file = \"path\" }}"),
+        );
+    }
+    let mut secrets = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        match read(value, &base, environment) {
+            Ok(secret) => secrets.push(secret),
+            Err(message) => section.wrong(&format!("{name}[{index}]"), message),
+        }
+    }
+    secrets
+}
+
+fn read(value: &Value, base: &Path, environment: &Environment) -> Result<Secret, String> {
+    const SHAPE: &str = "must be { env = \"NAME\" } or { file = \"path\" }; secrets do not stand in settings";
+    let table = value.as_table().filter(|table| table.len() == 1).ok_or(SHAPE)?;
+    let (name, at) = table.iter().next().ok_or(SHAPE)?;
+    let at = at.as_str().filter(|at| !at.is_empty()).ok_or(SHAPE)?;
+    let (text, from) = match name.as_str() {
+        "env" => {
+            let text =
+                environment.get(at).ok_or_else(|| format!("the environment variable {at} is not set"))?;
+            (text.clone(), format!("the environment variable {at}"))
+        }
+        "file" => {
+            let path = base.join(at);
+            (contents(&path)?, format!("the file {}", path.display()))
+        }
+        _ => return Err(SHAPE.to_owned()),
+    };
+    Secret::new(&text).map_err(|error| format!("{from} {error}"))
+}
+
+fn contents(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_string(&mut text));
+    match read {
+        Err(error) => Err(format!("the file {} cannot be read: {error}", path.display())),
+        Ok(bytes) if bytes as u64 > FILE_BYTES => {
+            Err(format!("the file {} is larger than {FILE_BYTES} bytes: it is no secret", path.display()))
+        }
+        Ok(_) => Ok(text),
+    }
+}

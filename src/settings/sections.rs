@@ -1,0 +1,185 @@
+//! The sections in single brackets.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::LogFormat;
+use crate::cli::LogLevel;
+use crate::server::Limits;
+use crate::settings::checks;
+use crate::settings::reader::Section;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// `[door]`: where windlass listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+/// `[reconcile]`: how much is done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconcile {
+    /// How many targets are worked on at once?
+    pub parallel: usize,
+    /// How many requests may be under way at one cluster?
+    pub requests: usize,
+    /// How long may objects take to become healthy, where an application does not say?
+    pub health_deadline: Duration,
+}
+
+/// `[guard]`: how much one commit may delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// This many objects always.
+    pub least: usize,
+    /// This share of a target's objects, in percent.
+    pub percent: usize,
+}
+
+/// `[source]`: what is taken from a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceLimits {
+    /// How many files?
+    pub files: usize,
+    /// How many bytes in one file?
+    pub file_bytes: u64,
+    /// How many bytes in all files?
+    pub total_bytes: u64,
+    /// How many folders deep?
+    pub depth: usize,
+    /// How many bytes in one fetch?
+    pub fetch_bytes: u64,
+    /// How long may a fetch take?
+    pub fetch_within: Duration,
+}
+
+/// `[log]`: what is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// How much.
+    pub level: LogLevel,
+}
+
+pub fn data(mut section: Section<'_>) -> Option<PathBuf> {
+    let folder = section.path("dir");
+    section.finish();
+    folder
+}
+
+/// Queue and store know one kind each so far, which needs no address.
+pub fn embedded(mut section: Section<'_>, other: &str) {
+    if section.text("url").is_some_and(|url| !url.is_empty()) {
+        section.wrong("url", format!("{other} is not supported by this version: leave it empty"));
+    }
+    section.finish();
+}
+
+pub fn door(mut section: Section<'_>) -> Option<Door> {
+    let listen = section.parsed("listen", |text| {
+        text.parse()
+            .map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"")
+    });
+    let body_bytes = section.size("body_limit", &(1 << 10..=25 << 20));
+    let body_within = section.duration("body_within", &(SECOND..=60 * SECOND));
+    let connections = section.whole("connections", 1..=65_536);
+    let workers = section.whole("workers", 1..=64);
+    let announce_for = section.duration("announce_for", &(Duration::ZERO..=60 * SECOND));
+    let stop_within = section.duration("stop_within", &(SECOND..=600 * SECOND));
+    section.finish();
+    let limits = Limits {
+        body_bytes: usize::try_from(body_bytes?).ok()?,
+        body_within: body_within?,
+        connections: usize::try_from(connections?).ok()?,
+        workers: usize::try_from(workers?).ok()?,
+        announce_for: announce_for?,
+        stop_within: stop_within?,
+    };
+    Some(Door { listen: listen?, limits })
+}
+
+/// Reads `poll` of `[sweep]` or of a source: the inner nothing is `off`.
+#[expect(clippy::option_option, reason = "absent or wrong, off, and a time are three answers")]
+pub fn poll(section: &mut Section<'_>) -> Option<Option<Duration>> {
+    let off = section.any("poll").is_some_and(|(value, _)| value.as_str() == Some("off"));
+    if off { Some(None) } else { section.duration("poll", &(10 * SECOND..=24 * HOUR)).map(Some) }
+}
+
+pub fn sweep(mut section: Section<'_>) -> Option<Duration> {
+    let poll = poll(&mut section);
+    section.finish();
+    poll.flatten()
+}
+
+/// Reads the time that objects may take to become healthy.
+pub fn health_deadline(section: &mut Section<'_>) -> Option<Duration> {
+    section.duration("health_deadline", &(SECOND..=24 * HOUR))
+}
+
+pub fn reconcile(mut section: Section<'_>) -> Option<Reconcile> {
+    let parallel = section.whole("parallel", 1..=64);
+    let requests = section.whole("requests", 1..=64);
+    let health_deadline = health_deadline(&mut section);
+    section.finish();
+    Some(Reconcile {
+        parallel: usize::try_from(parallel?).ok()?,
+        requests: usize::try_from(requests?).ok()?,
+        health_deadline: health_deadline?,
+    })
+}
+
+pub fn guard(mut section: Section<'_>) -> Option<Guard> {
+    let least = section.whole("least", 0..=10_000);
+    let percent = section.whole("percent", 0..=100);
+    section.finish();
+    Some(Guard { least: usize::try_from(least?).ok()?, percent: usize::try_from(percent?).ok()? })
+}
+
+pub fn source(mut section: Section<'_>) -> Option<SourceLimits> {
+    let files = section.whole("files", 1..=100_000);
+    let file_bytes = section.size("file_bytes", &(1 << 10..=64 << 20));
+    let total_bytes = section.size("total_bytes", &(1 << 10..=1 << 30));
+    let depth = section.whole("depth", 1..=64);
+    let fetch_bytes = section.size("fetch_bytes", &(1 << 20..=16 << 30));
+    let fetch_within = section.duration("fetch_within", &(SECOND..=HOUR));
+    section.finish();
+    Some(SourceLimits {
+        files: usize::try_from(files?).ok()?,
+        file_bytes: file_bytes?,
+        total_bytes: total_bytes?,
+        depth: usize::try_from(depth?).ok()?,
+        fetch_bytes: fetch_bytes?,
+        fetch_within: fetch_within?,
+    })
+}
+
+pub fn public_url(mut section: Section<'_>) -> Option<String> {
+    let url = section.parsed("public_url", |text| match text {
+        "" => Ok(None),
+        text => checks::url(text).map(Some),
+    });
+    section.finish();
+    url.flatten()
+}
+
+pub fn log(mut section: Section<'_>) -> Option<Log> {
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let format = section.parsed("format", |text| checks::word(text, &formats));
+    let level = section.parsed("level", |text| checks::word(text, &levels));
+    section.finish();
+    Some(Log { format: format?, level: level? })
+}

@@ -1,0 +1,121 @@
+//! What windlass says about itself: logs on standard error, and numbers for Prometheus.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::BuildError;
+use metrics_exporter_prometheus::Matcher;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::util::TryInitError;
+
+use crate::cli::LogFormat;
+use crate::cli::LogLevel;
+use crate::intake::DELIVERIES;
+use crate::intake::DELIVERY_SECONDS;
+use crate::queue::Depth;
+use crate::queue::Lane;
+
+/// Messages in a lane of the queue: waiting, on loan or put off; by `lane`.
+const QUEUE_DEPTH: &str = "windlass_queue_depth";
+/// Messages that were buried, by `lane`.
+const QUEUE_DEAD: &str = "windlass_queue_dead";
+/// The age of the oldest message of a lane in seconds, by `lane`; 0 when it is empty.
+const QUEUE_OLDEST: &str = "windlass_queue_oldest_seconds";
+/// Always 1, with the `version` of the program.
+const BUILD: &str = "windlass_build_info";
+
+/// The bounds of the time histograms, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// How often are finished measurements folded together? Nothing else does it.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Begins to log to standard error, once in a process. Libraries speak from `warn` up, or from `info` up when
+/// windlass itself says more than that.
+///
+/// # Errors
+/// Somebody already logs in this process.
+pub fn log(format: LogFormat, level: LogLevel, no_color: bool) -> Result<(), TryInitError> {
+    let (own, others) = match level {
+        LogLevel::Error => ("error", "error"),
+        LogLevel::Warn => ("warn", "warn"),
+        LogLevel::Info => ("info", "warn"),
+        LogLevel::Debug => ("debug", "info"),
+        LogLevel::Trace => ("trace", "info"),
+    };
+    let filter = EnvFilter::new(format!("{others},windlass={own}"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => {
+            let colored = !no_color && std::io::stderr().is_terminal();
+            lines.with_ansi(colored).with_target(false).finish().try_init()
+        }
+    }
+}
+
+/// The numbers of the process.
+#[derive(Clone)]
+pub struct Numbers {
+    handle: PrometheusHandle,
+}
+
+impl Numbers {
+    /// Begins to count, once in a process.
+    ///
+    /// # Errors
+    /// Somebody already counts in this process.
+    pub fn install() -> Result<Self, BuildError> {
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?;
+        let handle = builder.install_recorder()?;
+        describe();
+        metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        Ok(Self { handle })
+    }
+
+    /// Returns what the door serves as `/metrics`.
+    #[must_use]
+    pub fn render(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+        let handle = self.handle.clone();
+        Arc::new(move || handle.render())
+    }
+
+    /// Keeps the memory of measurements small, for ever.
+    pub async fn upkeep(self) {
+        loop {
+            tokio::time::sleep(UPKEEP_EVERY).await;
+            self.handle.run_upkeep();
+        }
+    }
+}
+
+/// Notes how much a lane holds; `oldest` is the age of its oldest message.
+pub fn note_depth(lane: &Lane, depth: &Depth, oldest: Duration) {
+    let lane = lane.to_string();
+    metrics::gauge!(QUEUE_DEPTH, "lane" => lane.clone()).set(number(depth.count));
+    metrics::gauge!(QUEUE_DEAD, "lane" => lane.clone()).set(number(depth.dead));
+    metrics::gauge!(QUEUE_OLDEST, "lane" => lane).set(oldest.as_secs_f64());
+}
+
+/// Gauges are floating; a count beyond four thousand millions would only be shown too small.
+fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+fn describe() {
+    metrics::describe_counter!(DELIVERIES, "Webhook requests by forge and answer.");
+    metrics::describe_histogram!(
+        DELIVERY_SECONDS,
+        metrics::Unit::Seconds,
+        "From the whole body of a webhook request to its answer."
+    );
+    metrics::describe_gauge!(QUEUE_DEPTH, "Messages in a lane: waiting, on loan or put off.");
+    metrics::describe_gauge!(QUEUE_DEAD, "Messages of a lane that were buried.");
+    metrics::describe_gauge!(QUEUE_OLDEST, metrics::Unit::Seconds, "Age of the oldest message of a lane.");
+    metrics::describe_gauge!(BUILD, "The version of the program.");
+}
