@@ -9,3 +9,6 @@ pub mod moment;
 pub mod object;
 pub mod outcome;
 pub mod secret;
+// Floor 1: rules.
+pub mod ledger;
+pub mod phrase;

@@ -139,6 +139,45 @@ impl Tally {
     }
 }
 
+/// How many targets of a commit stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Not final yet.
+    pub open: u64,
+    /// Healthy.
+    pub healthy: u64,
+    /// Failed.
+    pub failed: u64,
+    /// In error.
+    pub error: u64,
+    /// Superseded.
+    pub superseded: u64,
+}
+
+impl Counts {
+    /// Counts phases.
+    #[must_use]
+    pub fn of(phases: impl IntoIterator<Item = Phase>) -> Self {
+        let mut counts = Self::default();
+        for phase in phases {
+            match phase {
+                Phase::Pending | Phase::Running | Phase::Applied => counts.open += 1,
+                Phase::Healthy => counts.healthy += 1,
+                Phase::Failed => counts.failed += 1,
+                Phase::Error => counts.error += 1,
+                Phase::Superseded => counts.superseded += 1,
+            }
+        }
+        counts
+    }
+
+    /// Returns how many targets were counted.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.open + self.healthy + self.failed + self.error + self.superseded
+    }
+}
+
 /// Something that stands in the way, in words for the author of the commit. Masked where it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
