@@ -12,3 +12,5 @@ pub mod secret;
 // Floor 1: rules.
 pub mod ledger;
 pub mod phrase;
+// Floor 2: hands.
+pub mod store;
