@@ -9,8 +9,11 @@ pub mod moment;
 pub mod object;
 pub mod outcome;
 pub mod secret;
+
 // Floor 1: rules.
+pub mod forge;
 pub mod ledger;
 pub mod phrase;
+
 // Floor 2: hands.
 pub mod store;

@@ -1,0 +1,111 @@
+//! github.com and GitHub Enterprise Server.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::event::Hint;
+use crate::event::Push;
+use crate::forge::Answer;
+use crate::forge::Delivery;
+use crate::forge::Forge;
+use crate::forge::HttpAnswer;
+use crate::forge::HttpRequest;
+use crate::forge::Names;
+use crate::forge::Request;
+use crate::forge::StatusPost;
+use crate::forge::form;
+use crate::forge::payload;
+use crate::forge::post;
+use crate::forge::signature;
+use crate::outcome::Phase;
+use crate::secret::Secret;
+
+/// The rules of GitHub.
+pub struct Github;
+
+const NAMES: Names = Names { event: &["x-github-event"], delivery: &["x-github-delivery"] };
+
+/// How many characters may a description have? A longer one is answered with 422.
+const DESCRIPTION_CHARS: usize = 140;
+
+/// How long is waited when GitHub limits requests and does not say for how long?
+const LIMITED_FOR: Duration = Duration::from_secs(60);
+
+impl Forge for Github {
+    fn verify<'a>(&self, request: &Request<'a>, secrets: &[Secret]) -> Option<Delivery<'a>> {
+        // The signature is over the body as it was sent, also when that is a form. SHA-1 beside it is not looked at.
+        let claim = post::only(request.values("x-hub-signature-256"));
+        let claims: Vec<_> = claim.map(|value| value.and_then(signature::prefixed)).into_iter().collect();
+        let secret = signature::holds(secrets, request.body, &claims)?;
+        let body = if request.is_form() {
+            Cow::Owned(form::payload(request.body).unwrap_or_default())
+        } else {
+            Cow::Borrowed(request.body)
+        };
+        Some(Delivery::new(request, &NAMES, secret, body))
+    }
+
+    fn read(&self, delivery: &Delivery<'_>) -> Hint {
+        match delivery.event() {
+            // Deletions come as pushes too; `create` and `delete` only repeat them.
+            "push" => payload::push(delivery.body()),
+            event => payload::other(event),
+        }
+    }
+
+    fn describe(&self, status: &StatusPost<'_>) -> HttpRequest {
+        let state = match status.phase {
+            Phase::Pending | Phase::Running | Phase::Applied => "pending",
+            Phase::Healthy => "success",
+            Phase::Failed => "failure",
+            Phase::Error | Phase::Superseded => "error",
+        };
+        let headers = [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
+        post::status(status, state, DESCRIPTION_CHARS, "Bearer", &headers)
+    }
+
+    fn classify(&self, answer: &HttpAnswer<'_>) -> Answer {
+        let says_limited = || {
+            let text = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
+            text.contains("secondary rate") || text.contains("rate limit exceeded")
+        };
+        // A limit is told by 403 as well as by 429.
+        match answer.status {
+            403 | 429 if answer.retry_after().is_some() => Answer::Later(answer.retry_after()),
+            403 | 429 if answer.first("x-ratelimit-remaining") == Some("0") => {
+                Answer::Later(Some(reset(answer).unwrap_or(LIMITED_FOR)))
+            }
+            403 if says_limited() => Answer::Later(Some(LIMITED_FOR)),
+            429 => Answer::Later(Some(LIMITED_FOR)),
+            _ => post::classify(answer),
+        }
+    }
+
+    fn api(&self, url: &str) -> String {
+        let host = url.split("://").nth(1).unwrap_or_default();
+        if host.eq_ignore_ascii_case("github.com") || host.eq_ignore_ascii_case("www.github.com") {
+            "https://api.github.com".to_owned()
+        } else {
+            format!("{url}/api/v3")
+        }
+    }
+
+    fn make_up(&self, push: &Push) -> (&'static str, String) {
+        ("push", payload::make_up(push))
+    }
+
+    fn sign(&self, event: &str, id: &str, body: &[u8], secret: &Secret) -> Vec<(&'static str, String)> {
+        vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-github-delivery", id.to_owned()),
+            ("x-github-event", event.to_owned()),
+            ("x-hub-signature-256", format!("sha256={}", signature::sign(secret, body))),
+        ]
+    }
+}
+
+fn reset(answer: &HttpAnswer<'_>) -> Option<Duration> {
+    let reset: i64 = answer.first("x-ratelimit-reset")?.parse().ok()?;
+    let seconds = reset.saturating_sub(answer.now.0 / 1000).saturating_add(1);
+    Some(post::bounded(Duration::from_secs(u64::try_from(seconds).unwrap_or(1))))
+}

@@ -1,0 +1,178 @@
+//! Requests that post statuses, and what their answers mean, as far as the forges agree.
+
+use std::time::Duration;
+
+use crate::commit::CommitId;
+use crate::moment::Moment;
+use crate::outcome::Phase;
+
+/// A status that is to be posted on a commit.
+#[derive(Clone, Debug)]
+pub struct StatusPost<'a> {
+    /// The address of the forge's API, without a trailing slash.
+    pub api: &'a str,
+    /// The repository as `owner/name`.
+    pub repository: &'a str,
+    /// The commit.
+    pub commit: &'a CommitId,
+    /// What the status is about, such as `windlass/shop@east`; a later status with the same context replaces it.
+    pub context: &'a str,
+    /// How far the work has come.
+    pub phase: Phase,
+    /// What happened, in words; cut to what the forge takes.
+    pub description: &'a str,
+    /// Where more is to be read.
+    pub target_url: Option<&'a str>,
+}
+
+/// A request for somebody else to send. It holds no credential: the sender adds the header `authorization` with
+/// [`HttpRequest::scheme`], a space and the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: &'static str,
+    /// The address.
+    pub url: String,
+    /// How the token is introduced: `token` or `Bearer`.
+    pub scheme: &'static str,
+    /// The other headers; names are lowercase.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, JSON.
+    pub body: String,
+}
+
+/// The answer to such a request.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpAnswer<'a> {
+    /// The status code.
+    pub status: u16,
+    /// The headers; names are lowercase.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body, or as much of it as was read.
+    pub body: &'a [u8],
+    /// When it came.
+    pub now: Moment,
+}
+
+/// What an answer means for the status that was posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The forge has it.
+    Taken,
+    /// The forge may take it later: after this time where it says so.
+    Later(Option<Duration>),
+    /// Whoever runs windlass must change something first, as the text says; it may be tried again, rarely.
+    Ours(String),
+    /// The forge will never take it, and why.
+    Never(String),
+}
+
+/// How long does windlass wait at most because a forge says so?
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+impl<'a> HttpAnswer<'a> {
+    /// Returns the first header of a name.
+    pub(super) fn first(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(found, _)| *found == name).map(|(_, value)| *value)
+    }
+
+    /// Returns the seconds of `retry-after`, at most an hour; dates are not read.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let seconds: u64 = self.first("retry-after")?.trim().parse().ok()?;
+        Some(bounded(Duration::from_secs(seconds)))
+    }
+}
+
+/// Bounds a wait that a forge asks for.
+pub(super) fn bounded(wait: Duration) -> Duration {
+    wait.min(LONGEST_WAIT)
+}
+
+/// Returns the one value of a header as `Some(Some)`, nothing when it is absent, `Some(None)` when it is repeated.
+pub(super) fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<Option<&'a str>> {
+    let first = values.next()?;
+    Some(values.next().is_none().then_some(first))
+}
+
+/// Describes the request that GitHub and Gitea share.
+pub(super) fn status(
+    status: &StatusPost<'_>,
+    state: &str,
+    limit: usize,
+    scheme: &'static str,
+    headers: &[(&'static str, &str)],
+) -> HttpRequest {
+    let mut body = serde_json::json!({
+        "state": state,
+        "context": status.context,
+        "description": cut(status.description, limit),
+    });
+    if let (Some(url), Some(fields)) = (status.target_url, body.as_object_mut()) {
+        fields.insert("target_url".to_owned(), url.into());
+    }
+    let repository: Vec<String> = status.repository.split('/').map(escaped).collect();
+    let mut all = vec![("content-type", "application/json".to_owned())];
+    all.extend(headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    HttpRequest {
+        method: "POST",
+        url: format!("{}/repos/{}/statuses/{}", status.api, repository.join("/"), status.commit),
+        scheme,
+        headers: all,
+        body: body.to_string(),
+    }
+}
+
+/// Encodes a part of a path; also dots where they would climb.
+fn escaped(part: &str) -> String {
+    let plain = |b: u8| {
+        b.is_ascii_alphanumeric() || b"-_~".contains(&b) || (b == b'.' && !part.trim_matches('.').is_empty())
+    };
+    part.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+/// Cuts a text to a number of characters, on one line; what was cut off shows as `…`.
+fn cut(text: &str, limit: usize) -> String {
+    let line: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.len() <= limit {
+        return line.into_iter().collect();
+    }
+    line.into_iter().take(limit.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Says what an answer means where the forge has no rule of its own.
+pub(super) fn classify(answer: &HttpAnswer<'_>) -> Answer {
+    match answer.status {
+        200..=299 => Answer::Taken,
+        300..=399 => Answer::Ours(
+            "the forge answers from another address: give the repository's and the forge's present names"
+                .to_owned(),
+        ),
+        401 => Answer::Ours("the forge refuses the token: replace it".to_owned()),
+        403 => Answer::Ours(format!(
+            "the token may not write statuses in this repository: give it that right{}",
+            words(answer)
+        )),
+        404 => Answer::Never(format!(
+            "the forge shows the token no such repository or commit: check the repository's name and the token's access{}",
+            words(answer)
+        )),
+        408 | 409 | 423 | 425 | 429 => Answer::Later(answer.retry_after()),
+        400..=499 => {
+            Answer::Never(format!("the forge refuses the status with {}{}", answer.status, words(answer)))
+        }
+        _ => Answer::Later(answer.retry_after()),
+    }
+}
+
+/// How many characters of a forge's own words are repeated?
+const WORDS_CHARS: usize = 200;
+
+/// Returns the forge's own words, where it sent some.
+fn words(answer: &HttpAnswer<'_>) -> String {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        message: String,
+    }
+    let body: Option<Body> = serde_json::from_slice(answer.body).ok();
+    body.map(|body| format!(" ({})", cut(&body.message, WORDS_CHARS))).unwrap_or_default()
+}
