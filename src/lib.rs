@@ -16,4 +16,5 @@ pub mod ledger;
 pub mod phrase;
 
 // Floor 2: hands.
+pub mod courier;
 pub mod store;
