@@ -160,15 +160,20 @@ impl Counts {
     pub fn of(phases: impl IntoIterator<Item = Phase>) -> Self {
         let mut counts = Self::default();
         for phase in phases {
-            match phase {
-                Phase::Pending | Phase::Running | Phase::Applied => counts.open += 1,
-                Phase::Healthy => counts.healthy += 1,
-                Phase::Failed => counts.failed += 1,
-                Phase::Error => counts.error += 1,
-                Phase::Superseded => counts.superseded += 1,
-            }
+            counts.add(phase, 1);
         }
         counts
+    }
+
+    /// Counts more targets of a phase.
+    pub fn add(&mut self, phase: Phase, number: u64) {
+        match phase {
+            Phase::Pending | Phase::Running | Phase::Applied => self.open += number,
+            Phase::Healthy => self.healthy += number,
+            Phase::Failed => self.failed += number,
+            Phase::Error => self.error += number,
+            Phase::Superseded => self.superseded += number,
+        }
     }
 
     /// Returns how many targets were counted.

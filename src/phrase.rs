@@ -9,7 +9,7 @@ use crate::outcome::Problem;
 use crate::outcome::Tally;
 
 /// How many targets does the text of a whole commit name?
-const NAMED: usize = 3;
+pub const NAMED: usize = 3;
 
 /// How long may a text be, in characters? Every forge allows less.
 const LINE: usize = 500;
@@ -88,7 +88,8 @@ fn trouble(facts: &Facts<'_>, otherwise: &str) -> String {
     }
 }
 
-/// Returns what became of a commit as a whole, as one line; `bad` are the targets that failed or are in error.
+/// Returns what became of a commit as a whole, as one line; `bad` are the first [`NAMED`] targets that failed or
+/// are in error, or more.
 ///
 /// While any target is open the text depends on their number alone: a forge is not told about every step of each.
 #[must_use]
@@ -112,8 +113,10 @@ pub fn whole(counts: &Counts, bad: &[Target]) -> String {
         let names: Vec<String> = bad.iter().take(NAMED).map(ToString::to_string).collect();
         text.push_str(&format!(": {}", names.join(", ")));
     }
-    if bad.len() > NAMED {
-        text.push_str(&format!(" and {} more", bad.len() - NAMED));
+    let named = u64::try_from(bad.len().min(NAMED)).unwrap_or(u64::MAX);
+    let unnamed = counts.failed.saturating_add(counts.error).saturating_sub(named);
+    if unnamed > 0 {
+        text.push_str(&format!(" and {unnamed} more"));
     }
     line(&text)
 }
@@ -263,7 +266,7 @@ mod tests {
             (counts(0, 2, 1, 0, 0), vec![of("east")], "2 of 3 targets healthy, 1 failed: shop@east"),
             (
                 counts(0, 1, 4, 1, 1),
-                ["a", "b", "c", "d", "e"].map(of).to_vec(),
+                ["a", "b", "c"].map(of).to_vec(),
                 "1 of 7 targets healthy, 1 superseded, 4 failed, 1 in error: shop@a, shop@b, shop@c and 2 more",
             ),
         ];

@@ -1,5 +1,7 @@
 //! The store, through its public door, on real files.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
 use std::time::Duration;
 
 use windlass::application::Application;
@@ -511,6 +513,22 @@ async fn rows_without_an_end_or_news_are_overdue() {
     assert_eq!(overdue(2_001).await, std::slice::from_ref(&east));
     desk.store.record(&at(4_000, run("r1", "d1", &a, Phase::Healthy))).await.unwrap();
     assert_eq!(overdue(3_000).await, []);
+}
+
+#[tokio::test]
+async fn a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing() {
+    let desk = Desk::new().await;
+    let a = commit('a');
+    let targets = ["shop@a", "shop@b", "shop@c", "shop@d"];
+    for micros in (0..3_000).step_by(100) {
+        let report = at(1_000, roster("d1", &a, &targets));
+        // Whether it ends in time does not matter, only what is there afterwards.
+        let _ended = tokio::time::timeout(Duration::from_micros(micros), desk.store.record(&report)).await;
+        let rows = desk.phases(&a).await.len();
+        assert!(rows == 0 || rows == 4, "{rows} rows after {micros} µs");
+    }
+    desk.hear(roster("d1", &a, &targets)).await;
+    assert_eq!(desk.due().await.len(), 5);
 }
 
 #[tokio::test]

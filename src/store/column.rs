@@ -10,6 +10,7 @@ use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::RefName;
 use crate::moment::Moment;
+use crate::outcome::Phase;
 use crate::store::Error;
 
 pub fn text(row: &SqliteRow, column: &'static str) -> Result<String, Error> {
@@ -42,6 +43,10 @@ pub fn commit(row: &SqliteRow) -> Result<CommitId, Error> {
 
 pub fn reference(row: &SqliteRow) -> Result<RefName, Error> {
     RefName::parse(&text(row, "reference")?).map_err(|_| Error::Damaged { what: "a ref name" })
+}
+
+pub fn phase(row: &SqliteRow) -> Result<Phase, Error> {
+    Phase::from_word(&text(row, "phase")?).ok_or(Error::Damaged { what: "a phase" })
 }
 
 pub fn json<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<T, Error> {

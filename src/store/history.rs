@@ -14,7 +14,7 @@ use crate::store::Run;
 use crate::store::Store;
 use crate::store::Verdict;
 use crate::store::column;
-use crate::store::outbox;
+use crate::store::wanted;
 
 /// How many runs may be asked for at once?
 const RUNS_AT_ONCE: u32 = 1_000;
@@ -109,7 +109,7 @@ fn verdict(row: &SqliteRow) -> Result<Verdict, Error> {
     let state: Row = column::json(row, "state")?;
     Ok(Verdict {
         target: column::target(row)?,
-        description: outbox::describe(&state),
+        description: wanted::describe(&state),
         row: state,
         opened_at: column::moment(row, "opened_at")?,
         moved_at: column::moment(row, "moved_at")?,

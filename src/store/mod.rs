@@ -40,6 +40,7 @@ mod memory;
 mod outbox;
 mod record;
 mod schema;
+mod wanted;
 
 /// How long may a call wait for its turn to read or write?
 const TURN_WITHIN: Duration = Duration::from_secs(10);

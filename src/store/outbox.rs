@@ -1,32 +1,16 @@
-//! Statuses on their way to a forge: what is wanted, what was posted, and what is due. Only the newest state of a
-//! status is ever due; those that it overtook are never sent.
+//! Statuses on their way to a forge: what is due, and what became of it. Only the newest state of a status is ever
+//! due; those that it overtook are never sent.
 
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::application::Name;
-use crate::application::Target;
-use crate::commit::CommitId;
-use crate::ledger;
-use crate::ledger::Row;
 use crate::moment::Moment;
-use crate::outcome::Counts;
-use crate::outcome::Phase;
-use crate::phrase;
-use crate::phrase::Facts;
 use crate::store::Due;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
-use crate::store::record::Subject;
-
-/// How many targets of a commit get a status each? With more, the whole commit's status stands for all.
-pub const SHOWN_TARGETS: u64 = 20;
-
-/// The name of the status of a whole commit.
-const WHOLE: &str = "windlass";
 
 /// How many statuses may be asked for at once?
 const DUE_AT_ONCE: u32 = 1_000;
@@ -154,124 +138,7 @@ impl Store {
     }
 }
 
-/// Returns what a row says, as one line.
-pub fn describe(row: &Row) -> String {
-    phrase::target(&Facts {
-        phase: row.phase,
-        tally: &row.tally,
-        problem: row.problem.as_ref(),
-        others: row.others,
-        by: row.by.as_ref(),
-        took_ms: row.took_ms,
-    })
-}
-
-/// What a forge is to be told under one name.
-struct Wanted<'a> {
-    source: &'a Name,
-    commit: &'a CommitId,
-    context: String,
-    target: Option<&'a Target>,
-    run: Option<&'a str>,
-    phase: Phase,
-    description: String,
-}
-
-/// Wants the status of a target to say what its row says.
-pub async fn want_target(
-    connection: &mut SqliteConnection,
-    subject: &Subject,
-    row: &Row,
-) -> Result<(), Error> {
-    let wanted = Wanted {
-        source: &subject.source,
-        commit: &subject.commit,
-        context: format!("{WHOLE}/{}", subject.target),
-        target: Some(&subject.target),
-        run: row.run.as_deref(),
-        phase: row.phase,
-        description: describe(row),
-    };
-    want(connection, wanted).await
-}
-
-/// Wants the status of a whole commit to say what all its rows come to, and mutes its targets where they are many.
-pub async fn sum_up(
-    connection: &mut SqliteConnection,
-    source: &Name,
-    commit: &CommitId,
-) -> Result<(), Error> {
-    let rows = sqlx::query("SELECT * FROM ledger WHERE source = ? AND commit_id = ?")
-        .bind(source.as_str())
-        .bind(commit.as_str())
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(Error::Read)?;
-    let mut phases = Vec::with_capacity(rows.len());
-    let mut bad = Vec::new();
-    for row in &rows {
-        let phase = column::json::<Row>(row, "state")?.phase;
-        phases.push(phase);
-        if matches!(phase, Phase::Failed | Phase::Error) {
-            bad.push(column::target(row)?);
-        }
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let counts = Counts::of(phases);
-    let wanted = Wanted {
-        source,
-        commit,
-        context: WHOLE.to_owned(),
-        target: None,
-        run: None,
-        phase: ledger::aggregate(&counts),
-        description: phrase::whole(&counts, &bad),
-    };
-    want(connection, wanted).await?;
-    if counts.all() > SHOWN_TARGETS { mute(connection, source, commit).await } else { Ok(()) }
-}
-
-async fn want(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO statuses (source, commit_id, context, application, cluster, run, phase, description) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, commit_id, context) DO UPDATE SET \
-         run = excluded.run, phase = excluded.phase, description = excluded.description, version = version + 1, \
-         wanting = (posted_phase IS NULL OR posted_phase <> excluded.phase \
-                    OR posted_description <> excluded.description) \
-         WHERE phase <> excluded.phase OR description <> excluded.description",
-    )
-    .bind(wanted.source.as_str())
-    .bind(wanted.commit.as_str())
-    .bind(wanted.context)
-    .bind(wanted.target.map(|target| target.application.as_str()))
-    .bind(wanted.target.map(|target| target.cluster.as_str()))
-    .bind(wanted.run)
-    .bind(wanted.phase.word())
-    .bind(wanted.description)
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
-    Ok(())
-}
-
-/// Mutes the targets of a commit, except those of which a forge may have heard: a status that was begun must end.
-async fn mute(connection: &mut SqliteConnection, source: &Name, commit: &CommitId) -> Result<(), Error> {
-    sqlx::query(
-        "UPDATE statuses SET muted = 1 WHERE source = ? AND commit_id = ? AND application IS NOT NULL \
-         AND posted_phase IS NULL AND tries = 0 AND muted = 0",
-    )
-    .bind(source.as_str())
-    .bind(commit.as_str())
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
-    Ok(())
-}
-
 fn due(row: &SqliteRow) -> Result<Due, Error> {
-    let phase = Phase::from_word(&column::text(row, "phase")?);
     let target = match column::text_or_none(row, "application")? {
         Some(_) => Some(column::target(row)?),
         None => None,
@@ -281,7 +148,7 @@ fn due(row: &SqliteRow) -> Result<Due, Error> {
         source: column::name(row, "source")?,
         commit: column::commit(row)?,
         context: column::text(row, "context")?,
-        phase: phase.ok_or(Error::Damaged { what: "a phase" })?,
+        phase: column::phase(row)?,
         description: column::text(row, "description")?,
         target,
         run: column::text_or_none(row, "run")?,

@@ -20,7 +20,7 @@ use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
 use crate::store::memory;
-use crate::store::outbox;
+use crate::store::wanted;
 
 /// How many changes does history keep of one report?
 const CHANGES_KEPT: usize = 5_000;
@@ -53,7 +53,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let touched = take_in(&mut tx, report).await?;
         for (source, commit) in &touched {
-            outbox::sum_up(&mut tx, source, commit).await?;
+            wanted::sum_up(&mut tx, source, commit).await?;
         }
         tx.commit().await.map_err(Error::Write)?;
         self.announce();
@@ -61,7 +61,7 @@ impl Store {
     }
 }
 
-/// Takes in what a report says; returns the commits whose rows it touched.
+/// Takes in what a report says; returns the commits whose rows it moved.
 async fn take_in(
     connection: &mut SqliteConnection,
     report: &Report,
@@ -73,9 +73,10 @@ async fn take_in(
             for target in targets {
                 let subject = subject(source, commit, target);
                 let news = News { row: Row::pending(dispatch), at, opened_at: *received_at };
-                hear(connection, &subject, news).await?;
+                if hear(connection, &subject, news).await? {
+                    touched.insert((source.clone(), commit.clone()));
+                }
             }
-            touched.insert((source.clone(), commit.clone()));
             return Ok(touched);
         }
         Told::Run(progress) => return run(connection, progress, at).await,
@@ -92,8 +93,9 @@ async fn take_in(
         }
     };
     let (subject, row) = told;
-    hear(connection, &subject, News { row, at, opened_at: at }).await?;
-    touched.insert((subject.source, subject.commit));
+    if hear(connection, &subject, News { row, at, opened_at: at }).await? {
+        touched.insert((subject.source, subject.commit));
+    }
     Ok(touched)
 }
 
@@ -101,20 +103,22 @@ fn subject(source: &Name, commit: &CommitId, target: &Target) -> Subject {
     Subject { source: source.clone(), commit: commit.clone(), target: target.clone() }
 }
 
-/// Moves the row of a subject by news, makes it where there is none, and says what follows.
-async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News) -> Result<(), Error> {
+/// Moves the row of a subject by news, makes it where there is none, and wants its status to say so; returns whether
+/// the news changed anything.
+async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News) -> Result<bool, Error> {
     memory::end(connection, &subject.target, &news.row.dispatch, news.row.phase).await?;
     let known = row_of(connection, subject).await?;
     let row = ledger::advance(known.clone(), news.row);
     sqlx::query(
-        "INSERT INTO ledger (source, commit_id, application, cluster, open, state, opened_at, moved_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET open = excluded.open, state = excluded.state, \
-         opened_at = min(opened_at, excluded.opened_at), moved_at = max(moved_at, excluded.moved_at)",
+        "INSERT INTO ledger (source, commit_id, application, cluster, phase, open, state, opened_at, moved_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
+         phase = excluded.phase, open = excluded.open, state = excluded.state, opened_at = min(opened_at, excluded.opened_at), moved_at = max(moved_at, excluded.moved_at)",
     )
     .bind(subject.source.as_str())
     .bind(subject.commit.as_str())
     .bind(subject.target.application.as_str())
     .bind(subject.target.cluster.as_str())
+    .bind(row.phase.word())
     .bind(!row.phase.is_final())
     .bind(column::to_json(&row, "a row of the ledger")?)
     .bind(news.opened_at.0)
@@ -122,10 +126,11 @@ async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News) 
     .execute(&mut *connection)
     .await
     .map_err(Error::Write)?;
-    if known.as_ref() != Some(&row) {
-        outbox::want_target(connection, subject, &row).await?;
+    let moved = known.as_ref() != Some(&row);
+    if moved {
+        wanted::want_target(connection, subject, &row).await?;
     }
-    Ok(())
+    Ok(moved)
 }
 
 async fn row_of(connection: &mut SqliteConnection, subject: &Subject) -> Result<Option<Row>, Error> {
@@ -152,11 +157,15 @@ async fn run(
     let own = subject(&progress.source, &progress.commit, &progress.target);
     let state = keep_run(connection, progress, &told, at).await?;
     keep_changes(connection, progress).await?;
-    let mut touched = BTreeSet::from([(own.source.clone(), own.commit.clone())]);
-    hear(connection, &own, News { row: told, at, opened_at: progress.received_at }).await?;
+    let mut touched = BTreeSet::new();
+    if hear(connection, &own, News { row: told, at, opened_at: progress.received_at }).await? {
+        touched.insert((own.source, own.commit));
+    }
     for (subject, dispatch) in sharers(connection, &progress.run, &progress.target).await? {
-        hear(connection, &subject, News { row: state.shared_with(&dispatch), at, opened_at: at }).await?;
-        touched.insert((subject.source, subject.commit));
+        let row = state.shared_with(&dispatch);
+        if hear(connection, &subject, News { row, at, opened_at: at }).await? {
+            touched.insert((subject.source, subject.commit));
+        }
     }
     Ok(touched)
 }

@@ -51,18 +51,20 @@ CREATE TABLE changes (
     PRIMARY KEY (run, object)
 ) WITHOUT ROWID;
 
--- One row for each commit and target; `open` is 1 until its phase is final.
+-- One row for each commit and target; `state` says it all, `phase` and `open` (1 until final) are there to be found by.
 CREATE TABLE ledger (
     source TEXT NOT NULL,
     commit_id TEXT NOT NULL,
     application TEXT NOT NULL,
     cluster TEXT NOT NULL,
+    phase TEXT NOT NULL,
     open INTEGER NOT NULL,
     state TEXT NOT NULL,
     opened_at INTEGER NOT NULL,
     moved_at INTEGER NOT NULL,
     PRIMARY KEY (source, commit_id, application, cluster)
 ) WITHOUT ROWID;
+CREATE INDEX ledger_by_phase ON ledger (source, commit_id, phase);
 CREATE INDEX ledger_open ON ledger (moved_at) WHERE open = 1;
 
 -- Who shares the fate of a run.
