@@ -89,8 +89,9 @@ impl Store {
     /// # Errors
     /// The store cannot be written; the statuses then stay due.
     pub async fn hold_back(&self, source: &Name, until: Moment) -> Result<(), Error> {
+        // The plus keeps SQLite from walking all that was ever posted for the source.
         sqlx::query(
-            "UPDATE statuses SET due_at = ?1 WHERE wanting = 1 AND muted = 0 AND due_at < ?1 AND source = ?2",
+            "UPDATE statuses SET due_at = ?1 WHERE wanting = 1 AND muted = 0 AND due_at < ?1 AND +source = ?2",
         )
         .bind(until.0)
         .bind(source.as_str())

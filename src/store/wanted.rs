@@ -110,9 +110,10 @@ async fn bad_targets(
     source: &Name,
     commit: &CommitId,
 ) -> Result<Vec<Target>, Error> {
+    // The plus keeps SQLite from walking all targets of the commit in their order.
     let rows = sqlx::query(
         "SELECT application, cluster FROM ledger WHERE source = ? AND commit_id = ? \
-         AND phase IN ('failed', 'error') ORDER BY application, cluster LIMIT ?",
+         AND phase IN ('failed', 'error') ORDER BY +application, cluster LIMIT ?",
     )
     .bind(source.as_str())
     .bind(commit.as_str())
