@@ -17,4 +17,5 @@ pub mod phrase;
 
 // Floor 2: hands.
 pub mod courier;
+pub mod queue;
 pub mod store;
