@@ -139,6 +139,50 @@ impl Tally {
     }
 }
 
+/// How many targets of a commit stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Not final yet.
+    pub open: u64,
+    /// Healthy.
+    pub healthy: u64,
+    /// Failed.
+    pub failed: u64,
+    /// In error.
+    pub error: u64,
+    /// Superseded.
+    pub superseded: u64,
+}
+
+impl Counts {
+    /// Counts phases.
+    #[must_use]
+    pub fn of(phases: impl IntoIterator<Item = Phase>) -> Self {
+        let mut counts = Self::default();
+        for phase in phases {
+            counts.add(phase, 1);
+        }
+        counts
+    }
+
+    /// Counts more targets of a phase.
+    pub fn add(&mut self, phase: Phase, number: u64) {
+        match phase {
+            Phase::Pending | Phase::Running | Phase::Applied => self.open += number,
+            Phase::Healthy => self.healthy += number,
+            Phase::Failed => self.failed += number,
+            Phase::Error => self.error += number,
+            Phase::Superseded => self.superseded += number,
+        }
+    }
+
+    /// Returns how many targets were counted.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.open + self.healthy + self.failed + self.error + self.superseded
+    }
+}
+
 /// Something that stands in the way, in words for the author of the commit. Masked where it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

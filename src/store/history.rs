@@ -1,0 +1,117 @@
+//! What became of commits and targets, read back.
+
+use sqlx::sqlite::SqliteRow;
+
+use crate::application::Name;
+use crate::application::Target;
+use crate::commit::CommitId;
+use crate::commit::Inputs;
+use crate::ledger::Row;
+use crate::moment::Moment;
+use crate::outcome::Change;
+use crate::store::Error;
+use crate::store::Run;
+use crate::store::Store;
+use crate::store::Verdict;
+use crate::store::column;
+use crate::store::wanted;
+
+/// How many runs may be asked for at once?
+const RUNS_AT_ONCE: u32 = 1_000;
+
+/// How many changes of a run are read back?
+const CHANGES_AT_ONCE: u32 = 5_000;
+
+impl Store {
+    /// Returns runs of one application or of all, the newest first, at most 1,000.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn runs(&self, application: Option<&Name>, limit: u32) -> Result<Vec<Run>, Error> {
+        let query = match application {
+            Some(name) => sqlx::query("SELECT * FROM runs WHERE application = ? ORDER BY seq DESC LIMIT ?")
+                .bind(name.as_str()),
+            None => sqlx::query("SELECT * FROM runs ORDER BY seq DESC LIMIT ?"),
+        };
+        let rows = query.bind(limit.min(RUNS_AT_ONCE)).fetch_all(self.read()).await.map_err(Error::Read)?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let changes = self.changes(&column::text(row, "run")?).await?;
+            runs.push(run(row, changes)?);
+        }
+        Ok(runs)
+    }
+
+    async fn changes(&self, run: &str) -> Result<Vec<Change>, Error> {
+        let rows = sqlx::query("SELECT change FROM changes WHERE run = ? ORDER BY object LIMIT ?")
+            .bind(run)
+            .bind(CHANGES_AT_ONCE)
+            .fetch_all(self.read())
+            .await
+            .map_err(Error::Read)?;
+        rows.iter().map(|row| column::json(row, "change")).collect()
+    }
+
+    /// Returns what became of a commit, by target.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn verdicts(&self, source: &Name, commit: &CommitId) -> Result<Vec<Verdict>, Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM ledger WHERE source = ? AND commit_id = ? ORDER BY application, cluster",
+        )
+        .bind(source.as_str())
+        .bind(commit.as_str())
+        .fetch_all(self.read())
+        .await
+        .map_err(Error::Read)?;
+        rows.iter().map(verdict).collect()
+    }
+
+    /// Returns rows that are open and were last heard of before a moment, the longest silent first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn overdue(&self, before: Moment, limit: u32) -> Result<Vec<(Name, Target, CommitId)>, Error> {
+        let rows =
+            sqlx::query("SELECT * FROM ledger WHERE open = 1 AND moved_at < ? ORDER BY moved_at LIMIT ?")
+                .bind(before.0)
+                .bind(limit)
+                .fetch_all(self.read())
+                .await
+                .map_err(Error::Read)?;
+        let overdue =
+            |row: &SqliteRow| Ok((column::name(row, "source")?, column::target(row)?, column::commit(row)?));
+        rows.iter().map(overdue).collect()
+    }
+}
+
+fn run(row: &SqliteRow, changes: Vec<Change>) -> Result<Run, Error> {
+    let state: Row = column::json(row, "state")?;
+    Ok(Run {
+        run: column::text(row, "run")?,
+        dispatch: state.dispatch,
+        source: column::name(row, "source")?,
+        target: column::target(row)?,
+        commit: column::commit(row)?,
+        inputs: Inputs(column::text(row, "inputs")?),
+        phase: state.phase,
+        tally: state.tally,
+        changes,
+        problems: column::json(row, "problems")?,
+        received_at: column::moment(row, "received_at")?,
+        at: column::moment(row, "at")?,
+        took_ms: state.took_ms.unwrap_or(0),
+    })
+}
+
+fn verdict(row: &SqliteRow) -> Result<Verdict, Error> {
+    let state: Row = column::json(row, "state")?;
+    Ok(Verdict {
+        target: column::target(row)?,
+        description: wanted::describe(&state),
+        row: state,
+        opened_at: column::moment(row, "opened_at")?,
+        moved_at: column::moment(row, "moved_at")?,
+    })
+}

@@ -1,0 +1,210 @@
+//! What dispatch remembers: the work that it last made for each target, the numbers of definitions, and where refs
+//! stood.
+
+use std::collections::BTreeMap;
+
+use sha2::Digest;
+use sha2::Sha256;
+use sqlx::Row;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::application::Application;
+use crate::application::Name;
+use crate::application::Target;
+use crate::commit::CommitId;
+use crate::commit::Inputs;
+use crate::commit::RefName;
+use crate::outcome::Phase;
+use crate::store::Error;
+use crate::store::Memory;
+use crate::store::State;
+use crate::store::Store;
+use crate::store::column;
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Open, Self::Closed, Self::Failed].into_iter().find(|state| state.word() == word)
+    }
+}
+
+impl Store {
+    /// Returns what is remembered of the targets of a source, by target.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn memory(&self, source: &Name) -> Result<Vec<Memory>, Error> {
+        let rows = sqlx::query("SELECT * FROM memory WHERE source = ? ORDER BY application, cluster")
+            .bind(source.as_str())
+            .fetch_all(self.read())
+            .await
+            .map_err(Error::Read)?;
+        rows.iter().map(remembered).collect()
+    }
+
+    /// Remembers work before it is published, all of it or none; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn open_targets(&self, rows: &[Memory]) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        for row in rows {
+            remember(&mut tx, row).await?;
+        }
+        tx.commit().await.map_err(Error::Write)
+    }
+
+    /// Returns the number of an application's definition. It grows by one whenever the definition changes.
+    ///
+    /// The first number is the time in seconds, so that a store that was lost and made anew does not count from below
+    /// what the clusters have seen: a target never goes back to a lower number.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn definition(&self, application: &Application) -> Result<u64, Error> {
+        let digest = digest(application)?;
+        let mut tx = self.begin().await?;
+        let known = sqlx::query("SELECT number, digest FROM definitions WHERE application = ?")
+            .bind(application.name.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(Error::Read)?;
+        let number = match known {
+            Some(row) if column::text(&row, "digest")? == digest => {
+                return unsigned(column::number(&row, "number")?);
+            }
+            Some(row) => column::number(&row, "number")?.saturating_add(1),
+            None => jiff::Timestamp::now().as_second(),
+        };
+        sqlx::query("INSERT OR REPLACE INTO definitions (application, number, digest) VALUES (?, ?, ?)")
+            .bind(application.name.as_str())
+            .bind(number)
+            .bind(digest)
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::Write)?;
+        tx.commit().await.map_err(Error::Write)?;
+        unsigned(number)
+    }
+
+    /// Returns where the refs of a source stood when dispatch last looked.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn seen(&self, source: &Name) -> Result<BTreeMap<RefName, CommitId>, Error> {
+        let rows = sqlx::query("SELECT reference, commit_id FROM refs WHERE source = ?")
+            .bind(source.as_str())
+            .fetch_all(self.read())
+            .await
+            .map_err(Error::Read)?;
+        rows.iter().map(|row| Ok((column::reference(row)?, column::commit(row)?))).collect()
+    }
+
+    /// Remembers where a ref stands; `None` when it is gone.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn saw(
+        &self,
+        source: &Name,
+        reference: &RefName,
+        commit: Option<&CommitId>,
+    ) -> Result<(), Error> {
+        let query = match commit {
+            Some(commit) => {
+                sqlx::query("INSERT OR REPLACE INTO refs (source, reference, commit_id) VALUES (?1, ?2, ?3)")
+                    .bind(source.as_str())
+                    .bind(reference.as_str())
+                    .bind(commit.as_str())
+            }
+            None => sqlx::query("DELETE FROM refs WHERE source = ?1 AND reference = ?2")
+                .bind(source.as_str())
+                .bind(reference.as_str()),
+        };
+        query.execute(self.write()).await.map_err(Error::Write)?;
+        Ok(())
+    }
+}
+
+/// Ends the remembered work of a target, if `dispatch` is the one that made it.
+///
+/// A bad end outweighs a healthy one of the same dispatch, in whatever order they come: the next event then makes
+/// one more pass, which is cheap.
+pub async fn end(
+    connection: &mut SqliteConnection,
+    target: &Target,
+    dispatch: &str,
+    phase: Phase,
+) -> Result<(), Error> {
+    let state = match phase {
+        Phase::Healthy => State::Closed,
+        Phase::Failed | Phase::Error => State::Failed,
+        Phase::Pending | Phase::Running | Phase::Applied | Phase::Superseded => return Ok(()),
+    };
+    sqlx::query(
+        "UPDATE memory SET state = ?1 WHERE application = ?2 AND cluster = ?3 AND dispatch = ?4 \
+         AND (state = 'open' OR ?1 = 'failed')",
+    )
+    .bind(state.word())
+    .bind(target.application.as_str())
+    .bind(target.cluster.as_str())
+    .bind(dispatch)
+    .execute(connection)
+    .await
+    .map_err(Error::Write)?;
+    Ok(())
+}
+
+async fn remember(connection: &mut SqliteConnection, row: &Memory) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO memory \
+         (application, cluster, source, reference, inputs, commit_id, definition, dispatch, state) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(row.target.application.as_str())
+    .bind(row.target.cluster.as_str())
+    .bind(row.source.as_str())
+    .bind(row.reference.as_str())
+    .bind(row.inputs.0.as_str())
+    .bind(row.commit.as_str())
+    .bind(i64::try_from(row.definition).unwrap_or(i64::MAX))
+    .bind(row.dispatch.as_str())
+    .bind(row.state.word())
+    .execute(connection)
+    .await
+    .map_err(Error::Write)?;
+    Ok(())
+}
+
+fn remembered(row: &SqliteRow) -> Result<Memory, Error> {
+    let state: String = row.try_get("state").map_err(Error::Read)?;
+    Ok(Memory {
+        target: column::target(row)?,
+        source: column::name(row, "source")?,
+        reference: column::reference(row)?,
+        inputs: Inputs(column::text(row, "inputs")?),
+        commit: column::commit(row)?,
+        definition: unsigned(column::number(row, "definition")?)?,
+        dispatch: column::text(row, "dispatch")?,
+        state: State::from_word(&state).ok_or(Error::Damaged { what: "the state of a target" })?,
+    })
+}
+
+/// Returns a digest that is equal exactly for equal definitions: keys are sorted on the way through a value.
+fn digest(application: &Application) -> Result<String, Error> {
+    let what = "a definition";
+    let value = serde_json::to_value(application).map_err(|_| Error::Damaged { what })?;
+    Ok(hex::encode(Sha256::digest(column::to_json(&value, what)?)))
+}
+
+fn unsigned(number: i64) -> Result<u64, Error> {
+    u64::try_from(number).map_err(|_| Error::Damaged { what: "the number of a definition" })
+}

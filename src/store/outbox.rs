@@ -1,0 +1,159 @@
+//! Statuses on their way to a forge: what is due, and what became of it. Only the newest state of a status is ever
+//! due; those that it overtook are never sent.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+
+use crate::application::Name;
+use crate::moment::Moment;
+use crate::store::Due;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::column;
+
+/// How many statuses may be asked for at once?
+const DUE_AT_ONCE: u32 = 1_000;
+
+impl Store {
+    /// Returns statuses that a forge has not been told as they are, the longest due first; at most 1,000.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Due>, Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= ? \
+             ORDER BY due_at, id LIMIT ?",
+        )
+        .bind(now.0)
+        .bind(limit.min(DUE_AT_ONCE))
+        .fetch_all(self.read())
+        .await
+        .map_err(Error::Read)?;
+        rows.iter().map(due).collect()
+    }
+
+    /// Notes that a forge was told a status as `due` has it. A state that came meanwhile stays due.
+    ///
+    /// # Errors
+    /// The store cannot be written; the status will then be posted again.
+    pub async fn posted(&self, due: &Due, at: Moment) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE statuses SET posted_phase = ?1, posted_description = ?2, posted_at = ?3, \
+             wanting = (phase <> ?1 OR description <> ?2), muted = 0, due_at = 0, tries = 0, why = NULL \
+             WHERE id = ?4",
+        )
+        .bind(due.phase.word())
+        .bind(due.description.as_str())
+        .bind(at.0)
+        .bind(due.id)
+        .execute(self.write())
+        .await
+        .map_err(Error::Write)?;
+        Ok(())
+    }
+
+    /// Puts a status off after a failed try, whatever state it has come to meanwhile: it is the forge that is waited
+    /// for. The forge may have taken it all the same, so it is never muted from then on.
+    ///
+    /// # Errors
+    /// The store cannot be written; the status then stays due.
+    pub async fn postpone(&self, due: &Due, until: Moment, why: &str) -> Result<(), Error> {
+        sqlx::query("UPDATE statuses SET due_at = ?, tries = tries + 1, why = ?, muted = 0 WHERE id = ?")
+            .bind(until.0)
+            .bind(why)
+            .bind(due.id)
+            .execute(self.write())
+            .await
+            .map_err(Error::Write)?;
+        Ok(())
+    }
+
+    /// Gives a status up in the state that `due` has. A later state is due again.
+    ///
+    /// # Errors
+    /// The store cannot be written; the status then stays due.
+    pub async fn give_up(&self, due: &Due, why: &str) -> Result<(), Error> {
+        sqlx::query("UPDATE statuses SET wanting = 0, tries = 0, why = ? WHERE id = ? AND version = ?")
+            .bind(why)
+            .bind(due.id)
+            .bind(due.version)
+            .execute(self.write())
+            .await
+            .map_err(Error::Write)?;
+        Ok(())
+    }
+
+    /// Puts off all statuses of a source until its forge may be asked again; those due later stay so.
+    ///
+    /// # Errors
+    /// The store cannot be written; the statuses then stay due.
+    pub async fn hold_back(&self, source: &Name, until: Moment) -> Result<(), Error> {
+        // The plus keeps SQLite from walking all that was ever posted for the source.
+        sqlx::query(
+            "UPDATE statuses SET due_at = ?1 WHERE wanting = 1 AND muted = 0 AND due_at < ?1 AND +source = ?2",
+        )
+        .bind(until.0)
+        .bind(source.as_str())
+        .execute(self.write())
+        .await
+        .map_err(Error::Write)?;
+        Ok(())
+    }
+
+    /// Returns when the next status is due; `None` when none is waiting.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn next_due(&self) -> Result<Option<Moment>, Error> {
+        let next: Option<i64> =
+            sqlx::query_scalar("SELECT min(due_at) FROM statuses WHERE wanting = 1 AND muted = 0")
+                .fetch_one(self.read())
+                .await
+                .map_err(Error::Read)?;
+        Ok(next.map(Moment))
+    }
+
+    /// Waits until a status is due, a report has come in, or `most` has passed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn wait_due(&self, now: Moment, most: Duration) -> Result<(), Error> {
+        let mut news = std::pin::pin!(self.inner.due.notified());
+        // From here on no report goes unheard, also not one that comes while the store is read.
+        news.as_mut().enable();
+        let wait = match self.next_due().await? {
+            Some(next) => most.min(Duration::from_millis(next.since(now))),
+            None => most,
+        };
+        if !wait.is_zero() {
+            // Both ends of the wait are fine: the caller looks again.
+            let _ended = tokio::time::timeout(wait, news).await;
+        }
+        Ok(())
+    }
+
+    /// Wakes whoever waits for statuses to become due.
+    pub(super) fn announce(&self) {
+        self.inner.due.notify_waiters();
+    }
+}
+
+fn due(row: &SqliteRow) -> Result<Due, Error> {
+    let target = match column::text_or_none(row, "application")? {
+        Some(_) => Some(column::target(row)?),
+        None => None,
+    };
+    Ok(Due {
+        id: column::number(row, "id")?,
+        source: column::name(row, "source")?,
+        commit: column::commit(row)?,
+        context: column::text(row, "context")?,
+        phase: column::phase(row)?,
+        description: column::text(row, "description")?,
+        target,
+        run: column::text_or_none(row, "run")?,
+        version: column::number(row, "version")?,
+        tries: u32::try_from(column::number(row, "tries")?).unwrap_or(u32::MAX),
+    })
+}

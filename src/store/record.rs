@@ -1,0 +1,288 @@
+//! How a report becomes runs, rows and statuses: all of it in one transaction, or none.
+
+use std::collections::BTreeSet;
+
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::application::Name;
+use crate::application::Target;
+use crate::commit::CommitId;
+use crate::ledger;
+use crate::ledger::Row;
+use crate::moment::Moment;
+use crate::outcome::Action;
+use crate::outcome::Phase;
+use crate::outcome::Progress;
+use crate::outcome::Report;
+use crate::outcome::Told;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::column;
+use crate::store::memory;
+use crate::store::wanted;
+
+/// How many changes does history keep of one report?
+const CHANGES_KEPT: usize = 5_000;
+
+/// How many problems does history keep of one run?
+const PROBLEMS_KEPT: usize = 100;
+
+/// What a row of the ledger is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    pub source: Name,
+    pub commit: CommitId,
+    pub target: Target,
+}
+
+/// News for one row: what it says, when it was said, and when the event behind it reached windlass.
+struct News {
+    row: Row,
+    at: Moment,
+    opened_at: Moment,
+}
+
+impl Store {
+    /// Takes in a report: history, the ledger's rows, the statuses that follow, and what dispatch remembers. The same
+    /// report may come again, and reports may come in any order.
+    ///
+    /// # Errors
+    /// The store cannot be written; then nothing of the report was taken in.
+    pub async fn record(&self, report: &Report) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let touched = take_in(&mut tx, report).await?;
+        for (source, commit) in &touched {
+            wanted::sum_up(&mut tx, source, commit).await?;
+        }
+        tx.commit().await.map_err(Error::Write)?;
+        self.announce();
+        Ok(())
+    }
+}
+
+/// Takes in what a report says; returns the commits whose rows it moved.
+async fn take_in(
+    connection: &mut SqliteConnection,
+    report: &Report,
+) -> Result<BTreeSet<(Name, CommitId)>, Error> {
+    let at = report.at;
+    let mut touched = BTreeSet::new();
+    let told = match &report.what {
+        Told::Roster { dispatch, source, commit, targets, received_at } => {
+            for target in targets {
+                let subject = subject(source, commit, target);
+                let news = News { row: Row::pending(dispatch), at, opened_at: *received_at };
+                if hear(connection, &subject, news).await? {
+                    touched.insert((source.clone(), commit.clone()));
+                }
+            }
+            return Ok(touched);
+        }
+        Told::Run(progress) => return run(connection, progress, at).await,
+        Told::Covered { dispatch, source, commit, target, run } => {
+            let subject = subject(source, commit, target);
+            let row = cover(connection, &subject, dispatch, run).await?;
+            (subject, row)
+        }
+        Told::Superseded { dispatch, source, commit, target, by } => {
+            (subject(source, commit, target), Row::superseded(dispatch, by))
+        }
+        Told::Buried { dispatch, source, commit, target, why } => {
+            (subject(source, commit, target), Row::buried(dispatch, why))
+        }
+    };
+    let (subject, row) = told;
+    if hear(connection, &subject, News { row, at, opened_at: at }).await? {
+        touched.insert((subject.source, subject.commit));
+    }
+    Ok(touched)
+}
+
+fn subject(source: &Name, commit: &CommitId, target: &Target) -> Subject {
+    Subject { source: source.clone(), commit: commit.clone(), target: target.clone() }
+}
+
+/// Moves the row of a subject by news, makes it where there is none, and wants its status to say so; returns whether
+/// the news changed anything.
+async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News) -> Result<bool, Error> {
+    memory::end(connection, &subject.target, &news.row.dispatch, news.row.phase).await?;
+    let known = row_of(connection, subject).await?;
+    let row = ledger::advance(known.clone(), news.row);
+    sqlx::query(
+        "INSERT INTO ledger (source, commit_id, application, cluster, phase, open, state, opened_at, moved_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
+         phase = excluded.phase, open = excluded.open, state = excluded.state, opened_at = min(opened_at, excluded.opened_at), moved_at = max(moved_at, excluded.moved_at)",
+    )
+    .bind(subject.source.as_str())
+    .bind(subject.commit.as_str())
+    .bind(subject.target.application.as_str())
+    .bind(subject.target.cluster.as_str())
+    .bind(row.phase.word())
+    .bind(!row.phase.is_final())
+    .bind(column::to_json(&row, "a row of the ledger")?)
+    .bind(news.opened_at.0)
+    .bind(news.at.0)
+    .execute(&mut *connection)
+    .await
+    .map_err(Error::Write)?;
+    let moved = known.as_ref() != Some(&row);
+    if moved {
+        wanted::want_target(connection, subject, &row).await?;
+    }
+    Ok(moved)
+}
+
+async fn row_of(connection: &mut SqliteConnection, subject: &Subject) -> Result<Option<Row>, Error> {
+    let row = sqlx::query(
+        "SELECT state FROM ledger WHERE source = ? AND commit_id = ? AND application = ? AND cluster = ?",
+    )
+    .bind(subject.source.as_str())
+    .bind(subject.commit.as_str())
+    .bind(subject.target.application.as_str())
+    .bind(subject.target.cluster.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(Error::Read)?;
+    row.map(|row| column::json(&row, "state")).transpose()
+}
+
+/// Takes in how far a run has come: for history, for its own commit, and for all that share its fate.
+async fn run(
+    connection: &mut SqliteConnection,
+    progress: &Progress,
+    at: Moment,
+) -> Result<BTreeSet<(Name, CommitId)>, Error> {
+    let told = Row::told(progress, at.since(progress.received_at));
+    let own = subject(&progress.source, &progress.commit, &progress.target);
+    let state = keep_run(connection, progress, &told, at).await?;
+    keep_changes(connection, progress).await?;
+    let mut touched = BTreeSet::new();
+    if hear(connection, &own, News { row: told, at, opened_at: progress.received_at }).await? {
+        touched.insert((own.source, own.commit));
+    }
+    for (subject, dispatch) in sharers(connection, &progress.run, &progress.target).await? {
+        let row = state.shared_with(&dispatch);
+        if hear(connection, &subject, News { row, at, opened_at: at }).await? {
+            touched.insert((subject.source, subject.commit));
+        }
+    }
+    Ok(touched)
+}
+
+/// Writes a run to history and returns where it stands, which a late report does not change.
+async fn keep_run(
+    connection: &mut SqliteConnection,
+    progress: &Progress,
+    told: &Row,
+    at: Moment,
+) -> Result<Row, Error> {
+    let known = state_of(connection, &progress.run, &progress.target).await?;
+    let state = ledger::advance(known.clone(), told.clone());
+    if known.as_ref() == Some(&state) {
+        return Ok(state);
+    }
+    let problems: Vec<_> = progress.problems.iter().take(PROBLEMS_KEPT).collect();
+    sqlx::query(
+        "INSERT INTO runs (run, source, application, cluster, commit_id, inputs, state, problems, received_at, at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET \
+         state = excluded.state, problems = excluded.problems, at = excluded.at \
+         WHERE application = excluded.application AND cluster = excluded.cluster",
+    )
+    .bind(progress.run.as_str())
+    .bind(progress.source.as_str())
+    .bind(progress.target.application.as_str())
+    .bind(progress.target.cluster.as_str())
+    .bind(progress.commit.as_str())
+    .bind(progress.inputs.0.as_str())
+    .bind(column::to_json(&state, "a run")?)
+    .bind(column::to_json(&problems, "problems")?)
+    .bind(progress.received_at.0)
+    .bind(at.0)
+    .execute(connection)
+    .await
+    .map_err(Error::Write)?;
+    Ok(state)
+}
+
+/// Writes what a run did. Objects that it left as they were are counted, not kept, unless there is a note.
+async fn keep_changes(connection: &mut SqliteConnection, progress: &Progress) -> Result<(), Error> {
+    let telling = progress.changes.iter().filter(|c| c.action != Action::Unchanged || c.note.is_some());
+    for change in telling.take(CHANGES_KEPT) {
+        sqlx::query("INSERT OR IGNORE INTO changes (run, object, change) VALUES (?, ?, ?)")
+            .bind(progress.run.as_str())
+            .bind(format!("{} ({})", change.object, change.object.group))
+            .bind(column::to_json(change, "a change")?)
+            .execute(&mut *connection)
+            .await
+            .map_err(Error::Write)?;
+    }
+    Ok(())
+}
+
+/// Returns where a run of a target stands; `None` while nothing was heard of it.
+async fn state_of(
+    connection: &mut SqliteConnection,
+    run: &str,
+    target: &Target,
+) -> Result<Option<Row>, Error> {
+    let row = sqlx::query("SELECT state FROM runs WHERE run = ? AND application = ? AND cluster = ?")
+        .bind(run)
+        .bind(target.application.as_str())
+        .bind(target.cluster.as_str())
+        .fetch_optional(connection)
+        .await
+        .map_err(Error::Read)?;
+    row.map(|row| column::json(&row, "state")).transpose()
+}
+
+/// Binds a subject to the fate of a run, which may be unheard of, under way or final; returns where it stands.
+async fn cover(
+    connection: &mut SqliteConnection,
+    subject: &Subject,
+    dispatch: &str,
+    run: &str,
+) -> Result<Row, Error> {
+    sqlx::query(
+        "INSERT OR IGNORE INTO covered (run, application, cluster, source, commit_id, dispatch) \
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(run)
+    .bind(subject.target.application.as_str())
+    .bind(subject.target.cluster.as_str())
+    .bind(subject.source.as_str())
+    .bind(subject.commit.as_str())
+    .bind(dispatch)
+    .execute(&mut *connection)
+    .await
+    .map_err(Error::Write)?;
+    let state = state_of(connection, run, &subject.target).await?;
+    Ok(state.map_or_else(
+        || Row { phase: Phase::Pending, run: Some(run.to_owned()), ..Row::pending(dispatch) },
+        |state| state.shared_with(dispatch),
+    ))
+}
+
+/// Returns who shares the fate of a run of a target, with the dispatch of each.
+async fn sharers(
+    connection: &mut SqliteConnection,
+    run: &str,
+    target: &Target,
+) -> Result<Vec<(Subject, String)>, Error> {
+    let rows = sqlx::query("SELECT * FROM covered WHERE run = ? AND application = ? AND cluster = ?")
+        .bind(run)
+        .bind(target.application.as_str())
+        .bind(target.cluster.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(Error::Read)?;
+    let sharer = |row: &SqliteRow| {
+        let subject = Subject {
+            source: column::name(row, "source")?,
+            commit: column::commit(row)?,
+            target: column::target(row)?,
+        };
+        Ok((subject, column::text(row, "dispatch")?))
+    };
+    rows.iter().map(sharer).collect()
+}
