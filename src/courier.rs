@@ -127,15 +127,42 @@ impl Courier {
         let body = first_bytes(&mut response).await.map_err(reach)?;
         Ok(judge(forge, &response, &body))
     }
+
+    /// Posts a signed delivery to a door, and returns the status code and the body of the answer, at most 64 KiB.
+    ///
+    /// # Errors
+    /// The door gave no answer within 10 s, or the request cannot be written as one.
+    pub async fn knock(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: String,
+    ) -> Result<(u16, String), Error> {
+        let address = Url::parse(url).ok().filter(Url::has_host);
+        let address = address.ok_or_else(|| Error::Address { url: url.to_owned() })?;
+        let host = address.host_str().unwrap_or_default().to_owned();
+        let reach = |error: reqwest::Error| Error::Reach { host: host.clone(), source: error.without_url() };
+        let headers = plain_headers(headers)?;
+        let sending = self.client.post(address).headers(headers).body(body);
+        let mut response = sending.send().await.map_err(reach)?;
+        let status = response.status().as_u16();
+        let body = first_bytes(&mut response).await.map_err(reach)?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
 }
 
-fn headers(request: &HttpRequest, token: &Secret) -> Result<HeaderMap, Error> {
+fn plain_headers(list: &[(&'static str, String)]) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
-    for (name, value) in &request.headers {
+    for (name, value) in list {
         let refused = || Error::Header { name: (*name).to_owned() };
         let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
         headers.insert(parsed, HeaderValue::from_str(value).map_err(|_| refused())?);
     }
+    Ok(headers)
+}
+
+fn headers(request: &HttpRequest, token: &Secret) -> Result<HeaderMap, Error> {
+    let mut headers = plain_headers(&request.headers)?;
     let introduced = format!("{} {}", request.scheme, token.expose());
     let mut value = HeaderValue::from_str(&introduced)
         .map_err(|_| Error::Header { name: AUTHORIZATION.as_str().to_owned() })?;

@@ -52,7 +52,7 @@
 //! | 2 hands | cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
-//! | 5 root | settings telemetry, and the program | put it together |
+//! | 5 root | line settings telemetry, and the program | put it together |
 //!
 //! # What is deliberately absent
 //!
@@ -76,11 +76,36 @@ pub mod secret;
 // Floor 1: rules.
 pub mod applyset;
 pub mod drift;
+pub mod forge;
 pub mod guard;
 pub mod health;
+pub mod ledger;
+pub mod manifest;
 pub mod mask;
+pub mod phrase;
 pub mod plan;
 pub mod select;
 
 // Floor 2: hands.
 pub mod cluster;
+pub mod courier;
+pub mod queue;
+pub mod source;
+pub mod store;
+
+// Floor 3: flow.
+pub mod dispatch;
+pub mod intake;
+pub mod reconcile;
+pub mod report;
+pub mod sweep;
+
+// Floor 4: doors.
+pub mod cli;
+pub mod server;
+pub mod worker;
+
+// Floor 5: root.
+pub mod line;
+pub mod settings;
+pub mod telemetry;

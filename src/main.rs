@@ -1,1 +1,159 @@
-fn main() {}
+//! The program: reads what is asked for, puts the line together, and runs it until it is told to stop.
+
+use std::io::IsTerminal;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use windlass::cli::Arguments;
+use windlass::cli::Command;
+use windlass::cli::LogFormat;
+use windlass::cli::LogLevel;
+use windlass::line::Line;
+use windlass::queue::Lane;
+use windlass::queue::Queue;
+use windlass::settings::Settings;
+use windlass::telemetry;
+
+mod print;
+
+/// The exit code for settings or arguments that are wrong.
+const WRONG: u8 = 2;
+
+/// How often are the depths of the queue measured?
+const DEPTH_EVERY: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    windlass::courier::prepare();
+    windlass::source::prepare();
+    let Arguments { command, log_level, log_format } = Arguments::read();
+    let ended = match command {
+        Command::Run(file) => load(file.config.as_deref()).and_then(|settings| match settings {
+            Some(settings) => run(settings, log_level, log_format),
+            None => Ok(ExitCode::from(WRONG)),
+        }),
+        Command::CheckConfig(file) => check_config(file.config.as_deref()),
+        Command::Config => print::out(windlass::settings::DEFAULTS).map(|()| ExitCode::SUCCESS),
+        Command::Render(asked) => print::render(&asked),
+        Command::History(asked) => block_on(print::history(&asked)),
+        Command::Knock(asked) => block_on(print::knock(&asked)),
+    };
+    ended.unwrap_or_else(|error| {
+        complain(&format!("failed to {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("start the runtime")?.block_on(work)
+}
+
+/// Says something on standard error; that it cannot be said is no reason to stop.
+fn complain(message: &str) {
+    let _unsaid = writeln!(std::io::stderr(), "windlass: {message}");
+}
+
+/// Loads the settings, or says all that is wrong with them.
+fn load(config: Option<&Path>) -> anyhow::Result<Option<Settings>> {
+    match Settings::load(config, &std::env::vars().collect()) {
+        Ok(settings) => Ok(Some(settings)),
+        Err(problems) => {
+            problems.iter().for_each(|problem| complain(&problem.to_string()));
+            complain("windlass config prints every setting with its default");
+            Ok(None)
+        }
+    }
+}
+
+fn check_config(config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let Some(settings) = load(config)? else { return Ok(ExitCode::from(WRONG)) };
+    settings.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    let (sources, clusters) = (settings.sources.len(), settings.clusters.len());
+    let (forges, applications) = (settings.forges.len(), settings.applications.len());
+    print::out(&format!(
+        "The settings are fine: {forges} forges, {sources} sources, {clusters} clusters, {applications} applications.\n"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(settings: Settings, level: Option<LogLevel>, format: Option<LogFormat>) -> anyhow::Result<ExitCode> {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colorless = no_color || !std::io::stderr().is_terminal();
+    telemetry::log(format.unwrap_or(settings.log.format), level.unwrap_or(settings.log.level), colorless)
+        .map_err(|error| anyhow::anyhow!("begin to log: {error}"))?;
+    block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let numbers = telemetry::Numbers::install().context("count")?;
+    let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
+    let listen = settings.door.listen;
+    let listener = TcpListener::bind(listen).with_context(|| {
+        format!("listen on {listen}: is another windlass running? door.listen sets the address")
+    })?;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let render = numbers.render();
+    tokio::spawn(numbers.upkeep());
+    tokio::spawn(measure(queue.clone()));
+    let workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
+    tracing::info!(listen = %listener.local_addr()?, applications = settings.applications.len(), "windlass runs");
+    tokio::spawn(async move {
+        signalled().await;
+        tracing::info!("stopping: nothing new is taken, what was taken is finished");
+        stop.send_replace(true);
+    });
+    let mut told = stopped;
+    let until = async move {
+        let _gone = told.wait_for(|stopped| *stopped).await;
+    };
+    let grace = settings.door.limits.stop_within;
+    windlass::server::serve(settings.door.limits, intake, render, listener, until).await.context("serve")?;
+    if tokio::time::timeout(grace, workers).await.is_err() {
+        tracing::warn!("what was still under way comes back at the next start");
+    }
+    queue.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn signalled() {
+    use tokio::signal::unix::SignalKind;
+    use tokio::signal::unix::signal;
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (terminate, interrupt) => {
+            tracing::error!(
+                ?terminate,
+                ?interrupt,
+                "failed to listen for signals: only SIGKILL ends this process"
+            );
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Measures the queue for the metrics, for ever.
+async fn measure(queue: Queue) {
+    let lanes = [Lane::events(), Lane::jobs("shared"), Lane::watch("shared"), Lane::reports()];
+    loop {
+        for lane in &lanes {
+            if let Ok(depth) = queue.depth(lane).await {
+                let now = jiff::Timestamp::now().as_millisecond();
+                let age = depth.oldest.map_or(0, |oldest| windlass::moment::Moment(now).since(oldest));
+                telemetry::note_depth(lane, &depth, Duration::from_millis(age));
+            }
+        }
+        tokio::time::sleep(DEPTH_EVERY).await;
+    }
+}

@@ -48,6 +48,24 @@ pub enum State {
     Failed,
 }
 
+impl State {
+    /// Returns the word that the store uses.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Open, Self::Closed, Self::Failed].into_iter().find(|state| state.word() == word)
+    }
+}
+
 /// A target that could be touched, and what it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {

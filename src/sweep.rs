@@ -122,7 +122,8 @@ impl Sweeper {
             if self.applications.iter().any(|one| one.name == target.application && one.source == owner) {
                 drafts.push(event(source, What::Again { target, commit: Some(commit) })?);
             } else {
-                let why = "the application is no longer configured; what it applied was left as it is".to_owned();
+                let why =
+                    "the application is no longer configured; what it applied was left as it is".to_owned();
                 let dispatch = String::new();
                 drafts.push(buried(Told::Buried { dispatch, source: owner, commit, target, why })?);
             }
@@ -142,10 +143,11 @@ impl Sweeper {
     async fn close_dead(&self, source: &Name, drafts: &mut Vec<Draft>) -> Result<usize, Error> {
         let before = drafts.len();
         for Dead { lane, body, why, .. } in self.queue.dead(BATCH).await? {
-            let job: Option<Job> = serde_json::from_str(&body).ok().filter(|_| lane.to_string().starts_with("jobs."));
+            let job: Option<Job> =
+                serde_json::from_str(&body).ok().filter(|_| lane.to_string().starts_with("jobs."));
             let Some(job) = job.filter(|job| job.application.source == *source) else { continue };
             let rows = self.store.verdicts(source, &job.commit).await?;
-            if rows.iter().any(|row| row.target == job.target && !row.phase.is_final()) {
+            if rows.iter().any(|verdict| verdict.target == job.target && !verdict.row.phase.is_final()) {
                 let Job { dispatch, commit, target, .. } = job;
                 drafts.push(buried(Told::Buried { dispatch, source: source.clone(), commit, target, why })?);
             }

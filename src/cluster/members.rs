@@ -67,6 +67,7 @@ impl Cluster {
             let listed = self.list(&url, set, &entry.resource.api_version, &entry.resource.kind).await;
             listed.map_err(|answer| Error::List { what: what(), answer })
         });
+        let answers: Vec<_> = answers.collect();
         let mut answers = stream::iter(answers).buffer_unordered(self.requests());
         while let Some(answer) = answers.next().await {
             match answer {
@@ -115,6 +116,7 @@ impl Cluster {
                 Err(answer) => Err(Error::Read { what: id.to_string(), answer }),
             }
         });
+        let answers: Vec<_> = answers.collect();
         let answers: Vec<_> = stream::iter(answers).buffer_unordered(self.requests()).collect().await;
         let mut found = Vec::new();
         let mut errors = Vec::new();

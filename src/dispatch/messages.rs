@@ -19,10 +19,13 @@ use super::remembered;
 
 /// Reads an event, refusing versions from a newer windlass.
 pub(super) fn readable(body: &str) -> Result<Event, String> {
-    let event: Event = serde_json::from_str(body).map_err(|error| format!("the event is unreadable: {error}"))?;
+    let event: Event =
+        serde_json::from_str(body).map_err(|error| format!("the event is unreadable: {error}"))?;
     if event.version > crate::event::VERSION {
         let found = event.version;
-        return Err(format!("it was written by a newer windlass (version {found}): upgrade this one, then replay it"));
+        return Err(format!(
+            "it was written by a newer windlass (version {found}): upgrade this one, then replay it"
+        ));
     }
     Ok(event)
 }
@@ -72,7 +75,8 @@ impl<'a> Made<'a> {
                 self.report(&commit.clone(), Told::Superseded { dispatch, source, commit, target, by })?;
                 continue;
             }
-            let application = applications.iter().find(|application| application.name == one.target.application);
+            let application =
+                applications.iter().find(|application| application.name == one.target.application);
             let Some(application) = application else { continue };
             self.job(application, one, touched, commit, &dispatch)?;
             self.memory.push(remembered(self.question, one, commit, &dispatch));
@@ -84,7 +88,12 @@ impl<'a> Made<'a> {
         let report = Report { version: crate::outcome::VERSION, at: now(), what };
         let body = serde_json::to_string(&report).map_err(|error| Error::Unwritable(error.to_string()))?;
         let partition = format!("{}/{commit}", self.question.event.source);
-        self.reports.push(Draft { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body });
+        self.reports.push(Draft {
+            lane: Lane::reports(),
+            id: uuid::Uuid::now_v7().to_string(),
+            partition,
+            body,
+        });
         Ok(())
     }
 

@@ -128,7 +128,7 @@ impl Dispatcher {
                 let after = RETRY_AFTER.saturating_mul(doubled).min(RETRY_AT_MOST);
                 let why = format!("failed to {error}");
                 tracing::warn!(event.id = event.id, source = %event.source, attempt = lease.deliveries, why, "put back");
-                self.queue.retry(&lease, after).await?;
+                let _settled = self.queue.retry(&lease, after).await?;
                 Ok(Step::Retried { why })
             }
             Err(error) => self.bury(&lease, format!("failed to {error}")).await,
@@ -137,7 +137,7 @@ impl Dispatcher {
 
     async fn bury(&self, lease: &Lease, why: String) -> Result<Step, crate::queue::Error> {
         tracing::error!(message.id = lease.id, why, "event buried; the next sweep looks again");
-        self.queue.bury(lease, &why).await?;
+        let _settled = self.queue.bury(lease, &why).await?;
         Ok(Step::Buried { why })
     }
 
@@ -156,7 +156,9 @@ impl Dispatcher {
             What::Again { target, commit } => {
                 let application = self.applications.iter().find(|one| one.name == target.application);
                 let Some(application) = application else {
-                    return Ok(Step::Nothing { why: format!("no application {} is configured", target.application) });
+                    return Ok(Step::Nothing {
+                        why: format!("no application {} is configured", target.application),
+                    });
                 };
                 let reference = application.reference.clone();
                 Question { event, reference, before: None, after: commit.as_ref(), only: Some(target) }
@@ -171,14 +173,16 @@ impl Dispatcher {
     }
 
     fn concerned(&self, question: &Question<'_>) -> Vec<&Application> {
-        let reads = |one: &&Application| one.source == question.event.source && one.reference == question.reference;
+        let reads =
+            |one: &&Application| one.source == question.event.source && one.reference == question.reference;
         let asked = |one: &&Application| question.only.is_none_or(|only| one.name == only.application);
         self.applications.iter().filter(reads).filter(asked).collect()
     }
 
     async fn answer(&self, question: &Question<'_>, applications: &[&Application]) -> Result<Step, Error> {
         let event = question.event;
-        let source = self.sources.get(&event.source).ok_or_else(|| Error::UnknownSource(event.source.clone()))?;
+        let source =
+            self.sources.get(&event.source).ok_or_else(|| Error::UnknownSource(event.source.clone()))?;
         let also: Vec<CommitId> = question.after.cloned().into_iter().collect();
         let resolved = source.resolve(&question.reference, &also).await?;
         if self.is_lagging(question, resolved.tip.as_ref()).await? {
@@ -186,7 +190,8 @@ impl Dispatcher {
         }
         let Some(tip) = resolved.tip else {
             self.store.saw(&event.source, &question.reference, None).await?;
-            let why = format!("{} does not exist: nothing is applied and nothing deleted", question.reference);
+            let why =
+                format!("{} does not exist: nothing is applied and nothing deleted", question.reference);
             tracing::info!(event.id = event.id, source = %event.source, why, "ref is gone");
             return Ok(Step::Nothing { why });
         };
@@ -227,9 +232,12 @@ impl Dispatcher {
         for application in applications {
             let definition = self.store.definition(application).await?;
             let wanted = |target: &Target| question.only.is_none_or(|only| target == only);
-            targets.extend(application.targets().filter(wanted).map(|target| (*application, target, definition)));
+            targets.extend(
+                application.targets().filter(wanted).map(|target| (*application, target, definition)),
+            );
         }
-        let paths: Vec<String> = targets.iter().map(|(one, target, _)| one.path_in(&target.cluster)).collect();
+        let paths: Vec<String> =
+            targets.iter().map(|(one, target, _)| one.path_in(&target.cluster)).collect();
         let mut inputs: Vec<Vec<Inputs>> = vec![Vec::new(); targets.len()];
         for commit in commits {
             for (all, one) in inputs.iter_mut().zip(source.inputs_of(commit, &paths).await?) {
@@ -237,7 +245,9 @@ impl Dispatcher {
             }
         }
         let candidates = targets.into_iter().zip(inputs);
-        Ok(candidates.map(|((_, target, definition), inputs)| Candidate { target, definition, inputs }).collect())
+        Ok(candidates
+            .map(|((_, target, definition), inputs)| Candidate { target, definition, inputs })
+            .collect())
     }
 
     /// Remembers the touched targets as open, and only then publishes: rosters first, then what is superseded, then

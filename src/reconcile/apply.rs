@@ -50,7 +50,14 @@ pub struct Applied {
 }
 
 impl Applied {
-    fn note(&mut self, live: &Value, manifest_id: &ObjectId, api_version: &str, action: Action, fields: &[String]) {
+    fn note(
+        &mut self,
+        live: &Value,
+        manifest_id: &ObjectId,
+        api_version: &str,
+        action: Action,
+        fields: &[String],
+    ) {
         let note = (!fields.is_empty()).then(|| fields.join(", "));
         self.changes.push(Change { object: manifest_id.clone(), action, note });
         let health = health(live);
@@ -96,7 +103,11 @@ impl Reconciler {
     }
 
     /// Replaces the parent, and says who did when somebody else did.
-    pub(super) async fn take(&self, cluster: &crate::application::Name, parent: &Parent) -> Result<Parent, Error> {
+    pub(super) async fn take(
+        &self,
+        cluster: &crate::application::Name,
+        parent: &Parent,
+    ) -> Result<Parent, Error> {
         let cluster = self.cluster(cluster)?;
         match cluster.fence(parent).await {
             Ok(parent) => Ok(parent),
@@ -162,10 +173,15 @@ impl Reconciler {
         let checks = rest.into_iter().map(|checked| {
             let (kinds, manager, none) = (&kinds, &manager, &none);
             async move {
-                if checked.checked { Ok(Ok(checked)) } else { check(cluster, kinds, manager, none, checked.write).await }
+                if checked.checked {
+                    Ok(Ok(checked))
+                } else {
+                    check(cluster, kinds, manager, none, checked.write).await
+                }
             }
         });
-        let answers: Vec<_> = stream::iter(checks).buffered(cluster.requests()).collect().await;
+        let answers: Vec<_> =
+            stream::iter(checks.collect::<Vec<_>>()).buffered(cluster.requests()).collect().await;
         let mut rest = Vec::new();
         for answer in answers {
             match answer? {
@@ -176,7 +192,12 @@ impl Reconciler {
         Ok(applied.problems.is_empty().then_some(rest))
     }
 
-    async fn write_stage(&self, cluster: &Cluster, applied: &mut Applied, stage: Vec<Checked>) -> Result<(), Error> {
+    async fn write_stage(
+        &self,
+        cluster: &Cluster,
+        applied: &mut Applied,
+        stage: Vec<Checked>,
+    ) -> Result<(), Error> {
         let kinds = applied.fenced.ready.begun.kinds.clone();
         let parent = applied.fenced.parent.clone();
         let manager = applied.fenced.manager.clone();
@@ -188,13 +209,15 @@ impl Reconciler {
             }
         });
         // The whole stage is seen to its end, so that every refusal is reported and no write is cut off.
-        let answers: Vec<_> = stream::iter(writes).buffered(cluster.requests()).collect().await;
+        let answers: Vec<_> =
+            stream::iter(writes.collect::<Vec<_>>()).buffered(cluster.requests()).collect().await;
         let mut passing = None;
         for (checked, answer) in answers {
             let Manifest { id, api_version, .. } = &checked.write.manifest;
             match answer {
                 Ok(value) => {
-                    let action = if checked.write.live.is_some() { Action::Configured } else { Action::Created };
+                    let action =
+                        if checked.write.live.is_some() { Action::Configured } else { Action::Created };
                     applied.note(&value, id, api_version, action, &checked.fields);
                 }
                 Err(Error::Cluster(error)) if error.fault() == Fault::Theirs => {
@@ -222,7 +245,10 @@ impl Reconciler {
             tries += 1;
             match cluster.apply(kinds, manager, manifest, live.as_ref()).await {
                 Ok(value) => return Ok(value),
-                Err(error) if error.answer().is_some_and(crate::cluster::Answer::is_conflict) && tries < CONFLICTS => {
+                Err(error)
+                    if error.answer().is_some_and(crate::cluster::Answer::is_conflict)
+                        && tries < CONFLICTS =>
+                {
                     self.still_ours(cluster, parent).await?;
                     live = reread(cluster, kinds, manifest).await?;
                 }
@@ -260,7 +286,8 @@ impl Reconciler {
                     (live, answer)
                 }
             });
-            let answers: Vec<_> = stream::iter(deletes).buffered(cluster.requests()).collect().await;
+            let answers: Vec<_> =
+                stream::iter(deletes.collect::<Vec<_>>()).buffered(cluster.requests()).collect().await;
             for (live, answer) in answers {
                 match answer {
                     Ok(()) => {

@@ -47,8 +47,7 @@ impl Reconciler {
     /// # Errors
     /// The cluster or the source; a ref that has not moved yet; a target of another installation.
     pub async fn begin(&self, job: &Job) -> Result<Start, Error> {
-        let (cluster, source) =
-            (self.cluster(&job.target.cluster)?, self.source(&job.application.source)?);
+        let (cluster, source) = (self.cluster(&job.target.cluster)?, self.source(&job.application.source)?);
         let (parent, kinds, resolved) = tokio::join!(
             cluster.parent(&job.target.application),
             cluster.kinds(),
@@ -74,7 +73,8 @@ impl Reconciler {
     async fn without_work(&self, begun: Begun) -> Result<Start, Error> {
         let (job, fence) = (&begun.job, &begun.parent.fence);
         let outdated = fence.definition > job.definition;
-        let same = fence.done && fence.inputs.as_ref() == Some(&begun.inputs) && fence.definition == job.definition;
+        let same =
+            fence.done && fence.inputs.as_ref() == Some(&begun.inputs) && fence.definition == job.definition;
         if outdated || (same && job.reason == Reason::Moved) {
             let run = fence.run.clone();
             self.tell(vec![begun.told_of_commit(&run)], job).await?;

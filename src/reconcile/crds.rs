@@ -45,9 +45,14 @@ impl Declared {
                 }
                 ("apiextensions.k8s.io", "CustomResourceDefinition") => {
                     let text = |pointer: &str| manifest.value.pointer(pointer).and_then(Value::as_str);
-                    let (Some(group), Some(kind)) = (text("/spec/group"), text("/spec/names/kind")) else { continue };
-                    let scope =
-                        if text("/spec/scope") == Some("Cluster") { Scope::Cluster } else { Scope::Namespaced };
+                    let (Some(group), Some(kind)) = (text("/spec/group"), text("/spec/names/kind")) else {
+                        continue;
+                    };
+                    let scope = if text("/spec/scope") == Some("Cluster") {
+                        Scope::Cluster
+                    } else {
+                        Scope::Namespaced
+                    };
                     let key = (group.to_owned(), kind.to_owned());
                     declared.kinds.insert(key, (scope, manifest.id.name.clone()));
                 }

@@ -44,7 +44,9 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) | Self::Unwritable(_) => Fault::Ours,
+            Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) | Self::Unwritable(_) => {
+                Fault::Ours
+            }
             Self::Overtaken(_) | Self::Lagging | Self::Queue(_) => Fault::Passing,
             Self::Source(error) => error.fault(),
             Self::Cluster(error) => error.fault(),

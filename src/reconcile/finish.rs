@@ -42,7 +42,8 @@ pub enum Ended {
 fn is_as_before(now: &Parent, before: &Parent) -> bool {
     let (new, old) = (&now.fence, &before.fence);
     old.done
-        && (&old.installation, &old.inputs, old.definition) == (&new.installation, &new.inputs, new.definition)
+        && (&old.installation, &old.inputs, old.definition)
+            == (&new.installation, &new.inputs, new.definition)
         && (&now.group_kinds, &now.namespaces) == (&before.group_kinds, &before.namespaces)
 }
 
@@ -126,8 +127,10 @@ impl Reconciler {
     /// Ends a job whose ref no longer exists. Nothing is deleted: that is an explicit command, never a side effect.
     pub(super) async fn ref_is_gone(&self, job: &Job) -> Result<Ended, Error> {
         let run = uuid::Uuid::now_v7().to_string();
-        let message =
-            format!("{} no longer exists: nothing was applied and nothing deleted", job.application.reference);
+        let message = format!(
+            "{} no longer exists: nothing was applied and nothing deleted",
+            job.application.reference
+        );
         let progress = Progress {
             run: run.clone(),
             dispatch: job.dispatch.clone(),

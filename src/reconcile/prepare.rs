@@ -99,10 +99,12 @@ impl Reconciler {
         let (members, unknown) = (found.members.len(), found.unknown);
         let plan = plan::plan(&set, &manager, manifests, found.members, found.named);
         let mut problems = plan.problems;
-        let checks = stream::iter(plan.writes)
+        let checks: Vec<_> = plan
+            .writes
+            .into_iter()
             .map(|write| check(&cluster, &begun.kinds, &manager, &declared, write))
-            .buffered(cluster.requests());
-        let checks: Vec<_> = checks.collect().await;
+            .collect();
+        let checks: Vec<_> = stream::iter(checks).buffered(cluster.requests()).collect().await;
         let (mut writes, mut unchanged) = (Vec::new(), Vec::new());
         for checked in checks {
             match checked? {
@@ -131,18 +133,27 @@ impl Reconciler {
         let path = job.application.path_in(&job.target.cluster);
         let files = match self.source(&job.application.source)?.read(&begun.tip, &path).await {
             Ok(files) => files,
-            Err(error) if error.fault() == Fault::Theirs => return Ok(Err(vec![Error::from(error).problem()])),
+            Err(error) if error.fault() == Fault::Theirs => {
+                return Ok(Err(vec![Error::from(error).problem()]));
+            }
             Err(error) => return Err(error.into()),
         };
-        let texts: Vec<_> = files.iter().map(|file| manifest::Text { file: &file.path, bytes: &file.bytes }).collect();
+        let texts: Vec<_> =
+            files.iter().map(|file| manifest::Text { file: &file.path, bytes: &file.bytes }).collect();
         let manifests = match manifest::read(&texts) {
             Ok(manifests) => manifests,
             Err(problems) => return Ok(Err(problems)),
         };
         let declared = Declared::of(&manifests);
         let missing = |kinds: &Kinds| {
-            let known = |m: &Manifest| kinds.scope(&m.api_version, &m.id.kind).or_else(|| declared.scope(&m.api_version, &m.id.kind));
-            manifests.iter().filter(|manifest| known(manifest).is_none()).map(unknown_kind).collect::<Vec<_>>()
+            let known = |m: &Manifest| {
+                kinds.scope(&m.api_version, &m.id.kind).or_else(|| declared.scope(&m.api_version, &m.id.kind))
+            };
+            manifests
+                .iter()
+                .filter(|manifest| known(manifest).is_none())
+                .map(unknown_kind)
+                .collect::<Vec<_>>()
         };
         if !missing(&begun.kinds).is_empty() {
             begun.kinds = cluster.discover().await?;
@@ -244,8 +255,13 @@ async fn look(
         }
     };
     // A kind that this very commit brings is not unknown in the sense that matters for pruning.
-    let unknown = members.unknown.into_iter().filter(|kind| begun.parent.group_kinds.contains(kind)).collect();
-    if problems.is_empty() { Ok(Ok(Found { members: members.found, named, unknown })) } else { Ok(Err(problems)) }
+    let unknown =
+        members.unknown.into_iter().filter(|kind| begun.parent.group_kinds.contains(kind)).collect();
+    if problems.is_empty() {
+        Ok(Ok(Found { members: members.found, named, unknown }))
+    } else {
+        Ok(Err(problems))
+    }
 }
 
 /// Returns refusals as problems of the commit; any other error ends the pass.
@@ -276,12 +292,16 @@ pub(super) async fn check(
     let namespace = manifest.id.namespace.as_deref();
     let stand_in = namespace.filter(|name| write.live.is_none() && declared.namespaces.contains(*name));
     let mut answer = cluster.dry_run(kinds, manager, manifest, None).await;
-    let missing = |error: &crate::cluster::Error| error.answer().is_some_and(crate::cluster::Answer::is_not_found);
+    let missing =
+        |error: &crate::cluster::Error| error.answer().is_some_and(crate::cluster::Answer::is_not_found);
     let mut checked = true;
     if stand_in.is_some() && answer.as_ref().is_err_and(missing) {
         answer = cluster.dry_run(kinds, manager, manifest, Some(STAND_IN)).await;
         // What the stand-in's own rules refuse says nothing of the namespace that is to come.
-        if answer.as_ref().is_err_and(|error| error.answer().is_some_and(crate::cluster::Answer::is_forbidden)) {
+        if answer
+            .as_ref()
+            .is_err_and(|error| error.answer().is_some_and(crate::cluster::Answer::is_forbidden))
+        {
             return Ok(Ok(Checked { write, fields: Vec::new(), checked: false }));
         }
         checked = answer.is_ok();

@@ -47,10 +47,13 @@ const WHY_CHARACTERS: usize = 500;
 
 /// Reads a message's body, refusing versions from a newer windlass.
 pub(super) fn readable<T: DeserializeOwned>(body: &str, version: u32) -> Result<T, String> {
-    let value: serde_json::Value = serde_json::from_str(body).map_err(|error| format!("not JSON: {error}"))?;
+    let value: serde_json::Value =
+        serde_json::from_str(body).map_err(|error| format!("not JSON: {error}"))?;
     let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
     if found > u64::from(version) {
-        return Err(format!("it was written by a newer windlass (version {found}): upgrade this one, then replay it"));
+        return Err(format!(
+            "it was written by a newer windlass (version {found}): upgrade this one, then replay it"
+        ));
     }
     serde_json::from_value(value).map_err(|error| format!("not of this form: {error}"))
 }
@@ -88,7 +91,12 @@ impl Reconciler {
         Ok(self.hands.queue.publish(told.into_iter().map(|told| report(told, job)).collect()).await?)
     }
 
-    pub(super) async fn tell_watch(&self, watch: &Watch, phase: Phase, problems: Vec<Problem>) -> Result<(), Error> {
+    pub(super) async fn tell_watch(
+        &self,
+        watch: &Watch,
+        phase: Phase,
+        problems: Vec<Problem>,
+    ) -> Result<(), Error> {
         let progress = Progress {
             run: watch.run.clone(),
             dispatch: watch.dispatch.clone(),
@@ -126,9 +134,13 @@ impl Reconciler {
         }
     }
 
-    pub(super) async fn bury_unreadable(&self, lease: &Lease, why: String) -> Result<Step, crate::queue::Error> {
+    pub(super) async fn bury_unreadable(
+        &self,
+        lease: &Lease,
+        why: String,
+    ) -> Result<Step, crate::queue::Error> {
         tracing::error!(message.id = lease.id, why, "message buried");
-        self.hands.queue.bury(lease, &why).await?;
+        let _settled = self.hands.queue.bury(lease, &why).await?;
         Ok(Step::Buried { why })
     }
 
@@ -167,7 +179,7 @@ impl Reconciler {
                 };
                 self.hands.queue.publish(vec![report(told, job)]).await?;
                 tracing::error!(target.name = %job.target, commit.id = %job.commit, why, "job buried");
-                self.hands.queue.bury(lease, &why).await?;
+                let _settled = self.hands.queue.bury(lease, &why).await?;
                 Ok(Step::Buried { why })
             }
         }
@@ -197,10 +209,21 @@ impl Reconciler {
         }
     }
 
-    async fn retry(&self, lease: &Lease, error: &Error, after: Duration) -> Result<Step, crate::queue::Error> {
+    async fn retry(
+        &self,
+        lease: &Lease,
+        error: &Error,
+        after: Duration,
+    ) -> Result<Step, crate::queue::Error> {
         let why = cut(format!("failed to {error}"));
-        tracing::warn!(message.id = lease.id, attempt = lease.deliveries, why, after_ms = after.as_millis(), "put back");
-        self.hands.queue.retry(lease, after).await?;
+        tracing::warn!(
+            message.id = lease.id,
+            attempt = lease.deliveries,
+            why,
+            after_ms = after.as_millis(),
+            "put back"
+        );
+        let _settled = self.hands.queue.retry(lease, after).await?;
         Ok(Step::Retried { why, after })
     }
 

@@ -43,16 +43,18 @@ impl Reconciler {
                         return Ok(phase);
                     }
                 }
-                Seen::There(live) => match (watch.objects.iter().find(|(_, id)| *id == live.id), health(&live.value)) {
-                    (Some((_, id)), Health::Healthy) => {
-                        waiting.remove(id);
+                Seen::There(live) => {
+                    match (watch.objects.iter().find(|(_, id)| *id == live.id), health(&live.value)) {
+                        (Some((_, id)), Health::Healthy) => {
+                            waiting.remove(id);
+                        }
+                        (Some((_, id)), Health::Waiting(why)) => {
+                            waiting.insert(id, why);
+                        }
+                        (Some((_, id)), Health::Failed(why)) => return self.failed(watch, id, why).await,
+                        (None, _) => {}
                     }
-                    (Some((_, id)), Health::Waiting(why)) => {
-                        waiting.insert(id, why);
-                    }
-                    (Some((_, id)), Health::Failed(why)) => return self.failed(watch, id, why).await,
-                    (None, _) => {}
-                },
+                }
                 Seen::Gone(live) => {
                     if let Some((_, id)) = watch.objects.iter().find(|(_, id)| *id == live.id) {
                         waiting.insert(id, "it was deleted".to_owned());
@@ -74,7 +76,11 @@ impl Reconciler {
         let places: BTreeSet<Place> = watch
             .objects
             .iter()
-            .map(|(api_version, id)| Place { api_version, kind: &id.kind, namespace: id.namespace.as_deref() })
+            .map(|(api_version, id)| Place {
+                api_version,
+                kind: &id.kind,
+                namespace: id.namespace.as_deref(),
+            })
             .collect();
         for place in &places {
             let members = Selector::Label(format!("{}={set}", applyset::PART_OF));
@@ -115,5 +121,7 @@ impl Reconciler {
 }
 
 fn is_parent(id: &ObjectId, watch: &Watch) -> bool {
-    id.group.is_empty() && id.kind == "ConfigMap" && id.name == applyset::parent_name(&watch.target.application)
+    id.group.is_empty()
+        && id.kind == "ConfigMap"
+        && id.name == applyset::parent_name(&watch.target.application)
 }

@@ -48,6 +48,8 @@ pub const DEFAULTS: &str = include_str!("../../config/windlass.toml");
 pub struct Settings {
     /// The folder of the queue, the history and the caches.
     pub data: PathBuf,
+    /// What this installation is called in the clusters; another one keeps off its targets.
+    pub installation: Name,
     /// Where windlass listens.
     pub door: Door,
     /// How much is done at once.
@@ -124,8 +126,10 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
     let public_url = sections::public_url(layers.section("report", problems));
     let log = sections::log(layers.section("log", problems));
     let lists = Lists::read(layers, environment, poll, reconcile.map(|r| r.health_deadline), problems);
+    let data = data?;
     Some(Settings {
-        data: data?,
+        data: data.0,
+        installation: data.1,
         door: door?,
         reconcile: reconcile?,
         guard: guard?,

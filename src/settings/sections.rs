@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::application::Name;
 use crate::cli::LogFormat;
 use crate::cli::LogLevel;
 use crate::server::Limits;
@@ -68,10 +69,11 @@ pub struct Log {
     pub level: LogLevel,
 }
 
-pub fn data(mut section: Section<'_>) -> Option<PathBuf> {
+pub fn data(mut section: Section<'_>) -> Option<(PathBuf, Name)> {
     let folder = section.path("dir");
+    let installation = section.parsed("installation", Name::parse);
     section.finish();
-    folder
+    Some((folder?, installation?))
 }
 
 /// Queue and store know one kind each so far, which needs no address.

@@ -16,25 +16,11 @@ use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::commit::RefName;
 use crate::outcome::Phase;
+use crate::select::Memory;
+use crate::select::State;
 use crate::store::Error;
-use crate::store::Memory;
-use crate::store::State;
 use crate::store::Store;
 use crate::store::column;
-
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::Failed => "failed",
-        }
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        [Self::Open, Self::Closed, Self::Failed].into_iter().find(|state| state.word() == word)
-    }
-}
 
 impl Store {
     /// Returns what is remembered of the targets of a source, by target.

@@ -25,7 +25,6 @@ use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
-use crate::commit::RefName;
 use crate::fault::Fault;
 use crate::ledger::Row;
 use crate::moment::Moment;
@@ -123,38 +122,6 @@ impl Error {
             Self::Open { .. } | Self::Newer { .. } | Self::Damaged { .. } => Fault::Ours,
         }
     }
-}
-
-/// What dispatch remembers of a target: the work that it last made for it, and what became of that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// The target.
-    pub target: Target,
-    /// The source of its manifests.
-    pub source: Name,
-    /// The ref whose tip it holds.
-    pub reference: RefName,
-    /// What it read at `commit`.
-    pub inputs: Inputs,
-    /// The commit.
-    pub commit: CommitId,
-    /// The number of the application's definition.
-    pub definition: u64,
-    /// The dispatch; only its own end closes the row.
-    pub dispatch: String,
-    /// What became of it.
-    pub state: State,
-}
-
-/// What became of the work that dispatch last made for a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It has no end yet.
-    Open,
-    /// It ended healthy: with equal inputs there is nothing to do.
-    Closed,
-    /// It ended badly.
-    Failed,
 }
 
 /// A status that a forge is to be told.

@@ -1,0 +1,187 @@
+//! Puts the line together: from settings to the roles of a process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::application::Name;
+use crate::cluster;
+use crate::cluster::Cluster;
+use crate::courier::Courier;
+use crate::dispatch::Dispatcher;
+use crate::guard;
+use crate::intake::Intake;
+use crate::intake::Known;
+use crate::queue::Queue;
+use crate::reconcile::Hands;
+use crate::reconcile::Reconciler;
+use crate::report::Address;
+use crate::report::Poster;
+use crate::report::Reporter;
+use crate::settings::Access;
+use crate::settings::Settings;
+use crate::source;
+use crate::source::Source;
+use crate::store::Store;
+use crate::sweep::Sweeper;
+use crate::worker::Roles;
+
+/// The lane of every cluster, until clusters have lanes of their own.
+const LANE: &str = "shared";
+
+/// The user that a read token goes with; every forge takes any, and this one says what it is.
+const TOKEN_USER: &str = "x-access-token";
+
+/// Why the line cannot be put together; each message reads on after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder.
+    #[error("make the data folder {0}: {1}; set data.dir to a folder that windlass may write")]
+    Data(String, std::io::Error),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] crate::queue::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    /// A cluster.
+    #[error(transparent)]
+    Cluster(#[from] crate::cluster::Error),
+    /// The courier.
+    #[error(transparent)]
+    Courier(#[from] crate::courier::Error),
+}
+
+/// The line, ready to run in one process.
+pub struct Line {
+    /// The way in.
+    pub intake: Arc<Intake>,
+    /// The roles behind it.
+    pub roles: Roles,
+    /// The queue between them.
+    pub queue: Queue,
+    /// The history.
+    pub store: Store,
+}
+
+impl Line {
+    /// Opens the queue, the store and the caches in the data folder, and prepares the way to every forge and cluster.
+    /// Nothing is sent to any of them.
+    ///
+    /// # Errors
+    /// Whatever cannot be opened, naming it and what to do.
+    pub async fn build(settings: &Settings) -> Result<Self, Error> {
+        let data = settings.data.as_path();
+        let failed = |error| Error::Data(data.display().to_string(), error);
+        tokio::fs::create_dir_all(data).await.map_err(failed)?;
+        let queue = Queue::open(&data.join("queue.db")).await?;
+        let store = Store::open(&store_path(data)).await?;
+        let sources = sources(settings)?;
+        let hands = Hands {
+            queue: queue.clone(),
+            sources: sources.clone(),
+            clusters: clusters(settings).await?,
+            lane: LANE.to_owned(),
+            installation: settings.installation.to_string(),
+            guard: guard::Limits { least: settings.guard.least, percent: settings.guard.percent },
+        };
+        let applications = settings.applications.clone();
+        let dispatcher = Dispatcher::new(
+            queue.clone(),
+            store.clone(),
+            sources.clone(),
+            applications.clone(),
+            LANE.to_owned(),
+        );
+        let poster =
+            Poster::new(store.clone(), Courier::new()?, addresses(settings), settings.public_url.clone());
+        let roles = Roles {
+            dispatcher: Arc::new(dispatcher),
+            reconciler: Reconciler::new(hands),
+            reporter: Arc::new(Reporter::new(queue.clone(), store.clone())),
+            poster: Arc::new(poster),
+            sweeper: Arc::new(Sweeper::new(queue.clone(), store.clone(), sources, applications)),
+            polls: settings.sources.iter().map(|(name, source)| (name.clone(), source.poll)).collect(),
+            parallel: settings.reconcile.parallel,
+        };
+        let intake = Arc::new(Intake::new(gates(settings), queue.clone()));
+        Ok(Self { intake, roles, queue, store })
+    }
+}
+
+/// Returns where the history of a data folder is.
+#[must_use]
+pub fn store_path(data: &Path) -> std::path::PathBuf {
+    data.join("store.db")
+}
+
+fn sources(settings: &Settings) -> Result<BTreeMap<Name, Source>, Error> {
+    let limits = source::Limits {
+        files: settings.limits.files,
+        file_bytes: settings.limits.file_bytes,
+        total_bytes: settings.limits.total_bytes,
+        depth: settings.limits.depth,
+        fetch_bytes: settings.limits.fetch_bytes,
+        fetch_for: settings.limits.fetch_within,
+    };
+    let opened = settings.sources.iter().map(|(name, one)| {
+        let forge = settings.forges.get(&one.forge);
+        let source = Source::open(source::Settings {
+            name: name.clone(),
+            url: one.url.clone(),
+            token: forge.and_then(|forge| forge.read_token.clone()),
+            user: TOKEN_USER.to_owned(),
+            cache: settings.data.join("sources"),
+            limits: limits.clone(),
+        })?;
+        Ok((name.clone(), source))
+    });
+    opened.collect()
+}
+
+async fn clusters(settings: &Settings) -> Result<BTreeMap<Name, Cluster>, Error> {
+    let mut clusters = BTreeMap::new();
+    for (name, one) in &settings.clusters {
+        let (kubeconfig, context) = match &one.access {
+            Access::Kubeconfig { file, context } => (Some(file.clone()), context.clone()),
+            Access::InCluster => (None, None),
+        };
+        let cluster = Cluster::connect(cluster::Settings {
+            name: name.clone(),
+            kubeconfig,
+            context,
+            namespace: one.namespace.clone(),
+            requests: settings.reconcile.requests,
+        });
+        clusters.insert(name.clone(), cluster.await?);
+    }
+    Ok(clusters)
+}
+
+fn addresses(settings: &Settings) -> BTreeMap<Name, Address> {
+    let of = |one: &crate::settings::Source| {
+        let forge = settings.forges.get(&one.forge)?;
+        Some(Address {
+            forge: forge.kind.rules(),
+            api: forge.api.clone(),
+            repository: one.repository.clone(),
+            token: forge.token.clone(),
+        })
+    };
+    settings.sources.iter().filter_map(|(name, one)| Some((name.clone(), of(one)?))).collect()
+}
+
+fn gates(settings: &Settings) -> BTreeMap<Name, Known> {
+    let of = |name: &Name, forge: &crate::settings::Forge| {
+        let held = settings.sources.iter().filter(|(_, source)| source.forge == *name);
+        Known {
+            kind: forge.kind,
+            secrets: forge.webhook_secrets.clone(),
+            sources: held.map(|(name, source)| (name.clone(), source.repository.clone())).collect(),
+        }
+    };
+    settings.forges.iter().map(|(name, forge)| (name.clone(), of(name, forge))).collect()
+}

@@ -1,0 +1,223 @@
+//! The commands that end by themselves: what they find out, and how it is shown.
+
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use anyhow::bail;
+use windlass::application::Name;
+use windlass::cli::History;
+use windlass::cli::Knock;
+use windlass::cli::Render;
+use windlass::commit::CommitId;
+use windlass::commit::RefName;
+use windlass::courier::Courier;
+use windlass::event::Push;
+use windlass::forge::Kind;
+use windlass::manifest;
+use windlass::object::Scope;
+use windlass::phrase::Facts;
+use windlass::secret::Secret;
+use windlass::store::Run;
+use windlass::store::Store;
+
+/// How many files does `render` read at most?
+const RENDER_FILES: usize = 10_000;
+
+/// How large may a file be that `render` or `knock` reads, in bytes?
+const FILE_BYTES: u64 = 25 << 20;
+
+/// Prints to standard output; a reader that went away ends the program quietly.
+pub fn out(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("print"),
+    }
+}
+
+/// Prints what a folder of manifests would apply, as a stream of JSON documents that YAML readers take too.
+pub fn render(asked: &Render) -> anyhow::Result<ExitCode> {
+    let files = files(&asked.path)?;
+    let texts: Vec<_> = files.iter().map(|(name, bytes)| manifest::Text { file: name, bytes }).collect();
+    // Offline nothing tells which kinds live in namespaces; a manifest that names none keeps none unless it is asked.
+    let namespaced = |_: &str, kind: &str| (!is_cluster_wide(kind)).then_some(Scope::Namespaced);
+    let settled = manifest::read(&texts).and_then(|all| manifest::settle(all, &asked.namespace, &namespaced));
+    match settled {
+        Ok(manifests) => {
+            for manifest in manifests {
+                let body = serde_json::to_string_pretty(&manifest.value).context("print a manifest")?;
+                out(&format!("--- # {}\n{body}\n", manifest.place))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| super::complain(&problem.to_string()));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Kubernetes's own kinds that belong to no namespace; a cluster knows better, but here is none.
+fn is_cluster_wide(kind: &str) -> bool {
+    let known = [
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "CustomResourceDefinition",
+        "APIService",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ];
+    known.contains(&kind)
+        || kind.starts_with("Cluster")
+        || kind.ends_with("Class")
+        || kind.ends_with("WebhookConfiguration")
+}
+
+fn files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(&at).with_context(|| format!("read the folder {}", at.display()))? {
+            let entry = entry?;
+            let (kind, name) = (entry.file_type()?, entry.file_name());
+            let name = name.to_string_lossy();
+            if name.starts_with('.') {
+                continue;
+            }
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() && [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end)) {
+                found.push(entry.path());
+            }
+            if found.len() + folders.len() > RENDER_FILES {
+                bail!("read {}: it has more than {RENDER_FILES} files", folder.display());
+            }
+        }
+    }
+    found.sort();
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        Ok((name, bounded(&path)?))
+    };
+    found.into_iter().map(read).collect()
+}
+
+fn bounded(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).with_context(|| format!("read {shown}"))?.len();
+    if size > FILE_BYTES {
+        bail!("read {shown}: it has {size} bytes, more than {FILE_BYTES}");
+    }
+    std::fs::read(path).with_context(|| format!("read {shown}"))
+}
+
+/// Prints the last runs.
+pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
+    let Some(settings) = super::load(asked.config.as_deref())? else {
+        return Ok(ExitCode::from(super::WRONG));
+    };
+    let application =
+        asked.application.as_deref().map(Name::parse).transpose().context("read --application")?;
+    let path = windlass::line::store_path(&settings.data);
+    if !path.exists() {
+        bail!("read the history: {} is not there; has windlass run with these settings?", path.display());
+    }
+    let runs = Store::open(&path).await?.runs(application.as_ref(), asked.limit).await?;
+    if asked.json {
+        runs.iter().try_for_each(|run| out(&format!("{}\n", as_json(run))))?;
+    } else if runs.is_empty() {
+        out("No runs yet.\n")?;
+    } else {
+        out(&format!(
+            "{:<20}  {:<24}  {:<12}  {:<10}  WHAT HAPPENED\n",
+            "WHEN", "TARGET", "COMMIT", "PHASE"
+        ))?;
+        runs.iter().try_for_each(|run| out(&as_line(run)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn when(run: &Run) -> String {
+    jiff::Timestamp::from_millisecond(run.at.0)
+        .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+        .unwrap_or_default()
+}
+
+fn as_line(run: &Run) -> String {
+    let (target, commit) = (run.target.to_string(), run.commit.short());
+    let mut line = format!(
+        "{:<20}  {target:<24}  {commit:<12}  {:<10}  {}\n",
+        when(run),
+        run.phase.word(),
+        in_words(run),
+    );
+    for problem in run.problems.iter().skip(1) {
+        line.push_str(&format!("{:<76}{problem}\n", ""));
+    }
+    line
+}
+
+fn in_words(run: &Run) -> String {
+    let others = u64::try_from(run.problems.len().saturating_sub(1)).unwrap_or(u64::MAX);
+    windlass::phrase::target(&Facts {
+        phase: run.phase,
+        tally: &run.tally,
+        problem: run.problems.first(),
+        others,
+        by: None,
+        took_ms: Some(run.took_ms),
+    })
+}
+
+fn as_json(run: &Run) -> serde_json::Value {
+    serde_json::json!({
+        "run": run.run, "at": when(run), "source": run.source, "target": run.target.to_string(),
+        "commit": run.commit, "phase": run.phase, "tally": run.tally, "changes": run.changes,
+        "problems": run.problems, "took_ms": run.took_ms,
+    })
+}
+
+/// Signs a delivery and posts it to a door.
+pub async fn knock(asked: &Knock) -> anyhow::Result<ExitCode> {
+    let kind = Kind::from_word(&asked.forge).context("read --forge")?;
+    let secret = match (&asked.secret_file, &asked.secret_env) {
+        (Some(file), _) => {
+            std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?
+        }
+        (None, Some(name)) => std::env::var(name).with_context(|| format!("read the variable {name}"))?,
+        (None, None) => bail!("find the secret: give --secret-file or --secret-env"),
+    };
+    let secret = Secret::new(&secret).context("take the secret")?;
+    let (event, body) = match (&asked.payload, &asked.event) {
+        (Some(file), Some(event)) => {
+            let text =
+                String::from_utf8(bounded(file)?).with_context(|| format!("read {}", file.display()))?;
+            (event.clone(), text)
+        }
+        _ => made_up(asked, kind)?,
+    };
+    let id = uuid::Uuid::now_v7().to_string();
+    let headers = kind.rules().sign(&event, &id, body.as_bytes(), &secret);
+    let (status, answer) = Courier::new()?.knock(&asked.url, &headers, body).await?;
+    out(&format!("{status} {answer}\n"))?;
+    Ok(if (200..300).contains(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn made_up(asked: &Knock, kind: Kind) -> anyhow::Result<(String, String)> {
+    let (Some(repository), Some(reference), Some(after)) =
+        (&asked.repository, &asked.reference, &asked.after)
+    else {
+        bail!("make up a push: give --repository, --ref and --after");
+    };
+    let before = asked.before.as_deref().map(CommitId::parse_or_zero).transpose().context("read --before")?;
+    let push = Push {
+        repository: repository.clone(),
+        reference: RefName::parse(reference).context("read --ref")?,
+        before: before.flatten(),
+        after: CommitId::parse_or_zero(after).context("read --after")?,
+    };
+    let (event, body) = kind.rules().make_up(&push);
+    Ok((event.to_owned(), body))
+}
