@@ -19,3 +19,6 @@ pub mod phrase;
 pub mod courier;
 pub mod queue;
 pub mod store;
+
+// Floor 3: flow.
+pub mod report;

@@ -1,0 +1,272 @@
+//! Statuses from the store to the forges.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use crate::application::Name;
+use crate::courier;
+use crate::courier::Courier;
+use crate::fault::Fault;
+use crate::forge::Answer;
+use crate::forge::Forge;
+use crate::forge::StatusPost;
+use crate::moment::Moment;
+use crate::report::Error;
+use crate::report::chain;
+use crate::report::pause;
+use crate::secret::Secret;
+use crate::store::Due;
+use crate::store::Store;
+
+/// How many statuses does one step take on?
+const BATCH: u32 = 64;
+
+/// How long does the loop wait at most before it looks again?
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long does a status wait at most before the forge is asked again?
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Where the statuses of a source go.
+#[derive(Clone)]
+pub struct Address {
+    /// The rules of the forge.
+    pub forge: &'static dyn Forge,
+    /// The address of the forge's API. Sources with the same one share a forge.
+    pub api: String,
+    /// The repository, as `owner/name`.
+    pub repository: String,
+    /// The token that may write statuses; without one, nothing is posted for this source.
+    pub token: Option<Secret>,
+}
+
+/// Posts the statuses that are due.
+pub struct Poster {
+    store: Store,
+    courier: Courier,
+    addresses: BTreeMap<Name, Address>,
+    /// Where runs are shown, without a trailing slash; `None` where they are not.
+    pages: Option<String>,
+    /// Until when which sources must not be posted for, because their forge said so or was away.
+    held: Mutex<BTreeMap<Name, Moment>>,
+}
+
+/// What a step of the [`Poster`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// Statuses that the forges took.
+    pub taken: u32,
+    /// Statuses that are to be posted later.
+    pub put_off: u32,
+    /// Statuses that no forge will take.
+    pub given_up: u32,
+}
+
+/// What an answer, or the lack of one, means for a status and its neighbours.
+enum Fate {
+    /// The forge has it.
+    Taken,
+    /// The forge will never take it.
+    GivenUp(String),
+    /// It is tried again after `wait`, and nothing is posted for `held` until then.
+    PutOff { why: String, wait: Duration, held: Vec<Name> },
+}
+
+/// The time while a step goes on; its start is given, so that a test can choose it.
+#[derive(Clone, Copy)]
+struct Clock {
+    start: Moment,
+    started: Instant,
+}
+
+impl Clock {
+    fn after(self, wait: Duration) -> Moment {
+        let millis = self.started.elapsed().saturating_add(wait).as_millis();
+        self.start.plus(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+}
+
+impl Poster {
+    /// Returns a poster. `addresses` has the address of each source; `pages` is where `/runs/<run>` leads to a run.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        courier: Courier,
+        addresses: BTreeMap<Name, Address>,
+        pages: Option<String>,
+    ) -> Self {
+        let pages = pages.map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+        Self { store, courier, addresses, pages, held: Mutex::default() }
+    }
+
+    /// Posts what is due at `now`, at most 64 statuses: all forges at once, each forge one status at a time.
+    ///
+    /// # Errors
+    /// The store cannot be read or written; a status may then be posted again.
+    pub async fn step(&self, now: Moment) -> Result<Posted, Error> {
+        let mut posted = Posted::default();
+        let mut forges: BTreeMap<&str, Vec<(Due, &Address, &Secret)>> = BTreeMap::new();
+        for due in self.store.due(now, BATCH).await.map_err(Error::Store)? {
+            let address = self.addresses.get(&due.source);
+            let Some((address, token)) = address.and_then(|a| Some((a, a.token.as_ref()?))) else {
+                // Not a failure: no token says that no statuses are wished for.
+                self.store.give_up(&due, "no token writes statuses").await.map_err(Error::Store)?;
+                posted.given_up += 1;
+                continue;
+            };
+            forges.entry(&address.api).or_default().push((due, address, token));
+        }
+        let clock = Clock { start: now, started: Instant::now() };
+        let work = forges.into_values().map(|statuses| self.post_to_one(statuses, clock));
+        for part in join_all(work).await {
+            let part = part?;
+            posted.taken += part.taken;
+            posted.put_off += part.put_off;
+            posted.given_up += part.given_up;
+        }
+        Ok(posted)
+    }
+
+    /// Posts until it is dropped.
+    pub async fn run(&self) -> Infallible {
+        let mut failures = 0;
+        loop {
+            match self.turn().await {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    tracing::error!("failed to {}", chain(&error));
+                    tokio::time::sleep(pause(failures, LOOK_AGAIN)).await;
+                    failures = failures.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    async fn turn(&self) -> Result<(), Error> {
+        self.step(now()).await?;
+        self.store.wait_due(now(), LOOK_AGAIN).await.map_err(Error::Store)
+    }
+
+    async fn post_to_one(
+        &self,
+        statuses: Vec<(Due, &Address, &Secret)>,
+        clock: Clock,
+    ) -> Result<Posted, Error> {
+        let mut posted = Posted::default();
+        let mut told = BTreeSet::new();
+        for (due, address, token) in statuses {
+            if let Some(until) = self.held_until(&due.source, clock.start) {
+                if told.insert(due.source.clone()) {
+                    self.store.hold_back(&due.source, until).await.map_err(Error::Store)?;
+                }
+                posted.put_off += 1;
+                continue;
+            }
+            let answer = self.send(&due, address, token).await;
+            let fate = self.fate(&due, address, answer);
+            self.mark(&due, fate, clock, &mut posted).await?;
+        }
+        Ok(posted)
+    }
+
+    /// Decides what becomes of a status.
+    fn fate(&self, due: &Due, address: &Address, answer: Result<Answer, courier::Error>) -> Fate {
+        let own = pause(due.tries, LONGEST_PAUSE);
+        match answer {
+            Ok(Answer::Taken) => Fate::Taken,
+            Ok(Answer::Never(why)) => Fate::GivenUp(why),
+            // One status may be refused for reasons of its own, so its neighbours are tried.
+            Ok(Answer::Later(None)) => {
+                Fate::PutOff { why: "the forge asks to come later".to_owned(), wait: own, held: Vec::new() }
+            }
+            Ok(Answer::Later(Some(wait))) => Fate::PutOff {
+                why: "the forge asks to wait".to_owned(),
+                wait: wait.max(own),
+                held: self.neighbours(address),
+            },
+            Ok(Answer::Ours(why)) => {
+                Fate::PutOff { why, wait: LONGEST_PAUSE, held: vec![due.source.clone()] }
+            }
+            Err(error) => Fate::PutOff {
+                why: format!("failed to {}", chain(&error)),
+                wait: if error.fault() == Fault::Passing { own } else { LONGEST_PAUSE },
+                held: self.neighbours(address),
+            },
+        }
+    }
+
+    /// Marks what becomes of a status.
+    async fn mark(&self, due: &Due, fate: Fate, clock: Clock, posted: &mut Posted) -> Result<(), Error> {
+        match fate {
+            Fate::Taken => {
+                posted.taken += 1;
+                self.store.posted(due, clock.after(Duration::ZERO)).await.map_err(Error::Store)
+            }
+            Fate::GivenUp(why) => {
+                tracing::warn!(status = %due.context, commit.id = %due.commit, "give up a status: {why}");
+                posted.given_up += 1;
+                self.store.give_up(due, &why).await.map_err(Error::Store)
+            }
+            Fate::PutOff { why, wait, held } => {
+                tracing::warn!(
+                    status = %due.context, commit.id = %due.commit, tries = due.tries, "put off a status: {why}"
+                );
+                posted.put_off += 1;
+                let until = clock.after(wait);
+                self.store.postpone(due, until, &why).await.map_err(Error::Store)?;
+                self.hold(&held, until).await
+            }
+        }
+    }
+
+    async fn send(&self, due: &Due, address: &Address, token: &Secret) -> Result<Answer, courier::Error> {
+        let page =
+            self.pages.as_ref().zip(due.run.as_ref()).map(|(pages, run)| format!("{pages}/runs/{run}"));
+        let request = address.forge.describe(&StatusPost {
+            api: &address.api,
+            repository: &address.repository,
+            commit: &due.commit,
+            context: &due.context,
+            phase: due.phase,
+            description: &due.description,
+            target_url: page.as_deref(),
+        });
+        self.courier.send(address.forge, &request, token).await
+    }
+
+    /// Returns all sources at the same forge.
+    fn neighbours(&self, address: &Address) -> Vec<Name> {
+        let same = self.addresses.iter().filter(|(_, other)| other.api == address.api);
+        same.map(|(source, _)| source.clone()).collect()
+    }
+
+    /// Holds the statuses of sources back: those that are there already, and those that come until then.
+    async fn hold(&self, sources: &[Name], until: Moment) -> Result<(), Error> {
+        self.held().extend(sources.iter().map(|source| (source.clone(), until)));
+        for source in sources {
+            self.store.hold_back(source, until).await.map_err(Error::Store)?;
+        }
+        Ok(())
+    }
+
+    fn held_until(&self, source: &Name, now: Moment) -> Option<Moment> {
+        self.held().get(source).copied().filter(|until| now < *until)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<Name, Moment>> {
+        // A map of moments is whole also after a panic elsewhere.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> Moment {
+    Moment(jiff::Timestamp::now().as_millisecond())
+}

@@ -1,0 +1,140 @@
+//! Reports from the queue into the store.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::fault::Fault;
+use crate::outcome::Report;
+use crate::outcome::VERSION;
+use crate::queue::Lane;
+use crate::queue::Lease;
+use crate::queue::Queue;
+use crate::report::Error;
+use crate::report::chain;
+use crate::report::pause;
+use crate::store::Store;
+
+/// How long does one step wait for a report?
+const WAIT: Duration = Duration::from_secs(30);
+
+/// How long is a report put off at most while the store cannot take it? With the queue's limit of deliveries this
+/// bridges more than an hour of a full disk.
+const LONGEST_PUT_OFF: Duration = Duration::from_secs(600);
+
+/// How long does the loop pause at most while the queue does not answer?
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Takes reports from the queue into the store.
+#[derive(Clone)]
+pub struct Reporter {
+    queue: Queue,
+    store: Store,
+}
+
+/// What a step of the [`Reporter`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// No report came.
+    Idle,
+    /// A report was stored.
+    Recorded,
+    /// The store could not take a report now; it comes again.
+    PutOff,
+    /// A report that nobody can store was buried.
+    Buried,
+}
+
+impl Reporter {
+    /// Returns a reporter between a queue and a store.
+    #[must_use]
+    pub fn new(queue: Queue, store: Store) -> Self {
+        Self { queue, store }
+    }
+
+    /// Takes one report, waiting up to `wait` for one.
+    ///
+    /// # Errors
+    /// The queue cannot be read or settled; the report then comes again, which does no harm.
+    pub async fn step(&self, wait: Duration) -> Result<Step, Error> {
+        let Some(lease) = self.queue.next(&Lane::reports(), wait).await.map_err(Error::Queue)? else {
+            return Ok(Step::Idle);
+        };
+        let report = match read(&lease.body) {
+            Ok(report) => report,
+            Err(why) => return self.bury(&lease, &why).await,
+        };
+        match self.store.record(&report).await {
+            Ok(()) => {
+                // A lease that was lost comes again; the ledger drops what comes twice.
+                let _settled = self.queue.ack(&lease).await.map_err(Error::Queue)?;
+                Ok(Step::Recorded)
+            }
+            Err(error) if error.fault() == Fault::Passing => {
+                tracing::warn!(report.id = %lease.id, "put off a report: failed to {}", chain(&error));
+                let after = pause(lease.deliveries.saturating_sub(1), LONGEST_PUT_OFF);
+                let _settled = self.queue.retry(&lease, after).await.map_err(Error::Queue)?;
+                Ok(Step::PutOff)
+            }
+            Err(error) => self.bury(&lease, &format!("failed to {}", chain(&error))).await,
+        }
+    }
+
+    async fn bury(&self, lease: &Lease, why: &str) -> Result<Step, Error> {
+        tracing::error!(report.id = %lease.id, "bury a report, the sweep asks again for its target: {why}");
+        let _settled = self.queue.bury(lease, why).await.map_err(Error::Queue)?;
+        Ok(Step::Buried)
+    }
+
+    /// Takes reports until it is dropped.
+    pub async fn run(&self) -> Infallible {
+        let mut failures = 0;
+        loop {
+            match self.step(WAIT).await {
+                Ok(_) => failures = 0,
+                Err(error) => {
+                    tracing::error!("failed to {}", chain(&error));
+                    tokio::time::sleep(pause(failures, LONGEST_PAUSE)).await;
+                    failures = failures.saturating_add(1);
+                }
+            }
+        }
+    }
+}
+
+/// Reads a report, or says why nobody can.
+fn read(body: &str) -> Result<Report, String> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+    }
+    let refused = |error: serde_json::Error| format!("this is no report: {error}");
+    let Head { version } = serde_json::from_str(body).map_err(refused)?;
+    if version > VERSION {
+        return Err(format!(
+            "this report has version {version}, and {VERSION} is the newest that this windlass reads: \
+             run the newer windlass here too, then replay it"
+        ));
+    }
+    serde_json::from_str(body).map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn what_is_no_report_or_newer_is_refused_with_a_reason() {
+        let cases = [
+            ("", "no report"),
+            ("[]", "no report"),
+            ("{\"version\":1}", "no report"),
+            ("{\"version\":2,\"what\":{\"kind\":\"hologram\"}}", "version 2"),
+            ("{\"version\":1,\"at\":0,\"what\":{\"kind\":\"run\"}}", "no report"),
+        ];
+        for (body, why) in cases {
+            assert!(read(body).unwrap_err().contains(why), "{body}");
+        }
+    }
+}
