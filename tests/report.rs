@@ -1,0 +1,243 @@
+//! The report station, from the queue to a forge, with a real queue and a real store.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use windlass::application::Name;
+use windlass::application::Target;
+use windlass::commit::CommitId;
+use windlass::commit::Inputs;
+use windlass::courier::Courier;
+use windlass::forge::Kind;
+use windlass::moment::Moment;
+use windlass::outcome::Phase;
+use windlass::outcome::Progress;
+use windlass::outcome::Report;
+use windlass::outcome::Tally;
+use windlass::outcome::Told;
+use windlass::outcome::VERSION;
+use windlass::queue::Draft;
+use windlass::queue::Lane;
+use windlass::queue::Queue;
+use windlass::report::Address;
+use windlass::report::Posted;
+use windlass::report::Poster;
+use windlass::report::Reporter;
+use windlass::report::Step;
+use windlass::secret::Secret;
+use windlass::store::Store;
+
+mod far;
+
+/// When the tests begin to post, and a time after which every pause is over.
+const NOW: Moment = Moment(1_000_000_000);
+const MUCH_LATER: Moment = Moment(1_000_900_000);
+
+struct Station {
+    _folder: tempfile::TempDir,
+    queue: Queue,
+    store: Store,
+    reporter: Reporter,
+    poster: Poster,
+}
+
+impl Station {
+    /// A station whose sources are at these forges, each in a repository of the same name.
+    async fn new(sources: &[(&str, &far::Forge)], token: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = Queue::open(&folder.path().join("queue.db")).await.unwrap();
+        let store = Store::open(&folder.path().join("store.db")).await.unwrap();
+        let address = |source: &str, forge: &far::Forge| Address {
+            forge: Kind::Gitea.rules(),
+            api: forge.api.clone(),
+            repository: format!("team/{source}"),
+            token: token.map(|token| Secret::new(token).unwrap()),
+        };
+        let addresses: BTreeMap<Name, Address> =
+            sources.iter().map(|(source, forge)| (name(source), address(source, forge))).collect();
+        let poster = Poster::new(store.clone(), Courier::new().unwrap(), addresses, None);
+        let reporter = Reporter::new(queue.clone(), store.clone());
+        Self { _folder: folder, queue, store, reporter, poster }
+    }
+
+    async fn with(sources: &[(&str, &far::Forge)]) -> Self {
+        Self::new(sources, Some("a token that writes statuses")).await
+    }
+
+    async fn say(&self, body: String) {
+        let draft = Draft { lane: Lane::reports(), id: "report".into(), partition: "shop".into(), body };
+        self.queue.publish(vec![draft]).await.unwrap();
+    }
+
+    /// Publishes what a worker says and takes it in.
+    async fn hear(&self, source: &str, phase: Phase) {
+        let report = Report { version: VERSION, at: Moment(5_100), what: told(source, phase) };
+        self.say(serde_json::to_string(&report).unwrap()).await;
+        assert_eq!(self.reporter.step(Duration::ZERO).await.unwrap(), Step::Recorded);
+    }
+
+    async fn post(&self, now: Moment) -> (u32, u32, u32) {
+        let Posted { taken, put_off, given_up } = self.poster.step(now).await.unwrap();
+        (taken, put_off, given_up)
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn told(source: &str, phase: Phase) -> Told {
+    let target = Target { application: name(source), cluster: name("east") };
+    let commit = CommitId::parse(&"a".repeat(40)).unwrap();
+    let (dispatch, received_at) = ("d1".to_owned(), Moment(1_000));
+    if phase == Phase::Pending {
+        return Told::Roster { dispatch, source: name(source), commit, targets: vec![target], received_at };
+    }
+    Told::Run(Progress {
+        run: "r1".into(),
+        dispatch,
+        source: name(source),
+        target,
+        commit,
+        inputs: Inputs("tree".into()),
+        phase,
+        changes: Vec::new(),
+        tally: Tally { created: 1, ..Tally::default() },
+        problems: Vec::new(),
+        received_at,
+    })
+}
+
+#[tokio::test]
+async fn what_workers_say_reaches_the_forge_once() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    station.hear("shop", Phase::Pending).await;
+    assert_eq!(station.post(NOW).await, (2, 0, 0));
+    let heard = forge.heard();
+    assert!(heard.contains(&"team/shop pending windlass/shop@east: queued".to_owned()), "{heard:?}");
+    assert!(heard.contains(&"team/shop pending windlass: rolling out to 1 target".to_owned()), "{heard:?}");
+    for phase in [Phase::Running, Phase::Applied, Phase::Healthy, Phase::Healthy, Phase::Running] {
+        station.hear("shop", phase).await;
+    }
+    assert_eq!(station.reporter.step(Duration::ZERO).await.unwrap(), Step::Idle);
+    assert_eq!(station.post(NOW).await, (2, 0, 0));
+    let heard = forge.heard();
+    let text = "team/shop success windlass/shop@east: 1 created, healthy in 4.1 s".to_owned();
+    assert!(heard.contains(&text), "{heard:?}");
+    assert!(heard.contains(&"team/shop success windlass: 1 target healthy".to_owned()), "{heard:?}");
+    assert_eq!(station.post(MUCH_LATER).await, (0, 0, 0));
+    assert_eq!(forge.most_at_once(), 1);
+}
+
+#[tokio::test]
+async fn the_loops_carry_reports_to_the_forge_by_themselves() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    let work = async {
+        for (phase, heard) in [(Phase::Pending, "pending windlass:"), (Phase::Healthy, "success windlass:")] {
+            let report = Report { version: VERSION, at: Moment(5_100), what: told("shop", phase) };
+            station.say(serde_json::to_string(&report).unwrap()).await;
+            forge.until(heard).await;
+        }
+    };
+    tokio::select! {
+        _ = station.reporter.run() => {}
+        _ = station.poster.run() => {}
+        () = work => {}
+    }
+    assert!(forge.heard().len() >= 3);
+}
+
+#[tokio::test]
+async fn a_report_that_nobody_can_read_is_buried_with_a_reason() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    for (body, why) in [("{}", "no report"), ("{\"version\":2}", "run the newer windlass")] {
+        station.say(body.into()).await;
+        assert_eq!(station.reporter.step(Duration::ZERO).await.unwrap(), Step::Buried);
+        let dead = station.queue.dead(1).await.unwrap();
+        assert!(dead[0].why.contains(why), "{}", dead[0].why);
+    }
+    assert_eq!(station.post(NOW).await, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_forge_that_was_away_hears_the_final_state_and_not_what_it_missed() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    station.hear("shop", Phase::Pending).await;
+    forge.answer(&[""]);
+    // The first fails, and the other is not even tried.
+    assert_eq!(station.post(NOW).await, (0, 2, 0));
+    assert_eq!(forge.heard().len(), 1);
+    assert_eq!(station.post(NOW).await, (0, 0, 0));
+    station.hear("shop", Phase::Failed).await;
+    assert_eq!(station.post(MUCH_LATER).await, (2, 0, 0));
+    let heard = forge.heard();
+    assert!(heard.iter().all(|line| line.starts_with("team/shop failure windlass")), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_forge_that_asks_to_wait_is_left_alone_and_others_are_not() {
+    let (busy, idle) = (far::Forge::start().await, far::Forge::start().await);
+    let station = Station::with(&[("shop", &busy), ("blog", &busy), ("docs", &idle)]).await;
+    for source in ["shop", "blog", "docs"] {
+        station.hear(source, Phase::Pending).await;
+    }
+    busy.answer(&["429 Too Many Requests\r\nretry-after: 600"]);
+    assert_eq!(station.post(NOW).await, (2, 4, 0));
+    assert_eq!((busy.heard().len(), idle.heard().len()), (1, 2));
+    // Also what becomes due meanwhile waits.
+    station.hear("blog", Phase::Running).await;
+    assert_eq!(station.post(NOW.plus(599_000)).await.0, 0);
+    assert_eq!(busy.heard().len(), 0);
+    assert_eq!(station.post(MUCH_LATER).await, (4, 0, 0));
+}
+
+#[tokio::test]
+async fn a_refused_token_holds_back_its_own_source_only() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge), ("blog", &forge)]).await;
+    station.hear("shop", Phase::Pending).await;
+    station.hear("blog", Phase::Pending).await;
+    forge.answer(&["401 Unauthorized"]);
+    assert_eq!(station.post(NOW).await, (2, 2, 0));
+    assert_eq!(station.post(NOW.plus(299_000)).await, (0, 0, 0));
+    assert_eq!(station.post(MUCH_LATER).await, (2, 0, 0));
+}
+
+#[tokio::test]
+async fn a_status_that_the_forge_never_takes_is_given_up_and_its_next_state_is_tried() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    station.hear("shop", Phase::Pending).await;
+    forge.answer(&["422 Unprocessable", "404 Not Found"]);
+    assert_eq!(station.post(NOW).await, (0, 0, 2));
+    assert_eq!(station.post(MUCH_LATER).await, (0, 0, 0));
+    station.hear("shop", Phase::Healthy).await;
+    assert_eq!(station.post(MUCH_LATER).await, (2, 0, 0));
+}
+
+#[tokio::test]
+async fn one_status_that_fails_by_itself_does_not_stop_its_neighbours() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    station.hear("shop", Phase::Pending).await;
+    forge.answer(&["500 Broken"]);
+    assert_eq!(station.post(NOW).await, (1, 1, 0));
+    assert_eq!(station.post(MUCH_LATER).await, (1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_source_without_a_token_is_silent() {
+    let forge = far::Forge::start().await;
+    let station = Station::new(&[("shop", &forge)], None).await;
+    station.hear("shop", Phase::Pending).await;
+    station.hear("other", Phase::Pending).await;
+    assert_eq!(station.post(NOW).await, (0, 0, 4));
+    assert_eq!(station.store.next_due().await.unwrap(), None);
+    assert_eq!(forge.heard(), Vec::<String>::new());
+}

@@ -1,0 +1,8 @@
+//! The store, through its public door, on real files.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+mod desk;
+mod ledger;
+mod memory;
+mod outbox;

@@ -1,0 +1,109 @@
+//! What is due, and what becomes of it.
+
+use std::time::Duration;
+use windlass::moment::Moment;
+use windlass::outcome::Phase;
+use windlass::outcome::Told;
+
+use crate::desk::Desk;
+use crate::desk::commit;
+use crate::desk::name;
+use crate::desk::progress;
+use crate::desk::roster;
+use crate::desk::run;
+
+#[tokio::test]
+async fn the_outbox_survives_a_restart() {
+    let desk = Desk::new().await;
+    desk.hear(roster("d1", &commit('a'), &["shop@east"])).await;
+    desk.store.posted(&desk.due_rows().await[0], Moment(1)).await.unwrap();
+    let desk = desk.reopen().await;
+    assert_eq!(desk.due().await, ["windlass/shop@east pending: queued"]);
+}
+
+#[tokio::test]
+async fn beyond_twenty_targets_only_the_whole_is_told() {
+    let names: Vec<String> = (0..21).map(|number| format!("shop@c{number}")).collect();
+    let targets: Vec<&str> = names.iter().map(String::as_str).collect();
+    let desk = Desk::new().await;
+    let a = commit('a');
+    desk.hear(roster("d1", &a, &targets)).await;
+    assert_eq!(desk.due().await, ["windlass pending: rolling out to 21 targets"]);
+    desk.hear(Told::Run(progress("r1", "d1", &a, "shop@c3", Phase::Failed))).await;
+    assert_eq!(desk.due().await, ["windlass pending: rolling out to 21 targets"]);
+    desk.hear(roster("d2", &commit('b'), &targets[..20])).await;
+    assert_eq!(desk.due().await.len(), 1 + 21);
+}
+
+#[tokio::test]
+async fn a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_targets() {
+    let names: Vec<String> = (0..21).map(|number| format!("shop@c{number}")).collect();
+    let targets: Vec<&str> = names.iter().map(String::as_str).collect();
+    let desk = Desk::new().await;
+    let a = commit('a');
+    desk.hear(roster("d1", &a, &targets[..3])).await;
+    let before = desk.due_rows().await;
+    desk.store.posted(&before[1], Moment(1)).await.unwrap();
+    desk.hear(roster("d1", &a, &targets)).await;
+    // The forge answers for this one only after the rest was muted.
+    desk.store.postpone(&before[2], Moment(2), "the forge did not answer in time").await.unwrap();
+    for on in ["shop@c0", "shop@c1", "shop@c2"] {
+        desk.hear(Told::Run(progress(on, "d1", &a, on, Phase::Healthy))).await;
+    }
+    let contexts: Vec<String> = desk.due_rows().await.into_iter().map(|due| due.context).collect();
+    assert_eq!(contexts, ["windlass", "windlass/shop@c0", "windlass/shop@c1"]);
+}
+
+#[tokio::test]
+async fn a_state_that_comes_while_its_predecessor_is_posted_stays_due() {
+    let desk = Desk::new().await;
+    let a = commit('a');
+    desk.hear(run("r1", "d1", &a, Phase::Running)).await;
+    let under_way = desk.due_rows().await;
+    desk.hear(run("r1", "d1", &a, Phase::Failed)).await;
+    for due in &under_way {
+        desk.store.posted(due, Moment(1)).await.unwrap();
+    }
+    let expected = [
+        "windlass failed: 0 of 1 target healthy, 1 failed: shop@east",
+        "windlass/shop@east failed: Deployment/shop/web: quota exceeded",
+    ];
+    assert_eq!(desk.due().await, expected);
+    for due in &under_way {
+        desk.store.give_up(due, "the forge refused it").await.unwrap();
+    }
+    assert_eq!(desk.due().await, expected);
+    for due in desk.due_rows().await {
+        desk.store.give_up(&due, "the forge refused it").await.unwrap();
+    }
+    assert_eq!(desk.due().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_postponed_status_waits_counts_its_tries_and_comes_in_its_newest_state() {
+    let desk = Desk::new().await;
+    let a = commit('a');
+    desk.hear(run("r1", "d1", &a, Phase::Running)).await;
+    for due in desk.due_rows().await {
+        desk.store.postpone(&due, Moment(60_000), "the forge is away").await.unwrap();
+    }
+    assert_eq!(desk.store.due(Moment(59_999), 10).await.unwrap(), []);
+    assert_eq!(desk.store.next_due().await.unwrap(), Some(Moment(60_000)));
+    desk.hear(run("r1", "d1", &a, Phase::Healthy)).await;
+    assert_eq!(desk.store.due(Moment(59_999), 10).await.unwrap(), []);
+    let due = desk.due_rows().await;
+    assert_eq!((due[1].phase, due[1].tries), (Phase::Healthy, 1));
+    desk.store.hold_back(&name("git"), Moment(90_000)).await.unwrap();
+    assert_eq!(desk.store.next_due().await.unwrap(), Some(Moment(90_000)));
+    desk.post_all().await;
+    assert_eq!(desk.store.next_due().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_statuses_is_woken_by_the_next_report() {
+    let desk = Desk::new().await;
+    let store = desk.store.clone();
+    let waiting = tokio::spawn(async move { store.wait_due(Moment(0), Duration::from_secs(600)).await });
+    desk.hear(roster("d1", &commit('a'), &["shop@east"])).await;
+    waiting.await.unwrap().unwrap();
+}
