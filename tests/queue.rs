@@ -137,6 +137,26 @@ async fn a_full_queue_refuses_more_and_can_be_worked_off() {
 }
 
 #[tokio::test]
+async fn somebody_who_locks_the_file_delays_the_queue_and_does_not_end_it() {
+    let ground = Ground::new();
+    let queue = Queue::open(&ground.path()).await.unwrap();
+    queue.publish(vec![draft("a", "1", 10)]).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(ground.path());
+    let mut shell = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut shell).await.unwrap();
+    let refused = queue.publish(vec![draft("a", "2", 10)]).await.unwrap_err();
+    assert_eq!(refused.fault(), Fault::Passing, "{refused}");
+    assert!(queue.next(&Lane::events(), Duration::ZERO).await.is_err());
+    assert_eq!(queue.depth(&Lane::events()).await.unwrap().count, 1);
+    sqlx::raw_sql("ROLLBACK").execute(&mut shell).await.unwrap();
+    queue.publish(vec![draft("a", "3", 10)]).await.unwrap();
+    for id in ["1", "3"] {
+        let lease = queue.next(&Lane::events(), LEASE_FOR).await.unwrap().unwrap();
+        assert_eq!((&*lease.id, queue.ack(&lease).await.unwrap()), (id, Settled::Done));
+    }
+}
+
+#[tokio::test]
 async fn damage_says_to_move_the_file_away() {
     let ground = Ground::new();
     std::fs::write(ground.path(), "not a database, ".repeat(1_000)).unwrap();

@@ -23,6 +23,10 @@ const APPLICATION: i64 = 0x776c_7131;
 const BUSY_FOR: Duration = Duration::from_secs(1);
 /// How many bytes may the log keep on disk after a checkpoint?
 const LOG_BYTES: &str = "67108864";
+/// How many pages may the log hold before they are written back? More of them are written back together.
+const LOG_PAGES: &str = "4000";
+/// How many KiB of the file does the writer keep in memory? SQLite takes a negative number as KiB.
+const CACHE: &str = "-16384";
 /// How many bytes has a page?
 pub(super) const PAGE_BYTES: u32 = 4_096;
 
@@ -84,6 +88,8 @@ pub(super) fn writing(path: &Path) -> SqliteConnectOptions {
         .page_size(PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
+        .pragma("cache_size", CACHE)
         .pragma("journal_size_limit", LOG_BYTES)
 }
 

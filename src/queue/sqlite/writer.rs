@@ -65,7 +65,10 @@ impl Writer {
         loop {
             let alarm = self.alarm.map(|due| self.clock.instant(due));
             tokio::select! {
-                received = self.operations.recv_many(&mut group, GROUP) => if received == 0 { break },
+                received = self.operations.recv_many(&mut group, GROUP) => {
+                    if received == 0 { break }
+                    self.gather(&mut group).await;
+                }
                 () = sleep_until(alarm) => {}
             }
             let asked = self.sort(&mut group);
@@ -80,6 +83,17 @@ impl Writer {
         // The lock is free before anybody hears that the queue is closed.
         drop(held);
         drop(closing);
+    }
+
+    /// Lets those who are about to ask come along: whoever was just answered often asks again at once, and each
+    /// one who misses this transaction makes another wait for the disk.
+    async fn gather(&mut self, group: &mut Vec<Operation>) {
+        tokio::task::yield_now().await;
+        while group.len() < GROUP
+            && let Ok(operation) = self.operations.try_recv()
+        {
+            group.push(operation);
+        }
     }
 
     /// Puts aside what needs no transaction, and what nobody waits for any more.
