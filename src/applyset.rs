@@ -16,22 +16,11 @@ use crate::commit::Inputs;
 use crate::object::GroupKind;
 use crate::object::Live;
 
-/// The label that every member carries; its value is the id of the set.
-pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
 /// The label of the parent; its value is the id of the set.
 const ID: &str = "applyset.kubernetes.io/id";
 const TOOLING: &str = "applyset.kubernetes.io/tooling";
 const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
-/// The start of the name of each application's field manager.
-pub const MANAGER: &str = "windlass:";
-
-/// Returns the field manager of an application, which is how other tools and people see who set a field.
-#[must_use]
-pub fn manager(application: &Name) -> String {
-    format!("{MANAGER}{application}")
-}
-
 /// Returns the name of an application's parent object, a ConfigMap in windlass's namespace.
 #[must_use]
 pub fn parent_name(application: &Name) -> String {
@@ -183,39 +172,10 @@ fn group_kind(text: &str) -> GroupKind {
     GroupKind { group: group.to_owned(), kind: kind.to_owned() }
 }
 
-/// Returns who owns a live object, as far as its labels and managers tell: nobody, this set, or another set by the
-/// name of its application where windlass wrote it.
-#[must_use]
-pub fn owner(live: &Live, set: &str) -> Owner {
-    match live.label(PART_OF) {
-        None => Owner::Nobody,
-        Some(label) if label == set => Owner::Us,
-        Some(label) => {
-            let windlass = live.managers().find_map(|(manager, _)| manager.strip_prefix(MANAGER));
-            Owner::Other(windlass.map_or_else(|| label.to_owned(), |name| format!("application {name}")))
-        }
-    }
-}
-
-/// Whose an object is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// It carries no membership label.
-    Nobody,
-    /// It is a member of this set.
-    Us,
-    /// It is a member of another set, named as well as can be.
-    Other(String),
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::Fence;
-    use super::Owner;
     use super::Parent;
-    use super::owner;
     use crate::application::Name;
     use crate::commit::CommitId;
     use crate::commit::Inputs;
@@ -247,28 +207,5 @@ mod tests {
             done: true,
         };
         assert_eq!(Parent::read(&Live::read(parent.write()).unwrap()), parent);
-    }
-
-    #[test]
-    fn owners_are_named() {
-        let live = |labels, managers| {
-            let metadata = json!({ "name": "web", "labels": labels, "managedFields": managers });
-            Live::read(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata })).unwrap()
-        };
-        let cases = [
-            (live(json!({}), json!([])), Owner::Nobody),
-            (live(json!({ super::PART_OF: "us" }), json!([])), Owner::Us),
-            (live(json!({ super::PART_OF: "x" }), json!([])), Owner::Other("x".into())),
-            (
-                live(
-                    json!({ super::PART_OF: "x" }),
-                    json!([{ "manager": "windlass:shop", "operation": "Apply" }]),
-                ),
-                Owner::Other("application shop".into()),
-            ),
-        ];
-        for (live, expected) in cases {
-            assert_eq!(owner(&live, "us"), expected);
-        }
     }
 }

@@ -35,7 +35,7 @@
 //! - **One writer per target.** Jobs of a target are taken one at a time; and before its first write, and again before
 //!   prune, a pass replaces the parent object at the version that it read first. Whoever lost that race stops. Changed
 //!   objects are written with the uid and version that were read.
-//! - **Only what is ours is deleted**: members by label ([`applyset`]) that windlass itself applied, within the guard,
+//! - **Only what is ours is deleted**: members by label ([`member`]) that windlass itself applied, within the guard,
 //!   never because something failed to load, parse or list.
 //! - **Order of words**: rows open before jobs exist; a verdict is durable before the parent says "done"; a message is
 //!   acknowledged last. A crash anywhere repeats work and loses none.
@@ -47,7 +47,7 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event fault job moment object outcome secret | hold values |
+//! | 0 words | application commit event fault job member moment object outcome secret | hold values |
 //! | 1 rules | applyset drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
@@ -68,6 +68,7 @@ pub mod commit;
 pub mod event;
 pub mod fault;
 pub mod job;
+pub mod member;
 pub mod moment;
 pub mod object;
 pub mod outcome;

@@ -1,7 +1,6 @@
 //! The program: reads what is asked for, puts the line together, and runs it until it is told to stop.
 
 use std::io::IsTerminal;
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,8 +19,9 @@ use windlass::telemetry;
 
 mod print;
 
-/// The exit code for settings or arguments that are wrong.
-const WRONG: u8 = 2;
+use print::WRONG;
+use print::complain;
+use print::load;
 
 /// How often are the depths of the queue measured?
 const DEPTH_EVERY: Duration = Duration::from_secs(5);
@@ -50,23 +50,6 @@ fn main() -> ExitCode {
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("start the runtime")?.block_on(work)
-}
-
-/// Says something on standard error; that it cannot be said is no reason to stop.
-fn complain(message: &str) {
-    let _unsaid = writeln!(std::io::stderr(), "windlass: {message}");
-}
-
-/// Loads the settings, or says all that is wrong with them.
-fn load(config: Option<&Path>) -> anyhow::Result<Option<Settings>> {
-    match Settings::load(config, &std::env::vars().collect()) {
-        Ok(settings) => Ok(Some(settings)),
-        Err(problems) => {
-            problems.iter().for_each(|problem| complain(&problem.to_string()));
-            complain("windlass config prints every setting with its default");
-            Ok(None)
-        }
-    }
 }
 
 fn check_config(config: Option<&Path>) -> anyhow::Result<ExitCode> {

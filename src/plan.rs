@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::applyset;
-use crate::applyset::Owner;
+use crate::member;
+use crate::member::Owner;
 use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::Manifest;
@@ -52,7 +52,7 @@ pub fn plan(
     let mut named: BTreeMap<ObjectId, Live> = named.into_iter().map(|live| (live.id.clone(), live)).collect();
     for mut manifest in manifests {
         let live = members.remove(&manifest.id).or_else(|| named.remove(&manifest.id));
-        if let Some(Owner::Other(name)) = live.as_ref().map(|live| applyset::owner(live, set)) {
+        if let Some(Owner::Other(name)) = live.as_ref().map(|live| member::owner(live, set)) {
             plan.problems.push(Problem {
                 object: Some(manifest.id.clone()),
                 place: Some(manifest.place.clone()),
@@ -80,7 +80,7 @@ fn label(value: &mut Value, set: &str) {
         labels
     });
     if let Some(labels) = labels.and_then(Value::as_object_mut) {
-        labels.insert(applyset::PART_OF.to_owned(), json!(set));
+        labels.insert(member::PART_OF.to_owned(), json!(set));
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
 
     use super::plan;
     use super::rank;
-    use crate::applyset::PART_OF;
+    use crate::member::PART_OF;
     use crate::object::GroupKind;
     use crate::object::Live;
     use crate::object::Manifest;

@@ -20,6 +20,7 @@ use windlass::manifest;
 use windlass::object::Scope;
 use windlass::phrase::Facts;
 use windlass::secret::Secret;
+use windlass::settings::Settings;
 use windlass::store::Run;
 use windlass::store::Store;
 
@@ -28,6 +29,26 @@ const RENDER_FILES: usize = 10_000;
 
 /// How large may a file be that `render` or `knock` reads, in bytes?
 const FILE_BYTES: u64 = 25 << 20;
+
+/// The exit code for settings or arguments that are wrong.
+pub const WRONG: u8 = 2;
+
+/// Says something on standard error; that it cannot be said is no reason to stop.
+pub fn complain(message: &str) {
+    let _unsaid = writeln!(std::io::stderr(), "windlass: {message}");
+}
+
+/// Loads the settings, or says all that is wrong with them.
+pub fn load(config: Option<&Path>) -> anyhow::Result<Option<Settings>> {
+    match Settings::load(config, &std::env::vars().collect()) {
+        Ok(settings) => Ok(Some(settings)),
+        Err(problems) => {
+            problems.iter().for_each(|problem| complain(&problem.to_string()));
+            complain("windlass config prints every setting with its default");
+            Ok(None)
+        }
+    }
+}
 
 /// Prints to standard output; a reader that went away ends the program quietly.
 pub fn out(text: &str) -> anyhow::Result<()> {
@@ -53,7 +74,7 @@ pub fn render(asked: &Render) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => {
-            problems.iter().for_each(|problem| super::complain(&problem.to_string()));
+            problems.iter().for_each(|problem| complain(&problem.to_string()));
             Ok(ExitCode::FAILURE)
         }
     }
@@ -115,8 +136,8 @@ fn bounded(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Prints the last runs.
 pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
-    let Some(settings) = super::load(asked.config.as_deref())? else {
-        return Ok(ExitCode::from(super::WRONG));
+    let Some(settings) = load(asked.config.as_deref())? else {
+        return Ok(ExitCode::from(WRONG));
     };
     let application =
         asked.application.as_deref().map(Name::parse).transpose().context("read --application")?;

@@ -13,7 +13,7 @@ use super::Answer;
 use super::Cluster;
 use super::Error;
 use super::Kinds;
-use crate::applyset::PART_OF;
+use crate::member::PART_OF;
 use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::ObjectId;

@@ -13,8 +13,8 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::error::Error;
 use crate::moment::Moment;
-pub use crate::queue::error::Error;
 
 mod error;
 pub mod sqlite;

@@ -10,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::health::health;
+use crate::member;
 use crate::object::Live;
 use crate::object::Manifest;
 use crate::object::ObjectId;
@@ -88,7 +89,7 @@ impl Reconciler {
         };
         parent.group_kinds.extend(ready.extent.kinds.iter().cloned());
         parent.namespaces.extend(ready.extent.namespaces.iter().cloned());
-        let manager = applyset::manager(&begun.job.target.application);
+        let manager = member::manager(&begun.job.target.application);
         parent.fence = now;
         if idle {
             // Nothing will be written, so there is nothing to fence; the end of the pass says that it is done.

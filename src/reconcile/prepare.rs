@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use futures::stream;
 
-use crate::applyset;
 use crate::cluster::Cluster;
 use crate::cluster::Kinds;
 use crate::drift;
@@ -13,6 +12,7 @@ use crate::fault::Fault;
 use crate::guard;
 use crate::manifest;
 use crate::mask::mask;
+use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::Manifest;
@@ -95,7 +95,7 @@ impl Reconciler {
             Ok(found) => found,
             Err(problems) => return self.refuse(&begun, problems).await.map(Err),
         };
-        let manager = applyset::manager(&begun.job.target.application);
+        let manager = member::manager(&begun.job.target.application);
         let (members, unknown) = (found.members.len(), found.unknown);
         let plan = plan::plan(&set, &manager, manifests, found.members, found.named);
         let mut problems = plan.problems;

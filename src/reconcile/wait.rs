@@ -15,6 +15,7 @@ use crate::cluster::Selector;
 use crate::health::Health;
 use crate::health::health;
 use crate::job::Watch;
+use crate::member;
 use crate::object::ObjectId;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
@@ -83,7 +84,7 @@ impl Reconciler {
             })
             .collect();
         for place in &places {
-            let members = Selector::Label(format!("{}={set}", applyset::PART_OF));
+            let members = Selector::Label(format!("{}={set}", member::PART_OF));
             cluster.follow(&kinds, place, members, sender.clone());
         }
         let place = Place { api_version: "v1", kind: "ConfigMap", namespace: Some(cluster.namespace()) };

@@ -16,9 +16,9 @@ use windlass::outcome::Report;
 use windlass::outcome::Tally;
 use windlass::outcome::Told;
 use windlass::outcome::VERSION;
+use windlass::select::Memory;
+use windlass::select::State;
 use windlass::store::Due;
-use windlass::store::Memory;
-use windlass::store::State;
 use windlass::store::Store;
 
 pub const LATER: Moment = Moment(i64::MAX);

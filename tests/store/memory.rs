@@ -7,8 +7,8 @@ use windlass::moment::Moment;
 use windlass::outcome::Action;
 use windlass::outcome::Phase;
 use windlass::outcome::Told;
-use windlass::store::Memory;
-use windlass::store::State;
+use windlass::select::Memory;
+use windlass::select::State;
 use windlass::store::Store;
 
 use crate::desk::Desk;

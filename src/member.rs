@@ -1,0 +1,72 @@
+//! Whose an object is: the label and the field manager by which members are told from everything else.
+
+use crate::application::Name;
+use crate::object::Live;
+
+/// The label that every member carries (KEP-3659); its value is the id of the set.
+pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
+/// The start of the name of each application's field manager.
+pub const MANAGER: &str = "windlass:";
+
+/// Returns the field manager of an application, which is how other tools and people see who set a field.
+#[must_use]
+pub fn manager(application: &Name) -> String {
+    format!("{MANAGER}{application}")
+}
+
+/// Returns who owns a live object, as far as its labels and managers tell: nobody, this set, or another set by the
+/// name of its application where windlass wrote it.
+#[must_use]
+pub fn owner(live: &Live, set: &str) -> Owner {
+    match live.label(PART_OF) {
+        None => Owner::Nobody,
+        Some(label) if label == set => Owner::Us,
+        Some(label) => {
+            let windlass = live.managers().find_map(|(manager, _)| manager.strip_prefix(MANAGER));
+            Owner::Other(windlass.map_or_else(|| label.to_owned(), |name| format!("application {name}")))
+        }
+    }
+}
+
+/// Whose an object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It carries no membership label.
+    Nobody,
+    /// It is a member of this set.
+    Us,
+    /// It is a member of another set, named as well as can be.
+    Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Owner;
+    use super::owner;
+    use crate::object::Live;
+
+    #[test]
+    fn owners_are_named() {
+        let live = |labels, managers| {
+            let metadata = json!({ "name": "web", "labels": labels, "managedFields": managers });
+            Live::read(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata })).unwrap()
+        };
+        let cases = [
+            (live(json!({}), json!([])), Owner::Nobody),
+            (live(json!({ super::PART_OF: "us" }), json!([])), Owner::Us),
+            (live(json!({ super::PART_OF: "x" }), json!([])), Owner::Other("x".into())),
+            (
+                live(
+                    json!({ super::PART_OF: "x" }),
+                    json!([{ "manager": "windlass:shop", "operation": "Apply" }]),
+                ),
+                Owner::Other("application shop".into()),
+            ),
+        ];
+        for (live, expected) in cases {
+            assert_eq!(owner(&live, "us"), expected);
+        }
+    }
+}
