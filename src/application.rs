@@ -24,7 +24,11 @@ impl Name {
     /// Anything but 1 to 40 of `a-z`, `0-9` and `-`, the dash neither first nor last.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if text.is_empty() || text.len() > NAME_BYTES || !letters || text.starts_with('-') || text.ends_with('-')
+        if text.is_empty()
+            || text.len() > NAME_BYTES
+            || !letters
+            || text.starts_with('-')
+            || text.ends_with('-')
         {
             return Err(Malformed::new(
                 "a name has 1 to 40 lowercase letters, digits and inner dashes, such as team-shop",
@@ -115,7 +119,9 @@ impl Application {
 
     /// Returns its targets, in the order of its clusters.
     pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
-        self.clusters.iter().map(|cluster| Target { application: self.name.clone(), cluster: cluster.clone() })
+        self.clusters
+            .iter()
+            .map(|cluster| Target { application: self.name.clone(), cluster: cluster.clone() })
     }
 }
 

@@ -123,7 +123,9 @@ impl RefName {
             || text.contains("..")
             || text.contains("@{")
             || text.bytes().any(|b| b <= b' ' || b == 0x7f || b"~^:?*[\\".contains(&b))
-            || text.split('/').any(|part| part.is_empty() || part.starts_with('.') || part.ends_with(".lock"))
+            || text
+                .split('/')
+                .any(|part| part.is_empty() || part.starts_with('.') || part.ends_with(".lock"))
             || text.ends_with('.');
         if refused {
             return Err(Malformed::new("a full ref name starts with refs/, such as refs/heads/main", text));

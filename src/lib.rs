@@ -9,3 +9,7 @@ pub mod moment;
 pub mod object;
 pub mod outcome;
 pub mod secret;
+// Floor 1: rules.
+pub mod manifest;
+// Floor 2: hands.
+pub mod source;
