@@ -1,4 +1,11 @@
 //! What tests share: the bed with its real servers, and what they need to speak to them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
+#![allow(dead_code, reason = "no test uses all of it")]
 
 pub mod git;
 
