@@ -8,7 +8,6 @@ use crate::manifest::problem;
 use crate::object::Manifest;
 use crate::object::ObjectId;
 use crate::object::Place;
-use crate::outcome::Problem;
 
 /// How long may a name be? The API server's own limit.
 const NAME: usize = 253;
@@ -32,7 +31,7 @@ pub(super) fn take(value: Value, place: &Place, into: &mut Vec<Manifest>, proble
     match items(map) {
         Err(map) => match manifest(map, place) {
             Ok(manifest) => into.push(manifest),
-            Err(problem) => problems.tell(problem),
+            Err(why) => problems.tell(problem(place, why)),
         },
         Ok(items) => {
             for item in items {
@@ -67,8 +66,8 @@ fn items(mut map: Map<String, Value>) -> Result<Vec<Value>, Map<String, Value>> 
     Ok(items)
 }
 
-fn manifest(mut map: Map<String, Value>, place: &Place) -> Result<Manifest, Problem> {
-    let refuse = |message: &str| problem(place, message);
+fn manifest(mut map: Map<String, Value>, place: &Place) -> Result<Manifest, String> {
+    let refuse = str::to_owned;
     if map.contains_key("sops") {
         return Err(refuse(
             "is encrypted with SOPS, and SOPS is not supported yet: keep it out of the application's path",
@@ -87,8 +86,8 @@ fn manifest(mut map: Map<String, Value>, place: &Place) -> Result<Manifest, Prob
         return Err(refuse("has a kind that is none: a kind has letters and digits, such as Deployment"));
     }
     let metadata = map.get_mut("metadata").and_then(Value::as_object_mut);
-    let metadata = metadata.ok_or_else(|| refuse(&format!("({kind}) has no metadata with a name")))?;
-    let (name, namespace) = named(metadata).map_err(|why| refuse(&format!("({kind}) {why}")))?;
+    let metadata = metadata.ok_or_else(|| format!("({kind}) has no metadata with a name"))?;
+    let (name, namespace) = named(metadata).map_err(|why| format!("({kind}) {why}"))?;
     for field in SERVERS {
         drop(metadata.remove(field));
     }

@@ -3,7 +3,9 @@
 use serde_json::Value;
 use serde_json::json;
 
-use super::{Text, read, settle};
+use super::Text;
+use super::read;
+use super::settle;
 use crate::object::Manifest;
 use crate::object::Scope;
 use crate::outcome::Problem;

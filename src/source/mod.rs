@@ -159,7 +159,7 @@ impl Source {
     /// # Errors
     /// Everything about reaching and authenticating, and [`Error::TooManyRefs`] beyond 50,000.
     pub async fn tips(&self) -> Result<BTreeMap<RefName, CommitId>, Error> {
-        self.on_a_line(|shared, stop| resolve::tips(shared, stop)).await
+        self.on_a_line(resolve::tips).await
     }
 
     /// Names what stands at a path of a commit, from the cache.
@@ -168,7 +168,7 @@ impl Source {
     /// [`Error::NoCommit`] when the cache does not have the commit; a path that the commit lacks is none.
     pub async fn inputs(&self, commit: &CommitId, path: &str) -> Result<Inputs, Error> {
         let path = path.to_owned();
-        self.from_the_cache(commit, move |snapshot, _| snapshot.inputs(&path)).await
+        self.in_the_cache(commit, move |snapshot, _| snapshot.inputs(&path)).await
     }
 
     /// Names what stands at each of several paths of a commit, in their order, from the cache.
@@ -177,10 +177,8 @@ impl Source {
     /// As [`Source::inputs`].
     pub async fn inputs_of(&self, commit: &CommitId, paths: &[String]) -> Result<Vec<Inputs>, Error> {
         let paths = paths.to_vec();
-        self.from_the_cache(commit, move |snapshot, _| {
-            paths.iter().map(|path| snapshot.inputs(path)).collect()
-        })
-        .await
+        self.in_the_cache(commit, move |snapshot, _| paths.iter().map(|path| snapshot.inputs(path)).collect())
+            .await
     }
 
     /// Reads the manifests at a path of a commit, sorted by their paths: files that end in `.yaml`, `.yml` or `.json`.
@@ -190,7 +188,7 @@ impl Source {
     /// [`Error::NoCommit`], [`Error::NoPath`], and [`Error::Contents`] with everything that is refused.
     pub async fn read(&self, commit: &CommitId, path: &str) -> Result<Vec<File>, Error> {
         let path = path.to_owned();
-        self.from_the_cache(commit, move |snapshot, limits| snapshot.read(&path, limits)).await
+        self.in_the_cache(commit, move |snapshot, limits| snapshot.read(&path, limits)).await
     }
 
     /// Returns the message of a commit, from the cache; only its first 64 KiB, and what is no text replaced.
@@ -198,7 +196,7 @@ impl Source {
     /// # Errors
     /// As [`Source::inputs`].
     pub async fn message(&self, commit: &CommitId) -> Result<String, Error> {
-        self.from_the_cache(commit, |snapshot, _| snapshot.message()).await
+        self.in_the_cache(commit, |snapshot, _| snapshot.message()).await
     }
 
     /// Runs work that may connect on a thread of its own. It is told to end when this future is dropped or late.
@@ -225,7 +223,7 @@ impl Source {
     }
 
     /// Runs work that reads a commit of the cache on a thread of its own.
-    async fn from_the_cache<T: Send + 'static>(
+    async fn in_the_cache<T: Send + 'static>(
         &self,
         commit: &CommitId,
         work: impl FnOnce(&Snapshot<'_>, &Limits) -> Result<T, Error> + Send + 'static,

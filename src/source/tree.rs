@@ -62,7 +62,7 @@ impl<'a> Snapshot<'a> {
         Ok(Some(Self { repository, store, cache, commit, root }))
     }
 
-    /// Names what stands at a path.
+    /// Returns the commit's message.
     pub(super) fn message(&self) -> Result<String, Error> {
         let id = Oid::from_str(self.commit.as_str()).map_err(|e| self.cache.broken(&e))?;
         let commit = self.repository.find_commit(id).map_err(|e| self.cache.broken(&e))?;
@@ -70,6 +70,7 @@ impl<'a> Snapshot<'a> {
         Ok(String::from_utf8_lossy(bytes.get(..MESSAGE_BYTES).unwrap_or(bytes)).into_owned())
     }
 
+    /// Names what stands at a path.
     pub(super) fn inputs(&self, path: &str) -> Result<Inputs, Error> {
         Ok(self.at(path)?.map_or_else(Inputs::absent, |entry| Inputs(entry.id.to_string())))
     }

@@ -1,0 +1,97 @@
+//! What a commit may hold, and what is refused.
+
+use windlass::fault::Fault;
+use windlass::source::Error;
+use windlass::source::Limits;
+use windlass::source::Settings;
+use windlass::source::Source;
+
+use crate::MAIN;
+use crate::Scene;
+use crate::reference;
+use crate::settings;
+
+#[tokio::test]
+async fn what_is_no_plain_file_is_refused_by_name() {
+    let scene = Scene::new().await;
+    let blob = scene.blob("a: 1\n");
+    let module = "c".repeat(40);
+    let inner = scene.mktree(&format!("100644 blob {blob}\ta\\b.yaml\0"));
+    let commit = scene
+        .raw(&format!(
+            "120000 blob {blob}\tlink.yaml\0160000 commit {module}\tmodule\0040000 tree {inner}\tinner\0\
+             100644 blob {blob}\tnew\nline.yaml\0100644 blob {blob}\tfine.yaml\0"
+        ))
+        .await;
+    let error = scene.source.read(&commit, "").await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Theirs);
+    let told = error.to_string();
+    for part in [
+        "`link.yaml` is a symbolic link",
+        "`module` is a submodule",
+        "`inner/a\\\\b.yaml` has a slash or a backslash",
+        "`new\\nline.yaml` has a control character",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("fine.yaml"));
+    assert!(scene.source.read(&commit, "link.yaml").await.is_err());
+}
+
+#[tokio::test]
+async fn a_commit_beyond_the_limits_is_refused_by_file_and_limit() {
+    let scene = Scene::new().await;
+    let mut files: Vec<(String, String)> =
+        (0..6).map(|n| (format!("many/{n}.yaml"), "a: 1\n".to_owned())).collect();
+    files.push(("large/x.yaml".to_owned(), "x".repeat(2000)));
+    files.push(("deep/1/2/3/x.yaml".to_owned(), String::new()));
+    files.extend((0..3).map(|n| (format!("heavy/{n}.yaml"), "x".repeat(900))));
+    files.extend((0..60).map(|n| (format!("crowd/{n}.txt"), String::new())));
+    let files: Vec<(&str, &str)> = files.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let commit = scene.repo.commit("much", &files);
+    scene.repo.push(MAIN);
+    let limits = Limits { files: 5, file_bytes: 1000, total_bytes: 2000, depth: 2, ..Limits::default() };
+    let source = Source::open(Settings { limits, ..settings(&scene.repo.url, scene.cache.path()) }).unwrap();
+    source.resolve(&reference(MAIN), &[]).await.unwrap();
+    let cases = [
+        ("many", "`5.yaml` is one of more than 5 files"),
+        ("large", "`x.yaml` has 2000 bytes, and a file may have 1000"),
+        ("deep", "`1/2/3` lies deeper than 2 folders"),
+        ("heavy", "`2.yaml` is one file too many: together they may have 2000 bytes"),
+        ("crowd", "is one of more than 50 files and folders"),
+    ];
+    for (path, expected) in cases {
+        let error = source.read(&commit, path).await.unwrap_err();
+        assert!(matches!(error, Error::Contents { .. }), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_tree_that_repeats_itself_is_refused_and_soon() {
+    let scene = Scene::new().await;
+    let blob = scene.blob("a: 1\n");
+    let mut tree = scene.mktree(&format!("100644 blob {blob}\ta.txt\0"));
+    for _ in 0..12 {
+        let entries: String = (0..10).map(|n| format!("040000 tree {tree}\t{n}\0")).collect();
+        tree = scene.mktree(&entries);
+    }
+    let commit = scene.raw(&format!("040000 tree {tree}\tbomb\0")).await;
+    let error = scene.source.read(&commit, "").await.unwrap_err();
+    assert!(error.to_string().contains("more than 100000 files and folders"), "{error}");
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_there_is_named() {
+    let scene = Scene::new().await;
+    let commit = scene.at("apps/a.yaml", "a: 1\n").await;
+    for path in ["app", "apps/b", "apps/a.yaml/c"] {
+        let error = scene.source.read(&commit, path).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::Theirs);
+        assert!(error.to_string().contains(&format!("`{path}`")), "{error}");
+    }
+    for path in ["../etc", "/etc", "apps//a", "apps/.git", "a\\b", "apps/./a"] {
+        let error = scene.source.read(&commit, path).await.unwrap_err();
+        assert!(matches!(error, Error::BadPath { .. }), "{path}: {error}");
+    }
+}

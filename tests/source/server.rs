@@ -1,0 +1,142 @@
+//! Servers that refuse, redirect, are away or say nothing.
+
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use windlass::application::Name;
+use windlass::fault::Fault;
+use windlass::secret::Secret;
+use windlass::source::Error;
+use windlass::source::Limits;
+use windlass::source::Settings;
+use windlass::source::Source;
+
+use crate::MAIN;
+use crate::Scene;
+use crate::reference;
+use crate::settings;
+
+#[tokio::test]
+async fn a_wrong_token_is_ours_and_never_shown() {
+    let scene = Scene::new().await;
+    scene.at("a.yaml", "a: 1\n").await;
+    let wrong = "0123456789abcdef-wrong-token";
+    let token = Some(Secret::new(wrong).unwrap());
+    for (token, name) in [(token, "wrong"), (None, "none")] {
+        let cache = scene.cache.path().join(name);
+        let source = Source::open(Settings { token, ..settings(&scene.repo.url, &cache) }).unwrap();
+        let error = source.resolve(&reference(MAIN), &[]).await.unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }) && error.fault() == Fault::Ours, "{name}: {error}");
+        assert!(error.to_string().contains("check its token"), "{error}");
+        assert!(!format!("{error:?} {error} {source:?}").contains(wrong));
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_ours() {
+    let scene = Scene::new().await;
+    let url = scene.repo.url.replace(&scene.repo.name, "nothing-here");
+    let source = Source::open(settings(&url, &scene.cache.path().join("other"))).unwrap();
+    let error = source.tips().await.unwrap_err();
+    assert!(matches!(error, Error::NoRepository { .. }) && error.fault() == Fault::Ours, "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_passing() {
+    let cache = tempfile::tempdir().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.git", closed.local_addr().unwrap());
+    drop(closed);
+    let source = Source::open(settings(&url, cache.path())).unwrap();
+    let error = source.tips().await.unwrap_err();
+    assert!(matches!(error, Error::Reach { .. }) && error.fault() == Fault::Passing, "{error}");
+}
+
+/// Answers one request after the other with the same bytes, and returns its port and what it hears.
+fn answering(answer: String) -> (u16, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).unwrap_or(0);
+            if tell.send(String::from_utf8_lossy(&bytes[..read]).into_owned()).is_err() {
+                return;
+            }
+            drop(stream.write_all(answer.as_bytes()));
+        }
+    });
+    (port, heard)
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_is_refused_and_hears_nothing() {
+    let cache = tempfile::tempdir().unwrap();
+    let unauthorized = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let (thief, heard) = answering(unauthorized.to_owned());
+    let moved = |to: String| {
+        format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    };
+    let (other_host, _kept) =
+        answering(moved(format!("http://localhost:{thief}/x.git/info/refs?service=git-upload-pack")));
+    let source =
+        Source::open(settings(&format!("http://127.0.0.1:{other_host}/x.git"), &cache.path().join("a")))
+            .unwrap();
+    let error = source.tips().await.unwrap_err();
+    assert!(matches!(error, Error::Redirected { .. }) && error.fault() == Fault::Ours, "{error}");
+    assert!(heard.try_recv().is_err(), "the other host hears nothing");
+    let (other_port, _kept_too) =
+        answering(moved(format!("http://127.0.0.1:{thief}/x.git/info/refs?service=git-upload-pack")));
+    let source =
+        Source::open(settings(&format!("http://127.0.0.1:{other_port}/x.git"), &cache.path().join("b")))
+            .unwrap();
+    let error = source.tips().await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    let requests: Vec<String> = heard.try_iter().collect();
+    assert!(!requests.is_empty() && requests.iter().all(|r| !r.contains("Authorization")), "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_fetch_that_nobody_waits_for_ends_and_one_that_is_late_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.git", listener.local_addr().unwrap());
+    let cache = tempfile::tempdir().unwrap();
+    let limits = Limits { fetch_for: Duration::from_millis(200), ..Limits::default() };
+    let source = Source::open(Settings { limits, ..settings(&url, cache.path()) }).unwrap();
+    let error = source.tips().await.unwrap_err();
+    assert!(matches!(error, Error::Late { .. }) && error.fault() == Fault::Passing, "{error}");
+    drop(listener);
+}
+
+#[test]
+fn urls_that_carry_secrets_are_refused_without_showing_them() {
+    let cache = tempfile::tempdir().unwrap();
+    let token = Some(Secret::new("0123456789abcdef").unwrap());
+    let plain = Settings { token, ..settings_without_a_bed(cache.path()) };
+    for url in [
+        "https://user:hunter2@git.example.com/x",
+        "ssh://git@git.example.com/x",
+        "https://git.example.com/x?t=hunter2",
+    ] {
+        let error = Source::open(Settings { url: url.to_owned(), ..plain.clone() }).unwrap_err();
+        assert!(matches!(error, Error::Settings { .. }) && error.fault() == Fault::Ours);
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}
+
+fn settings_without_a_bed(cache: &Path) -> Settings {
+    let name = Name::parse("shop").unwrap();
+    Settings {
+        name,
+        url: String::new(),
+        token: None,
+        user: String::new(),
+        cache: cache.to_owned(),
+        limits: Limits::default(),
+    }
+}
