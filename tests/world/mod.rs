@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub mod git;
+pub mod process;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
