@@ -1,0 +1,176 @@
+//! What can go wrong with the queue, and whose turn it is then.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::fault::Fault;
+use crate::queue::ANSWER_WITHIN;
+use crate::queue::BODY_BYTES;
+use crate::queue::DRAFTS;
+use crate::queue::NAME_BYTES;
+use crate::queue::PUBLISH_WITHIN;
+use crate::queue::WAITERS;
+
+/// Why the queue refused or failed. Each message continues the words "failed to".
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the file.
+    #[error(
+        "open the queue {path}: another windlass holds it; stop that one, or give this one a file of its own"
+    )]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written by a version that knows more than this one.
+    #[error(
+        "open the queue {path}: its schema is {found} and this windlass knows {known}; run the newer windlass, or move the file away: it can be rebuilt"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema of the file.
+        found: i64,
+        /// The newest schema that this windlass reads.
+        known: i64,
+    },
+    /// The file is a database of something else.
+    #[error("open the queue {path}: it is a database, but not a queue; name another file")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not a sound database.
+    #[error(
+        "read the queue {path}: it is damaged; move it away together with its -wal and -shm files and start again: the queue can be rebuilt"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file could not be opened.
+    #[error("open the queue {path}: see that its directory exists and may be written")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The lock file beside the database could not be made.
+    #[error("lock the queue with {path}: see that its directory exists and may be written")]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// There is no room for more.
+    #[error(
+        "write to the queue {path}: its disk or its own limit is full; free space, or see why nobody works"
+    )]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The messages could not be stored; none of them was.
+    #[error("store the messages")]
+    Store(#[source] Arc<sqlx::Error>),
+    /// No message could be taken.
+    #[error("take a message")]
+    Take(#[source] Arc<sqlx::Error>),
+    /// A lease could not be prolonged or settled; it stays as it is and ends with its time.
+    #[error("settle a message")]
+    Settle(#[source] Arc<sqlx::Error>),
+    /// Dead letters could not be sent back.
+    #[error("replay a dead message")]
+    Replay(#[source] Arc<sqlx::Error>),
+    /// Dead letters or depths could not be read.
+    #[error("read the state of the queue")]
+    Read(#[source] Arc<sqlx::Error>),
+    /// No confirm came in time. The messages may still be stored: publishing them again is right.
+    #[error("confirm the messages within {} s; publish them again", PUBLISH_WITHIN.as_secs())]
+    Unconfirmed,
+    /// No answer came in time; whether the operation took place is not known.
+    #[error("get an answer from the queue within {} s", ANSWER_WITHIN.as_secs())]
+    Unanswered,
+    /// A body is larger than the queue carries.
+    #[error("publish message {id}: its body has {bytes} bytes, the queue carries {BODY_BYTES}")]
+    TooLarge {
+        /// The message.
+        id: String,
+        /// The size of its body.
+        bytes: usize,
+    },
+    /// A lane, an id or a partition is longer than the queue carries.
+    #[error("publish a message: its {what} has {bytes} bytes, the queue carries {NAME_BYTES}")]
+    TooLong {
+        /// Which name.
+        what: &'static str,
+        /// How long it is.
+        bytes: usize,
+    },
+    /// More messages than one publish carries.
+    #[error("publish {count} messages at once: publish at most {DRAFTS}")]
+    TooMany {
+        /// How many there were.
+        count: usize,
+    },
+    /// More consumers wait than the queue holds.
+    #[error("wait for a message: {WAITERS} consumers wait already; start fewer")]
+    Crowded,
+    /// The queue was closed, or its writer is gone.
+    #[error("reach the queue: it is closed; restart windlass if it is not stopping")]
+    Closed,
+}
+
+impl Error {
+    /// Says whose turn it is: whoever runs windlass, or nobody. The author of a commit never.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Held { .. }
+            | Self::Newer { .. }
+            | Self::Foreign { .. }
+            | Self::Corrupt { .. }
+            | Self::Open { .. }
+            | Self::Lock { .. }
+            | Self::TooLarge { .. }
+            | Self::TooLong { .. }
+            | Self::TooMany { .. }
+            | Self::Crowded => Fault::Ours,
+            Self::Full { .. }
+            | Self::Store(_)
+            | Self::Take(_)
+            | Self::Settle(_)
+            | Self::Replay(_)
+            | Self::Read(_)
+            | Self::Unconfirmed
+            | Self::Unanswered
+            | Self::Closed => Fault::Passing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+    use crate::fault::Fault;
+
+    #[test]
+    fn what_only_a_person_can_cure_is_ours_and_the_rest_passes() {
+        let path = std::path::PathBuf::from("/var/lib/windlass/queue.db");
+        for (error, fault) in [
+            (Error::Held { path: path.clone() }, Fault::Ours),
+            (Error::Newer { path: path.clone(), found: 9, known: 1 }, Fault::Ours),
+            (Error::Corrupt { path: path.clone() }, Fault::Ours),
+            (Error::TooLarge { id: "a".to_owned(), bytes: 1 }, Fault::Ours),
+            (Error::Full { path }, Fault::Passing),
+            (Error::Unconfirmed, Fault::Passing),
+            (Error::Closed, Fault::Passing),
+        ] {
+            assert_eq!(error.fault(), fault, "{error}");
+        }
+    }
+}

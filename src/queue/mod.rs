@@ -1,0 +1,289 @@
+//! The queue between the stations: what is published here and confirmed is never lost.
+//!
+//! Messages come in as [`Draft`]s and go out as [`Lease`]s, at least once, in order and one at a time within a
+//! partition of a lane. The queue knows nothing of what a body says.
+//!
+//! - A message that is retried gives up its place: newer ones of its partition overtake it, and when its time
+//!   comes it joins the end of the line.
+//! - A lease that is neither settled nor extended ends after [`LEASE_FOR`]; then the message is delivered again,
+//!   from the place that it had. Who comes too late is told [`Settled::Lost`].
+//! - Deliveries are counted, also across crashes; after [`DELIVERY_LIMIT`] of them the queue buries the message.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::moment::Moment;
+pub use crate::queue::error::Error;
+
+mod error;
+pub mod sqlite;
+
+/// How long may a publisher wait for the durable confirm?
+pub const PUBLISH_WITHIN: Duration = Duration::from_secs(3);
+/// How long may any other operation wait for its answer?
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long may a worker hold a lease without a sign of life?
+pub const LEASE_FOR: Duration = Duration::from_secs(30);
+/// How often may a message be delivered before it is buried?
+pub const DELIVERY_LIMIT: u32 = 20;
+/// How many bytes may a body have?
+pub const BODY_BYTES: usize = 256 * 1024;
+/// How many bytes may the name of a lane, an id or a partition have?
+pub const NAME_BYTES: usize = 512;
+/// How many messages may one publish carry?
+pub const DRAFTS: usize = 10_000;
+/// How many consumers may wait for messages at once?
+pub const WAITERS: usize = 4_096;
+/// How long may one call wait for a message, and how long may a retry be put off?
+pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// How many bytes of the reason for a burial are kept?
+pub const WHY_BYTES: usize = 4_096;
+/// How many dead messages may one call list?
+pub const DEAD_LISTED: u32 = 1_000;
+
+/// A queue; clones are cheap and share it.
+#[derive(Clone, Debug)]
+pub enum Queue {
+    /// Embedded, in one file, for one process.
+    Sqlite(sqlite::Sqlite),
+}
+
+/// A named queue. Messages of different lanes know nothing of each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(String);
+
+impl Lane {
+    /// Returns the lane of what forges, the sweep and people say.
+    #[must_use]
+    pub fn events() -> Self {
+        Self("events".to_owned())
+    }
+
+    /// Returns the lane of the work of the workers that serve `lane`.
+    #[must_use]
+    pub fn jobs(lane: &str) -> Self {
+        Self(format!("jobs.{lane}"))
+    }
+
+    /// Returns the lane of the waits for health of the workers that serve `lane`.
+    #[must_use]
+    pub fn watch(lane: &str) -> Self {
+        Self(format!("watch.{lane}"))
+    }
+
+    /// Returns the lane of what the workers report.
+    #[must_use]
+    pub fn reports() -> Self {
+        Self("reports".to_owned())
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// A message that is not published yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Where it goes.
+    pub lane: Lane,
+    /// Names the message for its readers; the queue does not compare ids, a message published twice comes twice.
+    pub id: String,
+    /// Messages of one partition of a lane are delivered in order and one at a time.
+    pub partition: String,
+    /// What it says, at most [`BODY_BYTES`].
+    pub body: String,
+}
+
+/// A message on loan to one consumer, until it is settled or its time is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The id of the message.
+    pub id: String,
+    /// Its partition: no other message of it is on loan meanwhile.
+    pub partition: String,
+    /// What the message says.
+    pub body: String,
+    /// How often it was delivered, with this time: 1 on the first.
+    pub deliveries: u32,
+    /// When it was published first.
+    pub published_at: Moment,
+    lane: Lane,
+    seq: i64,
+    // Invariant: of all leases of one `seq`, the newest has the highest epoch.
+    epoch: u32,
+}
+
+/// What became of the wish to prolong or settle a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Settled {
+    /// It is so.
+    Done,
+    /// Nothing changed: the lease had ended, and somebody else holds or settled the message.
+    Lost,
+}
+
+/// A message that was buried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dead {
+    /// The lane that it came from.
+    pub lane: Lane,
+    /// Its id.
+    pub id: String,
+    /// Its partition.
+    pub partition: String,
+    /// What it says.
+    pub body: String,
+    /// Why it was buried.
+    pub why: String,
+    /// How often it had been delivered.
+    pub deliveries: u32,
+    /// When it was buried.
+    pub buried_at: Moment,
+}
+
+/// How much a lane holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that are waiting, on loan or put off.
+    pub count: u64,
+    /// When the oldest of them was published first.
+    pub oldest: Option<Moment>,
+    /// Messages that were buried.
+    pub dead: u64,
+}
+
+impl Queue {
+    /// Opens the embedded queue in the file `path`, which is made when it is missing. What a former process had on
+    /// loan is free at once.
+    ///
+    /// # Errors
+    /// Another process holds the file; it is damaged, foreign or of a newer windlass; it cannot be written.
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        sqlite::Sqlite::open(path, sqlite::Options::default()).await.map(Self::Sqlite)
+    }
+
+    /// Stores `drafts`, all or none and in this order, and returns when they are durable.
+    ///
+    /// # Errors
+    /// A bound is broken, or they could not be stored. After [`Error::Unconfirmed`] they may still turn up.
+    pub async fn publish(&self, drafts: Vec<Draft>) -> Result<(), Error> {
+        bounded(&drafts)?;
+        match self {
+            _ if drafts.is_empty() => Ok(()),
+            Self::Sqlite(queue) => queue.publish(drafts).await,
+        }
+    }
+
+    /// Takes the oldest message of `lane` that may be delivered, waiting up to `wait` for one. A call that is
+    /// dropped takes nothing.
+    ///
+    /// # Errors
+    /// The queue cannot be written, is closed or overcrowded.
+    pub async fn next(&self, lane: &Lane, wait: Duration) -> Result<Option<Lease>, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.next(lane, wait.min(LONGEST_WAIT)).await,
+        }
+    }
+
+    /// Gives a sign of life: the lease ends [`LEASE_FOR`] from now.
+    ///
+    /// # Errors
+    /// The queue cannot be written or is closed.
+    pub async fn extend(&self, lease: &Lease) -> Result<Settled, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.extend(lease).await,
+        }
+    }
+
+    /// Ends the message: its work is done.
+    ///
+    /// # Errors
+    /// The queue cannot be written or is closed; the message comes again.
+    pub async fn ack(&self, lease: &Lease) -> Result<Settled, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.ack(lease).await,
+        }
+    }
+
+    /// Puts the message off for `after`; then it joins the end of its line. Its partition goes on without it.
+    ///
+    /// # Errors
+    /// The queue cannot be written or is closed; the message comes again when its lease ends.
+    pub async fn retry(&self, lease: &Lease, after: Duration) -> Result<Settled, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.retry(lease, after.min(LONGEST_WAIT)).await,
+        }
+    }
+
+    /// Takes the message out of the line for good and keeps it, with `why`, until somebody replays it.
+    ///
+    /// # Errors
+    /// The queue cannot be written or is closed; the message comes again when its lease ends.
+    pub async fn bury(&self, lease: &Lease, why: &str) -> Result<Settled, Error> {
+        let why = why.get(..why.floor_char_boundary(WHY_BYTES)).unwrap_or_default();
+        match self {
+            Self::Sqlite(queue) => queue.bury(lease, why).await,
+        }
+    }
+
+    /// Lists dead messages of all lanes, the latest first, at most `limit` and never more than [`DEAD_LISTED`].
+    ///
+    /// # Errors
+    /// The queue cannot be read or is closed.
+    pub async fn dead(&self, limit: u32) -> Result<Vec<Dead>, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.dead(limit.min(DEAD_LISTED)).await,
+        }
+    }
+
+    /// Sends the oldest dead message of `lane` with this `id` back to the end of its line, as if it had never been
+    /// delivered; says whether there was one.
+    ///
+    /// # Errors
+    /// The queue cannot be written or is closed.
+    pub async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.replay(lane, id).await,
+        }
+    }
+
+    /// Says how much `lane` holds.
+    ///
+    /// # Errors
+    /// The queue cannot be read or is closed.
+    pub async fn depth(&self, lane: &Lane) -> Result<Depth, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.depth(lane).await,
+        }
+    }
+
+    /// Ends the queue for all its clones, after what was asked before. Waiting consumers get [`Error::Closed`].
+    pub async fn close(self) {
+        match self {
+            Self::Sqlite(queue) => queue.close().await,
+        }
+    }
+}
+
+/// Refuses drafts that are larger or more than the queue carries.
+fn bounded(drafts: &[Draft]) -> Result<(), Error> {
+    if drafts.len() > DRAFTS {
+        return Err(Error::TooMany { count: drafts.len() });
+    }
+    for Draft { lane, id, partition, body } in drafts {
+        for (what, name) in [("lane", &lane.0), ("id", id), ("partition", partition)] {
+            if name.len() > NAME_BYTES {
+                return Err(Error::TooLong { what, bytes: name.len() });
+            }
+        }
+        if body.len() > BODY_BYTES {
+            return Err(Error::TooLarge { id: id.clone(), bytes: body.len() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! The queue keeps its contract in every form, and what only the embedded one can break.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
+#![allow(clippy::print_stdout, reason = "the child process tells its parent what was confirmed")]
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+
+use windlass::fault::Fault;
+use windlass::queue::Draft;
+use windlass::queue::Error;
+use windlass::queue::LEASE_FOR;
+use windlass::queue::Lane;
+use windlass::queue::Queue;
+use windlass::queue::Settled;
+use windlass::queue::sqlite::Options;
+use windlass::queue::sqlite::Sqlite;
+
+mod contract;
+
+/// A file of its own for each test.
+struct Ground {
+    folder: tempfile::TempDir,
+}
+
+impl Ground {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("queue.db")
+    }
+
+    async fn open(&self, lease_for: Duration) -> Queue {
+        let options = Options { lease_for, ..Options::default() };
+        Queue::Sqlite(Sqlite::open(&self.path(), options).await.unwrap())
+    }
+}
+
+macro_rules! sqlite_keeps {
+    ($part:ident: $($case:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $case() {
+            let ground = Ground::new();
+            contract::queue::$part::$case(async |lease_for| ground.open(lease_for).await).await;
+        }
+    )*};
+}
+
+sqlite_keeps! { line:
+    a_partition_is_delivered_in_order_and_one_at_a_time
+    partitions_do_not_wait_for_each_other
+    lanes_know_nothing_of_each_other
+    a_retried_message_gives_up_its_place
+    what_is_put_off_comes_back_in_time_and_holds_nobody_up
+    a_publish_is_all_or_nothing
+    what_is_too_long_or_too_much_is_refused
+    the_depth_counts_what_is_not_settled
+    a_closed_queue_answers_and_opens_again
+    a_buried_message_is_listed_with_its_reason
+    a_dead_message_can_be_replayed
+    the_latest_dead_come_first_and_no_more_than_asked
+}
+
+sqlite_keeps! { loans:
+    a_lease_ends_and_the_late_holder_is_told
+    a_sign_of_life_keeps_the_lease
+    a_crash_loses_nothing_that_was_confirmed
+    a_message_that_is_never_settled_is_buried_in_the_end
+    who_waits_is_woken_by_whatever_frees_a_message
+    many_who_wait_are_woken_together
+    a_call_that_is_dropped_takes_nothing
+    a_thousand_messages_of_eight_consumers_are_all_accounted_for
+}
+
+fn draft(partition: &str, id: &str, bytes: usize) -> Draft {
+    Draft {
+        lane: Lane::events(),
+        id: id.to_owned(),
+        partition: partition.to_owned(),
+        body: "x".repeat(bytes),
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_until_the_first_lets_go() {
+    let ground = Ground::new();
+    let queue = Queue::open(&ground.path()).await.unwrap();
+    let refused = Queue::open(&ground.path()).await.unwrap_err();
+    assert!(matches!(refused, Error::Held { .. }), "{refused}");
+    assert_eq!(refused.fault(), Fault::Ours);
+    queue.close().await;
+    Queue::open(&ground.path()).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_more_and_can_be_worked_off() {
+    let ground = Ground::new();
+    let options = Options { most_bytes: 512 * 1024, ..Options::default() };
+    let queue = Queue::Sqlite(Sqlite::open(&ground.path(), options).await.unwrap());
+    let mut stored = 0;
+    let refused = loop {
+        match queue.publish(vec![draft(&format!("p{}", stored % 7), &stored.to_string(), 1_000)]).await {
+            Ok(()) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 1_000);
+    };
+    assert!(matches!(refused, Error::Full { .. }), "{refused}");
+    assert_eq!(refused.fault(), Fault::Passing);
+    // Together with others it fails alone.
+    let big = draft("big", "big", 100_000);
+    let lease = queue.next(&Lane::events(), LEASE_FOR).await.unwrap().unwrap();
+    let (publish, ack) = tokio::join!(queue.publish(vec![big]), queue.ack(&lease));
+    assert!(matches!(publish, Err(Error::Full { .. })));
+    assert_eq!(ack.unwrap(), Settled::Done);
+    for _ in 1..stored {
+        let lease = queue.next(&Lane::events(), LEASE_FOR).await.unwrap().unwrap();
+        assert_eq!(queue.retry(&lease, Duration::ZERO).await.unwrap(), Settled::Done);
+    }
+    for _ in 1..stored {
+        let lease = queue.next(&Lane::events(), LEASE_FOR).await.unwrap().unwrap();
+        assert_eq!(lease.deliveries, 2);
+        assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Done);
+    }
+    queue.publish(vec![draft("p0", "after", 1_000)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn damage_says_to_move_the_file_away() {
+    let ground = Ground::new();
+    std::fs::write(ground.path(), "not a database, ".repeat(1_000)).unwrap();
+    let refused = Queue::open(&ground.path()).await.unwrap_err();
+    assert!(matches!(refused, Error::Corrupt { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("move it away"), "{refused}");
+    assert_eq!(refused.fault(), Fault::Ours);
+}
+
+#[tokio::test]
+async fn a_newer_schema_and_foreign_databases_are_refused() {
+    let ground = Ground::new();
+    Queue::open(&ground.path()).await.unwrap().close().await;
+    tell(&ground, "PRAGMA user_version = 99").await;
+    let refused = Queue::open(&ground.path()).await.unwrap_err();
+    assert!(matches!(refused, Error::Newer { found: 99, known: 1, .. }), "{refused}");
+    tell(&ground, "PRAGMA application_id = 7").await;
+    let refused = Queue::open(&ground.path()).await.unwrap_err();
+    assert!(matches!(refused, Error::Foreign { .. }), "{refused}");
+}
+
+async fn tell(ground: &Ground, statement: &'static str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(ground.path());
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_said() {
+    let ground = Ground::new();
+    let refused = Queue::open(&ground.folder.path().join("missing/queue.db")).await.unwrap_err();
+    assert!(refused.to_string().contains("see that its directory exists"), "{refused}");
+}
+
+/// Names the file in which a child process publishes.
+const CHILD: &str = "WINDLASS_TEST_QUEUE";
+/// How many messages does the child publish at once?
+const AT_ONCE: usize = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_process_loses_nothing_that_was_confirmed_and_leaves_nothing_half() {
+    let ground = Ground::new();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_child_publishes_until_it_is_killed", "--nocapture"])
+        .env(CHILD, ground.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let confirmed: Vec<String> = lines
+        .map_while(Result::ok)
+        .filter_map(|line| line.strip_prefix("confirmed ").map(str::to_owned))
+        .take(100)
+        .collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(confirmed.len(), 100);
+
+    let queue = ground.open(LEASE_FOR).await;
+    let mut found = std::collections::BTreeMap::<String, usize>::new();
+    while let Some(lease) = queue.next(&Lane::events(), Duration::ZERO).await.unwrap() {
+        *found.entry(lease.id.clone()).or_default() += 1;
+        assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Done);
+    }
+    for id in &confirmed {
+        assert!(found.contains_key(id), "{id} was confirmed");
+    }
+    assert!(found.values().all(|count| *count == AT_ONCE), "{found:?}");
+}
+
+/// Does nothing by itself: it is the child of the test above.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_publishes_until_it_is_killed() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let queue = Queue::open(path.as_ref()).await.unwrap();
+    let publishers = (0..4).map(|publisher| publish_for_ever(queue.clone(), publisher));
+    futures::future::join_all(publishers).await;
+}
+
+async fn publish_for_ever(queue: Queue, publisher: usize) {
+    for number in 0.. {
+        let id = format!("{publisher}.{number}");
+        queue.publish(vec![draft(&id, &id, 1_000); AT_ONCE]).await.unwrap();
+        println!("confirmed {id}");
+    }
+}
