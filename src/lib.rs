@@ -12,9 +12,11 @@ pub mod secret;
 
 // Floor 1: rules.
 pub mod forge;
+pub mod manifest;
 
 // Floor 2: hands.
 pub mod queue;
+pub mod source;
 
 // Floor 3: flow.
 pub mod intake;

@@ -1,0 +1,266 @@
+//! Sources: from a ref to a commit, and from a commit to its files.
+//!
+//! In go the settings of one repository; out come tips, commits, inputs and files. It only ever reads: it fetches single
+//! commits without history into a bare cache on local disk, and reads files from there without a checkout.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
+use crate::application::Name;
+use crate::commit::CommitId;
+use crate::commit::Inputs;
+use crate::commit::RefName;
+use crate::secret::Secret;
+
+mod address;
+mod cache;
+mod error;
+mod process;
+mod resolve;
+mod stop;
+mod tree;
+mod wire;
+
+pub use error::Error;
+pub use error::Refusal;
+pub use error::Refusals;
+pub use process::prepare;
+
+use address::Address;
+use cache::Cache;
+use stop::Stop;
+use tree::Snapshot;
+
+/// How many connections may one source have at once?
+const LINES: usize = 4;
+/// How many connections may all sources of the process have at once?
+const ALL_LINES: usize = 32;
+/// How many commits may be read at once?
+const READERS: usize = 8;
+
+static ALL: Semaphore = Semaphore::const_new(ALL_LINES);
+static READING: Semaphore = Semaphore::const_new(READERS);
+
+/// How a source is reached and where it is cached.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What people call it.
+    pub name: Name,
+    /// Its URL, `https://` or `http://`, without a user or a password.
+    pub url: String,
+    /// The token that may read it; `None` for a public one. It is told to the URL's own scheme, host and port only.
+    pub token: Option<Secret>,
+    /// The user that the token goes with, such as `x-access-token`.
+    pub user: String,
+    /// The folder of all caches; this source's is the folder of its name in it.
+    pub cache: PathBuf,
+    /// What a commit may be.
+    pub limits: Limits,
+}
+
+/// What a commit may be, so that no repository takes windlass down.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How many manifests a path may have.
+    pub files: usize,
+    /// How many bytes a manifest's file may have.
+    pub file_bytes: u64,
+    /// How many bytes the manifests of a path may have together.
+    pub total_bytes: u64,
+    /// How deep folders may lie below a path.
+    pub depth: usize,
+    /// How many bytes one fetch may bring.
+    pub fetch_bytes: u64,
+    /// How long connecting and fetching may take together.
+    pub fetch_for: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            files: 10_000,
+            file_bytes: 1 << 20,
+            total_bytes: 32 << 20,
+            depth: 16,
+            fetch_bytes: 512 << 20,
+            fetch_for: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a ref and some commits were found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The commit that the ref names, now in the cache; `None` when there is no such ref.
+    pub tip: Option<CommitId>,
+    /// Those of the other commits that are in the cache now; the server does not have the rest.
+    pub found: Vec<CommitId>,
+}
+
+/// A manifest's file as a commit holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its path, relative to the path that was read, with `/` between folders.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A repository that commits are fetched from. Clones share one cache.
+#[derive(Clone)]
+pub struct Source {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    address: Address,
+    cache: Cache,
+    lines: Arc<Semaphore>,
+}
+
+impl Source {
+    /// Takes a source as it is set; makes the folder of caches, and reaches nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] for a URL that is not plain HTTP or carries a user, [`Error::Folder`] when the folder of caches
+    /// cannot be made.
+    pub fn open(settings: Settings) -> Result<Self, Error> {
+        process::prepare();
+        let address = Address::of(&settings.url)
+            .map_err(|why| Error::Settings { source_name: settings.name.clone(), why })?;
+        std::fs::create_dir_all(&settings.cache)
+            .map_err(|e| Error::Folder { source_name: settings.name.clone(), why: e.to_string() })?;
+        let cache = Cache::new(settings.name.clone(), &settings.cache);
+        let lines = Arc::new(Semaphore::new(LINES));
+        Ok(Self { shared: Arc::new(Shared { settings, address, cache, lines }) })
+    }
+
+    /// Finds out where a ref stands and brings that commit, and those of `also` that the server has, into the cache.
+    ///
+    /// It connects once, and once more for each commit only when the server withholds one of them.
+    ///
+    /// # Errors
+    /// Everything about reaching, authenticating and fetching; an unknown commit in `also` is none.
+    pub async fn resolve(&self, reference: &RefName, also: &[CommitId]) -> Result<Resolved, Error> {
+        let (reference, also) = (reference.clone(), also.to_vec());
+        self.on_a_line(move |shared, stop| resolve::resolve(shared, &reference, &also, stop)).await
+    }
+
+    /// Lists every ref and the commit that it names; annotated tags count as the commit behind them.
+    ///
+    /// # Errors
+    /// Everything about reaching and authenticating, and [`Error::TooManyRefs`] beyond 50,000.
+    pub async fn tips(&self) -> Result<BTreeMap<RefName, CommitId>, Error> {
+        self.on_a_line(|shared, stop| resolve::tips(shared, stop)).await
+    }
+
+    /// Names what stands at a path of a commit, from the cache.
+    ///
+    /// # Errors
+    /// [`Error::NoCommit`] when the cache does not have the commit; a path that the commit lacks is none.
+    pub async fn inputs(&self, commit: &CommitId, path: &str) -> Result<Inputs, Error> {
+        let path = path.to_owned();
+        self.from_the_cache(commit, move |snapshot, _| snapshot.inputs(&path)).await
+    }
+
+    /// Names what stands at each of several paths of a commit, in their order, from the cache.
+    ///
+    /// # Errors
+    /// As [`Source::inputs`].
+    pub async fn inputs_of(&self, commit: &CommitId, paths: &[String]) -> Result<Vec<Inputs>, Error> {
+        let paths = paths.to_vec();
+        self.from_the_cache(commit, move |snapshot, _| {
+            paths.iter().map(|path| snapshot.inputs(path)).collect()
+        })
+        .await
+    }
+
+    /// Reads the manifests at a path of a commit, sorted by their paths: files that end in `.yaml`, `.yml` or `.json`.
+    /// Other files, and whatever has a name that starts with a dot, are passed over.
+    ///
+    /// # Errors
+    /// [`Error::NoCommit`], [`Error::NoPath`], and [`Error::Contents`] with everything that is refused.
+    pub async fn read(&self, commit: &CommitId, path: &str) -> Result<Vec<File>, Error> {
+        let path = path.to_owned();
+        self.from_the_cache(commit, move |snapshot, limits| snapshot.read(&path, limits)).await
+    }
+
+    /// Runs work that may connect on a thread of its own. It is told to end when this future is dropped or late.
+    async fn on_a_line<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared, &Stop) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let shared = Arc::clone(&self.shared);
+        let deadline = Instant::now() + shared.settings.limits.fetch_for;
+        let stop = Stop::at(deadline);
+        let _cancel = stop.when_dropped();
+        let running = async {
+            // The thread holds the permits until it really ends, which may be later than this future does.
+            let own = Arc::clone(&shared.lines).acquire_owned().await.map_err(|_| self.stopped())?;
+            let one = ALL.acquire().await.map_err(|_| self.stopped())?;
+            let (shared, stop, span) = (Arc::clone(&shared), stop.clone(), tracing::Span::current());
+            let thread = tokio::task::spawn_blocking(move || {
+                let _permits = (own, one);
+                span.in_scope(|| work(&shared, &stop))
+            });
+            thread.await.map_err(|_| self.stopped())?
+        };
+        timeout_at(deadline, running).await.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// Runs work that reads a commit of the cache on a thread of its own.
+    async fn from_the_cache<T: Send + 'static>(
+        &self,
+        commit: &CommitId,
+        work: impl FnOnce(&Snapshot<'_>, &Limits) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (shared, commit) = (Arc::clone(&self.shared), commit.clone());
+        let permit = READING.acquire().await.map_err(|_| self.stopped())?;
+        let thread = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let result = shared.snapshot(&commit, |snapshot| work(snapshot, &shared.settings.limits));
+            if matches!(result, Err(Error::Cache { .. })) {
+                shared.cache.spend();
+            }
+            result
+        });
+        thread.await.map_err(|_| self.stopped())?
+    }
+
+    fn stopped(&self) -> Error {
+        Error::Stopped { source_name: self.shared.settings.name.clone() }
+    }
+
+    fn late(&self) -> Error {
+        let Settings { name, limits, .. } = &self.shared.settings;
+        Error::Late { source_name: name.clone(), seconds: limits.fetch_for.as_secs() }
+    }
+}
+
+impl Shared {
+    fn snapshot<T>(
+        &self,
+        commit: &CommitId,
+        work: impl FnOnce(&Snapshot<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _whole = self.cache.read();
+        let absent = || Error::NoCommit { source_name: self.settings.name.clone(), commit: commit.clone() };
+        let Some(repository) = self.cache.find()? else { return Err(absent()) };
+        let snapshot = Snapshot::of(&repository, &self.cache, commit)?.ok_or_else(absent)?;
+        work(&snapshot)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Source({})", self.shared.settings.name)
+    }
+}
