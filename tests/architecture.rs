@@ -66,7 +66,7 @@ const IMPURE: &[&str] = &[
 
 /// How many lines may a file have, tests included?
 const FILE_LINES: usize = 400;
-/// How many lines may a function have, from its name to its last brace?
+/// How many lines may the body of a function have?
 const FUNCTION_LINES: usize = 60;
 
 struct File {
@@ -79,7 +79,8 @@ struct File {
 
 impl File {
     fn production(&self) -> String {
-        scan::production(&self.text)
+        // A file called tests is a test module that was moved out, and free as one.
+        if self.path.ends_with("tests.rs") { String::new() } else { scan::production(&self.text) }
     }
 }
 

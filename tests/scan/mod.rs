@@ -152,7 +152,7 @@ pub fn imports(code: &str, module: &str, top: bool) -> Vec<String> {
     wrong
 }
 
-/// Returns the functions of a file with their number of lines, by rustfmt's indentation.
+/// Returns the functions of a file with the number of lines in their bodies, by rustfmt's indentation.
 pub fn functions(text: &str) -> Vec<(String, usize)> {
     let code = plain(text);
     let lines: Vec<&str> = code.lines().collect();
@@ -165,10 +165,9 @@ pub fn functions(text: &str) -> Vec<(String, usize)> {
             continue;
         }
         let closing = format!("{}}}", " ".repeat(indent(line)));
-        let end = lines[start..]
-            .iter()
-            .position(|inner| *inner == closing || inner.ends_with(';') && indent(inner) == indent(line));
-        found.push((name, end.map_or(lines.len() - start, |end| end + 1)));
+        let Some(opened) = lines[start..].iter().position(|inner| inner.ends_with('{')) else { continue };
+        let body = &lines[start + opened + 1..];
+        found.push((name, body.iter().position(|inner| *inner == closing).unwrap_or(body.len())));
     }
     found
 }
@@ -244,6 +243,6 @@ mod tests {
     fn long_functions_are_measured() {
         let body = "    x();\n".repeat(70);
         let text = format!("impl A {{\n    fn short() {{}}\n}}\npub fn long(\n    a: u8,\n) {{\n{body}}}\n");
-        assert_eq!(functions(&text), [("long".to_owned(), 74)]);
+        assert_eq!(functions(&text), [("long".to_owned(), 70)]);
     }
 }
