@@ -96,7 +96,7 @@ async fn told(queue: &Queue) -> (String, Option<CommitId>, Option<CommitId>) {
     assert!(told.iter().all(|(_, what)| *what == told[0].1), "{told:?}");
     match told.remove(0).1 {
         What::Push { reference, before, after } => (reference.to_string(), before, after),
-        other => panic!("{other:?}"),
+        other @ (What::Sweep { .. } | What::Again { .. }) => panic!("{other:?}"),
     }
 }
 
