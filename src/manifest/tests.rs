@@ -142,7 +142,7 @@ fn json_is_read_as_json() {
         ("{\"a\": 1,\n \"a\": 2}", "a key is given twice (line 2, column"),
         ("{\"a\": 1,\n}", "is not valid JSON (line 2, column"),
         ("apiVersion: v1", "is not valid JSON (line 1, column"),
-        (&"[".repeat(100_000), "is not valid JSON"),
+        (&"[".repeat(100_000), "is nested deeper"),
     ];
     for (text, expected) in cases {
         assert!(told("a.json", text).starts_with(expected), "{}", told("a.json", text));
@@ -251,6 +251,37 @@ fn an_alias_bomb_is_refused_and_soon() {
         text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
     }
     assert!(told("a.yaml", &text).contains("repeats itself more often"), "{}", told("a.yaml", &text));
+}
+
+#[test]
+fn nesting_is_bounded_however_it_is_written() {
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(value(&nested(60)).is_array());
+    let json = |levels| {
+        format!(r#"{{"apiVersion":"v1","kind":"A","metadata":{{"name":"b"}},"v":{}}}"#, nested(levels))
+    };
+    assert!(read_one("a.json", &json(60)).is_ok());
+    assert!(told("a.json", &json(100)).starts_with("is nested deeper"), "{}", told("a.json", &json(100)));
+    let open = ["[", "{a: ", "{? ", "{<<: "];
+    let shut = ["]", "}", "}", "}"];
+    for (open, shut) in open.into_iter().zip(shut) {
+        let mut text = format!("a0: &a0 {}x{}\n", open.repeat(50), shut.repeat(50));
+        for level in 1..200 {
+            let deep = format!("{}*a{} {}", open.repeat(50), level - 1, shut.repeat(50));
+            text.push_str(&format!("a{level}: &a{level} {deep}\n"));
+        }
+        text.push_str(&format!("b: {}\n", "- ".repeat(500)));
+        assert!(!told("a.yaml", &text).is_empty(), "{open}");
+    }
+    for text in [
+        "- ".repeat(9000),
+        "? ".repeat(9000),
+        "a: {".repeat(9000),
+        "!!a &b ".repeat(9000),
+        "[*a,".repeat(9000),
+    ] {
+        assert!(!told("a.yaml", &text).is_empty());
+    }
 }
 
 #[test]
