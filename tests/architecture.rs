@@ -32,7 +32,7 @@ const FLOORS: &[&[&str]] = &[
 /// The highest floor without I/O, clocks, logs and `async`.
 const PURE: usize = 1;
 
-/// Each of these crates has one home, SQL has two.
+/// Each of these crates has one home. SQL has two, and so has HTTP: libgit2's own client would bring a second TLS.
 const HOMES: &[(&str, &[&str])] = &[
     ("actix_web", &["server"]),
     ("anyhow", &["main", "print"]),
@@ -43,8 +43,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("kube", &["cluster"]),
     ("lapin", &["queue"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
-    ("reqwest", &["courier"]),
-    ("rustls", &["courier"]),
+    ("reqwest", &["courier", "source"]),
+    ("rustls", &["courier", "source"]),
     ("serde_saphyr", &["manifest"]),
     ("sqlx", &["queue", "store"]),
     ("toml", &["settings"]),
