@@ -21,9 +21,15 @@ gitea_files() {
 }
 
 # The git that Gitea runs: after each push it walks the whole commit without a limit of its own, and a commit made to be
-# huge holds its queue and takes all memory. More than 20 s of work ends.
+# huge holds its queue and takes all memory. More than 20 s of work or 1 GB in that walk ends it. Only there: programs
+# that git starts as hooks inherit its limits, and Gitea's reserve more than that.
 gitea_git() {
-  printf '#!/bin/sh\nulimit -t 20\nexec %q "$@"\n' "$(command -v git)"
+  cat <<END
+#!/bin/sh
+ulimit -t 20
+case " \$* " in *" log "*) ulimit -v 1000000 ;; esac
+exec $(printf %q "$(command -v git)") "\$@"
+END
 }
 
 # A forge without delays. Each of its two queues between a push and the hook polls a file, up to every 2 s, and then
