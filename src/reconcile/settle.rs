@@ -157,12 +157,7 @@ impl Reconciler {
         let last = lease.deliveries >= DELIVERY_LIMIT;
         match error.fault() {
             Fault::Passing if !last => {
-                let quiet = matches!(error, Error::Overtaken(_) | Error::Lagging);
-                let after = match error {
-                    Error::Overtaken(_) => OVERTAKEN_AFTER,
-                    Error::Lagging => lag(lease.deliveries),
-                    _ => back_off(lease.deliveries),
-                };
+                let (after, quiet) = pause(&error, lease.deliveries);
                 if !quiet {
                     self.say_why_it_waits(job, &error).await;
                 }
@@ -245,6 +240,17 @@ impl Reconciler {
         if let Err(error) = self.tell(vec![Told::Run(progress)], job).await {
             tracing::warn!(%error, "failed to report why a job waits");
         }
+    }
+}
+
+/// Returns for how long a job is put back, and whether that is so ordinary that its commit need not hear of it.
+fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
+    if matches!(error, Error::Overtaken(_)) {
+        (OVERTAKEN_AFTER, true)
+    } else if matches!(error, Error::Lagging) {
+        (lag(deliveries), true)
+    } else {
+        (back_off(deliveries), false)
     }
 }
 
