@@ -74,11 +74,10 @@ fn run(settings: Settings, level: Option<LogLevel>, format: Option<LogFormat>) -
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
-    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    introduce(&settings);
     let numbers = telemetry::Numbers::install().context("count")?;
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
     let listener = listen(settings.door.listen)?;
-    tracing::info!(listen = %settings.door.listen, applications = settings.applications.len(), "windlass runs");
     let render = numbers.render();
     tokio::spawn(numbers.upkeep());
     tokio::spawn(measure(queue.clone()));
@@ -92,6 +91,11 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     queue.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn introduce(settings: &Settings) {
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    tracing::info!(listen = %settings.door.listen, applications = settings.applications.len(), "windlass runs");
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -26,7 +26,6 @@ use windlass::queue::Settled;
 use windlass::secret::Secret;
 use windlass::server::Limits;
 
-#[allow(dead_code, reason = "each test file uses its part of it")]
 mod world;
 
 use world::bed;
