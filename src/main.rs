@@ -25,6 +25,9 @@ use print::WRONG;
 use print::complain;
 use print::load;
 
+/// How long may threads take to end once all work has?
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
 /// How often are the depths of the queue measured?
 const DEPTH_EVERY: Duration = Duration::from_secs(5);
 
@@ -51,7 +54,11 @@ fn main() -> ExitCode {
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("start the runtime")?.block_on(work)
+    let runtime = runtime.context("start the runtime")?;
+    let ended = runtime.block_on(work);
+    // A fetch on its own thread must not keep the process.
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    ended
 }
 
 fn check_config(config: Option<&Path>) -> anyhow::Result<ExitCode> {

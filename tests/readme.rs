@@ -1,5 +1,7 @@
 //! The README, held against the program.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+
 use std::fmt::Write;
 use std::path::Path;
 

@@ -30,14 +30,12 @@ use super::now;
 /// How long is work put back after it failed for the first time, the second, and so on, in seconds?
 const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
 
-/// How long is a job put back at first while the repository does not show the pushed commit? Doubled each time.
+/// How long is a job put back at first while the repository does not show the pushed commit, or another run has the
+/// fence? Doubled each time.
 const LAG_AFTER: Duration = Duration::from_millis(100);
 
 /// How long is it put back at most?
 const LAG_AT_MOST: Duration = Duration::from_secs(5);
-
-/// How long is a job put back when another run took the fence?
-const OVERTAKEN_AFTER: Duration = Duration::from_millis(200);
 
 /// How often is the queue told that a message is still worked on?
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
@@ -245,9 +243,7 @@ impl Reconciler {
 
 /// Returns for how long a job is put back, and whether that is so ordinary that its commit need not hear of it.
 fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
-    if matches!(error, Error::Overtaken(_)) {
-        (OVERTAKEN_AFTER, true)
-    } else if matches!(error, Error::Lagging) {
+    if matches!(error, Error::Overtaken(_) | Error::Lagging) {
         (lag(deliveries), true)
     } else {
         (back_off(deliveries), false)

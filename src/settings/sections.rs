@@ -164,15 +164,6 @@ pub fn source(mut section: Section<'_>) -> Option<SourceLimits> {
     })
 }
 
-pub fn public_url(mut section: Section<'_>) -> Option<String> {
-    let url = section.parsed("public_url", |text| match text {
-        "" => Ok(None),
-        text => checks::url(text).map(Some),
-    });
-    section.finish();
-    url.flatten()
-}
-
 pub fn log(mut section: Section<'_>) -> Option<Log> {
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let levels = [
