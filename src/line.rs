@@ -96,8 +96,8 @@ impl Line {
             applications.clone(),
             LANE.to_owned(),
         );
-        let poster =
-            Poster::new(store.clone(), Courier::new()?, addresses(settings), settings.public_url.clone());
+        // No page shows a run yet, so no status links to one.
+        let poster = Poster::new(store.clone(), Courier::new()?, addresses(settings), None);
         let roles = Roles {
             dispatcher: Arc::new(dispatcher),
             reconciler: Reconciler::new(hands),

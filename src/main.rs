@@ -1,6 +1,7 @@
 //! The program: reads what is asked for, puts the line together, and runs it until it is told to stop.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,12 +17,16 @@ use windlass::queue::Lane;
 use windlass::queue::Queue;
 use windlass::settings::Settings;
 use windlass::telemetry;
+use windlass::worker::Stop;
 
 mod print;
 
 use print::WRONG;
 use print::complain;
 use print::load;
+
+/// How long may threads take to end once all work has?
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often are the depths of the queue measured?
 const DEPTH_EVERY: Duration = Duration::from_secs(5);
@@ -49,7 +54,11 @@ fn main() -> ExitCode {
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("start the runtime")?.block_on(work)
+    let runtime = runtime.context("start the runtime")?;
+    let ended = runtime.block_on(work);
+    // A fetch on its own thread must not keep the process.
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    ended
 }
 
 fn check_config(config: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -72,36 +81,50 @@ fn run(settings: Settings, level: Option<LogLevel>, format: Option<LogFormat>) -
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
-    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    introduce(&settings);
     let numbers = telemetry::Numbers::install().context("count")?;
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
-    let listen = settings.door.listen;
-    let listener = TcpListener::bind(listen).with_context(|| {
-        format!("listen on {listen}: is another windlass running? door.listen sets the address")
-    })?;
-    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let listener = listen(settings.door.listen)?;
     let render = numbers.render();
     tokio::spawn(numbers.upkeep());
     tokio::spawn(measure(queue.clone()));
+    let stopped = stop_when_signalled();
     let workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
-    tracing::info!(listen = %listener.local_addr()?, applications = settings.applications.len(), "windlass runs");
-    tokio::spawn(async move {
-        signalled().await;
-        tracing::info!("stopping: nothing new is taken, what was taken is finished");
-        stop.send_replace(true);
-    });
-    let mut told = stopped;
-    let until = async move {
-        let _gone = told.wait_for(|stopped| *stopped).await;
-    };
-    let grace = settings.door.limits.stop_within;
-    windlass::server::serve(settings.door.limits, intake, render, listener, until).await.context("serve")?;
-    if tokio::time::timeout(grace, workers).await.is_err() {
+    let limits = settings.door.limits;
+    windlass::server::serve(limits, intake, render, listener, told(stopped)).await.context("serve")?;
+    if tokio::time::timeout(limits.stop_within, workers).await.is_err() {
         tracing::warn!("what was still under way comes back at the next start");
     }
     queue.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn introduce(settings: &Settings) {
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    tracing::info!(listen = %settings.door.listen, applications = settings.applications.len(), "windlass runs");
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| {
+        format!("listen on {address}: is another windlass running? door.listen sets the address")
+    })
+}
+
+/// Returns what turns true once the process is told to stop.
+fn stop_when_signalled() -> Stop {
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        signalled().await;
+        tracing::info!("stopping: nothing new is taken, what was taken is finished");
+        stop.send_replace(true);
+    });
+    stopped
+}
+
+async fn told(mut stopped: Stop) {
+    // A sender that is gone means the same as its word.
+    let _gone = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Waits for SIGTERM or SIGINT.

@@ -176,7 +176,8 @@ mod tests {
         use State::Failed;
         use State::Open;
         // memory, inputs of each commit, definition → (commit, reason, overtaken)
-        let cases: Vec<(Vec<Memory>, Vec<&str>, u64, Vec<(usize, Reason, bool)>)> = vec![
+        type Case = (Vec<Memory>, Vec<&'static str>, u64, Vec<(usize, Reason, bool)>);
+        let cases: Vec<Case> = vec![
             (vec![], vec!["x"], 1, vec![(0, Reason::Unsure, false)]),
             (memory("x", Closed), vec!["x"], 1, vec![]),
             (memory("x", Closed), vec!["y"], 1, vec![(0, Reason::Moved, false)]),

@@ -7,18 +7,21 @@ use std::collections::BTreeSet;
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::application::Target;
 use crate::commit::RefName;
 use crate::event::Event;
 use crate::event::What;
 use crate::fault::Fault;
 use crate::job::Job;
 use crate::moment::Moment;
+use crate::outcome::Phase;
 use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue::Dead;
 use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Queue;
+use crate::select::State;
 use crate::source::Source;
 use crate::store::Store;
 
@@ -128,9 +131,29 @@ impl Sweeper {
                 drafts.push(buried(Told::Buried { dispatch, source: owner, commit, target, why })?);
             }
         }
+        for target in self.in_error(source).await? {
+            swept.again += 1;
+            drafts.push(event(source, What::Again { target, commit: None })?);
+        }
         swept.closed = self.close_dead(source, &mut drafts).await?;
         self.queue.publish(drafts).await?;
         Ok(swept)
+    }
+
+    /// Returns the targets whose last dispatch ended in an error of windlass's own: what was wrong may be mended. What
+    /// a commit did wrong is not tried again.
+    async fn in_error(&self, source: &Name) -> Result<Vec<Target>, Error> {
+        let mut targets = Vec::new();
+        for row in self.store.memory(source).await? {
+            if row.state != State::Failed || targets.len() >= BATCH as usize {
+                continue;
+            }
+            let verdicts = self.store.verdicts(source, &row.commit).await?;
+            if verdicts.iter().any(|one| one.target == row.target && one.row.phase == Phase::Error) {
+                targets.push(row.target);
+            }
+        }
+        Ok(targets)
     }
 
     fn overdue_before(&self) -> Moment {

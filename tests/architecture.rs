@@ -32,7 +32,7 @@ const FLOORS: &[&[&str]] = &[
 /// The highest floor without I/O, clocks, logs and `async`.
 const PURE: usize = 1;
 
-/// Each of these crates has one home, SQL has two.
+/// Each of these crates has one home. SQL has two, and so has HTTP: libgit2's own client would bring a second TLS.
 const HOMES: &[(&str, &[&str])] = &[
     ("actix_web", &["server"]),
     ("anyhow", &["main", "print"]),
@@ -43,8 +43,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("kube", &["cluster"]),
     ("lapin", &["queue"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
-    ("reqwest", &["courier"]),
-    ("rustls", &["courier"]),
+    ("reqwest", &["courier", "source"]),
+    ("rustls", &["courier", "source"]),
     ("serde_saphyr", &["manifest"]),
     ("sqlx", &["queue", "store"]),
     ("toml", &["settings"]),
@@ -70,7 +70,7 @@ const IMPURE: &[&str] = &[
 
 /// How many lines may a file have, tests included?
 const FILE_LINES: usize = 400;
-/// How many lines may a function have, from its name to its last brace?
+/// How many lines may the body of a function have?
 const FUNCTION_LINES: usize = 60;
 
 struct File {
@@ -83,7 +83,8 @@ struct File {
 
 impl File {
     fn production(&self) -> String {
-        scan::production(&self.text)
+        // A file called tests is a test module that was moved out, and free as one.
+        if self.path.ends_with("tests.rs") { String::new() } else { scan::production(&self.text) }
     }
 }
 
@@ -185,7 +186,7 @@ fn words_and_rules_stay_pure() {
 fn imports_name_one_thing_a_line() {
     let mut wrong = Vec::new();
     for file in sources() {
-        for complaint in scan::imports(&file.production(), file.top) {
+        for complaint in scan::imports(&file.production(), &file.module, file.top) {
             wrong.push(format!("src/{}: {complaint}", file.path.display()));
         }
     }

@@ -36,6 +36,7 @@ const OLD: &str = "the old secret of the hook";
 const LIMITS: Limits = Limits {
     body_bytes: 64 << 10,
     body_within: Duration::from_secs(10),
+    idle_within: Duration::from_secs(30),
     connections: 256,
     workers: 2,
     announce_for: Duration::ZERO,
@@ -374,6 +375,25 @@ async fn a_body_that_does_not_come_in_time_is_given_up() {
     for part in [&bytes[..bytes.len() - 1], &bytes[..bytes.len() - sent.body.len()]] {
         assert_eq!(door.ask(part).await.status, 408);
     }
+    door.close().await;
+}
+
+#[tokio::test]
+async fn nobody_holds_a_connection_without_asking_for_something() {
+    let door = Door::open(Limits { idle_within: Duration::from_secs(1), ..LIMITS }).await;
+    let health = wire::request("GET", "/healthz", &[], b"");
+    let unread = wire::head("POST", "/healthz", &[], "transfer-encoding: chunked\r\n");
+    let starts: [(&str, Vec<u8>, &[u8]); 3] = [
+        ("the head of a second request that never ends", [health, b"GET".to_vec()].concat(), b""),
+        ("the rest of a body that was refused", unread, b"1\r\n \r\n"),
+        ("a first head that never ends", b"GET / HTTP/1.1\r\n".to_vec(), b""),
+    ];
+    let held = starts.map(|(what, start, drip)| async move {
+        let mut wire = Wire::to(door.address).await.unwrap();
+        wire.send(&start).await;
+        assert!(wire.is_cut_off(drip).await, "{what}");
+    });
+    futures::future::join_all(held).await;
     door.close().await;
 }
 

@@ -214,7 +214,7 @@ async fn a_status_that_the_forge_never_takes_is_given_up_and_its_next_state_is_t
     let forge = far::Forge::start().await;
     let station = Station::with(&[("shop", &forge)]).await;
     station.hear("shop", Phase::Pending).await;
-    forge.answer(&["422 Unprocessable", "404 Not Found"]);
+    forge.answer(&["422 Unprocessable", "422 Unprocessable"]);
     assert_eq!(station.post(NOW).await, (0, 0, 2));
     assert_eq!(station.post(MUCH_LATER).await, (0, 0, 0));
     station.hear("shop", Phase::Healthy).await;

@@ -126,19 +126,17 @@ impl fmt::Display for Answer {
 
 impl From<kube::Error> for Answer {
     fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => Self::refused(&status),
-            other => {
-                // The chain is where the cause is: "connection refused" stands two errors deep.
-                let mut words = other.to_string();
-                let mut source = std::error::Error::source(&other);
-                while let Some(cause) = source {
-                    words = cause.to_string();
-                    source = cause.source();
-                }
-                Self::Unreachable(words)
-            }
+        if let kube::Error::Api(status) = &error {
+            return Self::refused(status);
         }
+        // The chain is where the cause is: "connection refused" stands two errors deep.
+        let mut words = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            words = cause.to_string();
+            source = cause.source();
+        }
+        Self::Unreachable(words)
     }
 }
 

@@ -83,6 +83,11 @@ impl Cluster {
         self.discover().await
     }
 
+    /// Lets the next call discover the kinds anew.
+    pub(super) async fn forget_kinds(&self) {
+        *self.kinds.write().await = None;
+    }
+
     /// Discovers the kinds anew: after a CRD was applied, or when a kind is missing.
     ///
     /// # Errors

@@ -65,13 +65,19 @@ impl Cluster {
             };
             let url = DynamicObject::url_path(&entry.resource, namespace);
             let listed = self.list(&url, set, &entry.resource.api_version, &entry.resource.kind).await;
-            listed.map_err(|answer| Error::List { what: what(), answer })
+            let kind = GroupKind { group: entry.resource.group.clone(), kind: entry.resource.kind.clone() };
+            (kind, listed.map_err(|answer| Error::List { what: what(), answer }))
         });
         let answers: Vec<_> = answers.collect();
         let mut answers = stream::iter(answers).buffer_unordered(self.requests());
-        while let Some(answer) = answers.next().await {
+        while let Some((kind, answer)) = answers.next().await {
             match answer {
                 Ok(found) => members.found.extend(found),
+                // Its definition went away since the kinds were discovered.
+                Err(error) if error.answer().is_some_and(Answer::is_not_found) => {
+                    self.forget_kinds().await;
+                    members.unknown.push(kind);
+                }
                 Err(error) => members.errors.push(error),
             }
         }

@@ -15,6 +15,7 @@ use super::Answer;
 use super::Cluster;
 use super::Error;
 use super::Kinds;
+use crate::mask::mask;
 use crate::object::Live;
 use crate::object::Manifest;
 
@@ -44,7 +45,10 @@ impl Cluster {
                 self.patch(known, manifest, &value, Some(namespace), &params).await
             }
         };
-        answer.map_err(|answer| Error::DryRun { what: manifest.id.to_string(), answer })
+        answer.map_err(|answer| Error::DryRun {
+            what: manifest.id.to_string(),
+            answer: masked(answer, manifest),
+        })
     }
 
     /// Applies a manifest, and returns the object as the server then holds it.
@@ -74,7 +78,10 @@ impl Cluster {
                 self.patch(known, manifest, &value, namespace, &params).await
             }
         };
-        answer.map_err(|answer| Error::Apply { what: manifest.id.to_string(), answer })
+        answer.map_err(|answer| Error::Apply {
+            what: manifest.id.to_string(),
+            answer: masked(answer, manifest),
+        })
     }
 
     async fn patch(
@@ -118,5 +125,13 @@ impl Cluster {
             Err(answer) if answer.is_not_found() => Ok(()),
             Err(answer) => Err(failed(answer)),
         }
+    }
+}
+
+/// Takes what a Secret holds out of the server's words, here where they come in.
+fn masked(answer: Answer, manifest: &Manifest) -> Answer {
+    match answer {
+        Answer::Refused { code, message } => Answer::Refused { code, message: mask(&message, manifest) },
+        Answer::Unreachable(why) => Answer::Unreachable(mask(&why, manifest)),
     }
 }

@@ -152,8 +152,9 @@ pub(super) fn classify(answer: &HttpAnswer<'_>) -> Answer {
             "the token may not write statuses in this repository: give it that right{}",
             words(answer)
         )),
-        404 => Answer::Never(format!(
-            "the forge shows the token no such repository or commit: check the repository's name and the token's access{}",
+        // A token that was revoked is answered so too, where the repository is private.
+        404 => Answer::Ours(format!(
+            "the forge shows this token no such repository or commit: check the repository's name, and that the token is valid and may see it{}",
             words(answer)
         )),
         408 | 409 | 423 | 425 | 429 => Answer::Later(answer.retry_after()),

@@ -60,3 +60,65 @@ fn tell_twins(manifests: &[Manifest], problems: &mut Problems) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::settle;
+    use crate::manifest::Text;
+    use crate::manifest::read;
+    use crate::object::Manifest;
+    use crate::object::Scope;
+
+    fn read_one(text: &str) -> Vec<Manifest> {
+        read(&[Text { file: "a.yaml", bytes: text.as_bytes() }]).unwrap()
+    }
+
+    fn scope(api_version: &str, kind: &str) -> Option<Scope> {
+        match (api_version, kind) {
+            ("v1", "ConfigMap") => Some(Scope::Namespaced),
+            ("v1", "Namespace") => Some(Scope::Cluster),
+            _ => None,
+        }
+    }
+
+    fn of(kind: &str, metadata: &str) -> String {
+        format!("apiVersion: v1\nkind: {kind}\nmetadata: {metadata}\n")
+    }
+
+    #[test]
+    fn namespaces_are_given_where_they_are_needed() {
+        let text = [
+            of("ConfigMap", "{name: a}"),
+            of("ConfigMap", "{name: b, namespace: other}"),
+            of("Namespace", "{name: c}"),
+            of("Thing", "{name: d}"),
+        ];
+        let manifests = read_one(&text.join("---\n"));
+        let settled = settle(manifests, "shop", &scope).unwrap();
+        let ids: Vec<String> = settled.iter().map(|m| m.id.to_string()).collect();
+        assert_eq!(ids, ["ConfigMap/shop/a", "ConfigMap/other/b", "Namespace/c", "Thing/d"]);
+        assert_eq!(settled[0].value["metadata"]["namespace"], "shop");
+        assert_eq!(settled[3].value["metadata"], json!({"name": "d"}));
+    }
+
+    #[test]
+    fn an_object_is_declared_once_and_in_its_place() {
+        let text = [
+            of("ConfigMap", "{name: a}"),
+            of("Namespace", "{name: c, namespace: shop}"),
+            of("ConfigMap", "{name: a, namespace: shop}"),
+        ];
+        let manifests = read_one(&text.join("---\n"));
+        let problems = settle(manifests, "shop", &scope).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "Namespace/shop/c: belongs to no namespace: take metadata.namespace away (a.yaml:5 (document 2))",
+                "ConfigMap/shop/a: is declared twice: also in a.yaml:1 (document 1) (a.yaml:9 (document 3))",
+            ]
+        );
+    }
+}

@@ -5,9 +5,7 @@ use serde_json::json;
 
 use super::Text;
 use super::read;
-use super::settle;
 use crate::object::Manifest;
-use crate::object::Scope;
 use crate::outcome::Problem;
 
 fn read_one(file: &str, text: &str) -> Result<Vec<Manifest>, Vec<Problem>> {
@@ -142,7 +140,7 @@ fn json_is_read_as_json() {
         ("{\"a\": 1,\n \"a\": 2}", "a key is given twice (line 2, column"),
         ("{\"a\": 1,\n}", "is not valid JSON (line 2, column"),
         ("apiVersion: v1", "is not valid JSON (line 1, column"),
-        (&"[".repeat(100_000), "is not valid JSON"),
+        (&"[".repeat(100_000), "is nested deeper"),
     ];
     for (text, expected) in cases {
         assert!(told("a.json", text).starts_with(expected), "{}", told("a.json", text));
@@ -254,6 +252,37 @@ fn an_alias_bomb_is_refused_and_soon() {
 }
 
 #[test]
+fn nesting_is_bounded_however_it_is_written() {
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(value(&nested(60)).is_array());
+    let json = |levels| {
+        format!(r#"{{"apiVersion":"v1","kind":"A","metadata":{{"name":"b"}},"v":{}}}"#, nested(levels))
+    };
+    assert!(read_one("a.json", &json(60)).is_ok());
+    assert!(told("a.json", &json(100)).starts_with("is nested deeper"), "{}", told("a.json", &json(100)));
+    let open = ["[", "{a: ", "{? ", "{<<: "];
+    let shut = ["]", "}", "}", "}"];
+    for (open, shut) in open.into_iter().zip(shut) {
+        let mut text = format!("a0: &a0 {}x{}\n", open.repeat(50), shut.repeat(50));
+        for level in 1..200 {
+            let deep = format!("{}*a{} {}", open.repeat(50), level - 1, shut.repeat(50));
+            text.push_str(&format!("a{level}: &a{level} {deep}\n"));
+        }
+        text.push_str(&format!("b: {}\n", "- ".repeat(500)));
+        assert!(!told("a.yaml", &text).is_empty(), "{open}");
+    }
+    for text in [
+        "- ".repeat(9000),
+        "? ".repeat(9000),
+        "a: {".repeat(9000),
+        "!!a &b ".repeat(9000),
+        "[*a,".repeat(9000),
+    ] {
+        assert!(!told("a.yaml", &text).is_empty());
+    }
+}
+
+#[test]
 fn no_message_repeats_a_value() {
     let secret = "hunter2hunter2";
     let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData:\n";
@@ -294,53 +323,6 @@ fn what_only_a_server_sets_is_left_out() {
     });
     assert_eq!(manifests[0].value, expected);
     assert_eq!(manifests[0].api_version, "v1");
-}
-
-fn scope(api_version: &str, kind: &str) -> Option<Scope> {
-    match (api_version, kind) {
-        ("v1", "ConfigMap") => Some(Scope::Namespaced),
-        ("v1", "Namespace") => Some(Scope::Cluster),
-        _ => None,
-    }
-}
-
-fn of(kind: &str, metadata: &str) -> String {
-    format!("apiVersion: v1\nkind: {kind}\nmetadata: {metadata}\n")
-}
-
-#[test]
-fn namespaces_are_given_where_they_are_needed() {
-    let text = [
-        of("ConfigMap", "{name: a}"),
-        of("ConfigMap", "{name: b, namespace: other}"),
-        of("Namespace", "{name: c}"),
-        of("Thing", "{name: d}"),
-    ];
-    let manifests = read_one("a.yaml", &text.join("---\n")).unwrap();
-    let settled = settle(manifests, "shop", &scope).unwrap();
-    let ids: Vec<String> = settled.iter().map(|m| m.id.to_string()).collect();
-    assert_eq!(ids, ["ConfigMap/shop/a", "ConfigMap/other/b", "Namespace/c", "Thing/d"]);
-    assert_eq!(settled[0].value["metadata"]["namespace"], "shop");
-    assert_eq!(settled[3].value["metadata"], json!({"name": "d"}));
-}
-
-#[test]
-fn an_object_is_declared_once_and_in_its_place() {
-    let text = [
-        of("ConfigMap", "{name: a}"),
-        of("Namespace", "{name: c, namespace: shop}"),
-        of("ConfigMap", "{name: a, namespace: shop}"),
-    ];
-    let manifests = read_one("a.yaml", &text.join("---\n")).unwrap();
-    let problems = settle(manifests, "shop", &scope).unwrap_err();
-    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        told,
-        [
-            "Namespace/shop/c: belongs to no namespace: take metadata.namespace away (a.yaml:5 (document 2))",
-            "ConfigMap/shop/a: is declared twice: also in a.yaml:1 (document 1) (a.yaml:9 (document 3))",
-        ]
-    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::de::DeserializeSeed;
 use serde::de::Error as _;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
@@ -16,14 +17,19 @@ use serde_json::de::StrRead;
 use serde_saphyr::Error;
 use serde_saphyr::options::Options;
 
-/// How deep may a document be nested? `serde_json` draws the same line.
-const DEPTH: usize = 128;
+/// How deep may a document be nested, its aliases written out? Reading takes stack for each level; the deepest schemas of
+/// custom resources have about 40.
+const DEPTH: usize = 64;
 /// How many mappings, lists and values may one document have, its aliases written out?
 const NODES: usize = 500_000;
 
 const TWICE: &str = "a key is given twice";
 const NO_TEXT: &str = "a key is no text; quote it";
+const TOO_MUCH: &str = "is nested deeper, is larger or repeats itself more often than a manifest may";
 const NO_JSON: &str = "a number is beyond what JSON can hold; quote it if it is a text";
+
+/// What this module itself says, through parsers that add words of their own.
+const OWN: [&str; 4] = [TWICE, NO_TEXT, NO_JSON, TOO_MUCH];
 
 /// What is wrong with a document. Never repeats any of it.
 pub(super) struct Mistake {
@@ -52,7 +58,7 @@ pub(super) fn json(text: &str) -> StreamDeserializer<'_, StrRead<'_>, Json> {
 /// Describes a mistake in JSON.
 pub(super) fn json_mistake(error: &serde_json::Error) -> Mistake {
     let said = error.to_string();
-    let own = [TWICE, NO_TEXT, NO_JSON].into_iter().find(|own| said.starts_with(own));
+    let own = OWN.into_iter().find(|own| said.starts_with(own));
     Mistake { why: own.unwrap_or("is not valid JSON"), at: Some((error.line(), error.column())) }
 }
 
@@ -75,7 +81,7 @@ fn why(error: &Error) -> &'static str {
         Error::DuplicateMappingKey { .. } => TWICE,
         Error::NonFiniteFloat { .. } => NO_JSON,
         Error::Message { msg, .. } => {
-            let own = [TWICE, NO_TEXT, NO_JSON].into_iter().find(|own| msg.contains(own));
+            let own = OWN.into_iter().find(|own| msg.contains(own));
             own.unwrap_or("is not valid YAML")
         }
         Error::AliasError { error, .. } => why(error),
@@ -91,9 +97,7 @@ fn why(error: &Error) -> &'static str {
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::RecursiveReferencesRequireWeakTypes { .. } => {
-            "is nested deeper, is larger or repeats itself more often than a manifest may"
-        }
+        | Error::RecursiveReferencesRequireWeakTypes { .. } => TOO_MUCH,
         _ => "is not valid YAML",
     }
 }
@@ -103,13 +107,29 @@ pub(super) struct Json(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Any).map(Self)
+        Depth(DEPTH).deserialize(from).map(Self)
     }
 }
 
-struct Any;
+/// How many levels may follow. Only this bounds nested aliases: the parser counts levels as they are written.
+#[derive(Clone, Copy)]
+struct Depth(usize);
 
-impl<'de> Visitor<'de> for Any {
+impl Depth {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom(TOO_MUCH))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Depth {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Depth {
     type Value = Value;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,18 +198,20 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let deeper = self.deeper()?;
         let mut list = Vec::new();
-        while let Some(Json(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(deeper)? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let deeper = self.deeper()?;
         let mut map = Map::new();
-        while let Some(Json(key)) = entries.next_key()? {
+        while let Some(key) = entries.next_key_seed(deeper)? {
             let Value::String(key) = key else { return Err(A::Error::custom(NO_TEXT)) };
-            let Json(value) = entries.next_value()?;
+            let value = entries.next_value_seed(deeper)?;
             if map.insert(key, value).is_some() {
                 return Err(A::Error::custom(TWICE));
             }

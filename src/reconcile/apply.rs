@@ -136,9 +136,8 @@ impl Reconciler {
         if !applied.problems.is_empty() {
             return Ok(applied);
         }
-        let rest = match self.check_late(&cluster, &mut applied, &declared, rest).await? {
-            Some(rest) => rest,
-            None => return Ok(applied),
+        let Some(rest) = self.check_late(&cluster, &mut applied, &declared, rest).await? else {
+            return Ok(applied);
         };
         for stage in staged(rest) {
             self.write_stage(&cluster, &mut applied, stage).await?;

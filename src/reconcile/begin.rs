@@ -36,7 +36,7 @@ pub struct Begun {
 #[derive(Debug)]
 pub enum Start {
     /// There is something to do, or to look at.
-    Go(Begun),
+    Go(Box<Begun>),
     /// There is not.
     Ended(Ended),
 }
@@ -81,7 +81,7 @@ impl Reconciler {
             tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, "covered by an earlier run");
             return Ok(Start::Ended(Ended::Covered { run }));
         }
-        Ok(Start::Go(begun))
+        Ok(Start::Go(Box::new(begun)))
     }
 }
 

@@ -146,7 +146,7 @@ impl Reconciler {
     /// Makes one whole pass.
     async fn pass(&self, job: &Job) -> Result<Ended, Error> {
         let begun = match self.begin(job).await? {
-            Start::Go(begun) => begun,
+            Start::Go(begun) => *begun,
             Start::Ended(ended) => return Ok(ended),
         };
         let ready = match self.prepare(begun).await? {

@@ -11,7 +11,6 @@ use crate::drift;
 use crate::fault::Fault;
 use crate::guard;
 use crate::manifest;
-use crate::mask::mask;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
@@ -316,12 +315,8 @@ pub(super) async fn check(
     }
 }
 
-/// Returns a refusal in the server's own words, without what a Secret holds.
+/// Returns a refusal in the server's own words.
 pub(super) fn refusal(error: &crate::cluster::Error, manifest: &Manifest) -> Problem {
     let words = error.answer().map_or_else(|| error.to_string(), ToString::to_string);
-    Problem {
-        object: Some(manifest.id.clone()),
-        place: Some(manifest.place.clone()),
-        message: mask(&words, manifest),
-    }
+    Problem { object: Some(manifest.id.clone()), place: Some(manifest.place.clone()), message: words }
 }

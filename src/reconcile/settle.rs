@@ -30,14 +30,12 @@ use super::now;
 /// How long is work put back after it failed for the first time, the second, and so on, in seconds?
 const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
 
-/// How long is a job put back at first while the repository does not show the pushed commit? Doubled each time.
+/// How long is a job put back at first while the repository does not show the pushed commit, or another run has the
+/// fence? Doubled each time.
 const LAG_AFTER: Duration = Duration::from_millis(100);
 
 /// How long is it put back at most?
 const LAG_AT_MOST: Duration = Duration::from_secs(5);
-
-/// How long is a job put back when another run took the fence?
-const OVERTAKEN_AFTER: Duration = Duration::from_millis(200);
 
 /// How often is the queue told that a message is still worked on?
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
@@ -157,12 +155,7 @@ impl Reconciler {
         let last = lease.deliveries >= DELIVERY_LIMIT;
         match error.fault() {
             Fault::Passing if !last => {
-                let quiet = matches!(error, Error::Overtaken(_) | Error::Lagging);
-                let after = match error {
-                    Error::Overtaken(_) => OVERTAKEN_AFTER,
-                    Error::Lagging => lag(lease.deliveries),
-                    _ => back_off(lease.deliveries),
-                };
+                let (after, quiet) = pause(&error, lease.deliveries);
                 if !quiet {
                     self.say_why_it_waits(job, &error).await;
                 }
@@ -245,6 +238,15 @@ impl Reconciler {
         if let Err(error) = self.tell(vec![Told::Run(progress)], job).await {
             tracing::warn!(%error, "failed to report why a job waits");
         }
+    }
+}
+
+/// Returns for how long a job is put back, and whether that is so ordinary that its commit need not hear of it.
+fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
+    if matches!(error, Error::Overtaken(_) | Error::Lagging) {
+        (lag(deliveries), true)
+    } else {
+        (back_off(deliveries), false)
     }
 }
 

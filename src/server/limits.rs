@@ -9,6 +9,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// How long may a body take to arrive?
     pub body_within: Duration,
+    /// How long may a connection be idle between requests?
+    pub idle_within: Duration,
     /// How many connections may be open at once?
     pub connections: usize,
     /// How many threads serve requests?

@@ -7,18 +7,24 @@ use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::App;
+use actix_web::Error;
 use actix_web::HttpServer;
+use actix_web::dev::Service;
+use actix_web::dev::ServiceRequest;
+use actix_web::dev::ServiceResponse;
 use actix_web::web;
 
 use crate::intake::Intake;
 
 mod body;
+mod connection;
 mod health;
 mod hook;
 mod limits;
@@ -26,10 +32,10 @@ mod problem;
 
 pub use self::limits::Limits;
 
+use self::connection::Watch;
+
 /// How long may the head of a request take to arrive?
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// How long may a connection be idle between requests?
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long may a closing connection take?
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -60,12 +66,15 @@ pub async fn serve(
     let bodies = body::Budget::new(&limits);
     let shared = web::Data::new(Shared { limits, intake, metrics, bodies, stopping: AtomicBool::new(false) });
     let routed = shared.clone();
-    let server = HttpServer::new(move || App::new().app_data(routed.clone()).configure(routes))
+    let patience = limits.idle_within + HEAD_WITHIN;
+    let app = move || App::new().app_data(routed.clone()).configure(routes).wrap_fn(watched);
+    let server = HttpServer::new(app)
+        .on_connect(move |connection, data| Watch::begin(connection, data, patience))
         .workers(limits.workers)
         .max_connections(limits.connections.div_ceil(limits.workers.max(1)))
         .client_request_timeout(HEAD_WITHIN)
         .client_disconnect_timeout(CLOSE_WITHIN)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(limits.idle_within)
         .shutdown_timeout(limits.stop_within.as_secs())
         .disable_signals()
         .listen(listener)?
@@ -81,6 +90,28 @@ pub async fn serve(
     tokio::select! {
         served = &mut server => served,
         () = stopping => server.await,
+    }
+}
+
+/// Tells the watch of the connection what is going on.
+fn watched<S>(
+    request: ServiceRequest,
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
+    let work = request.request().conn_data::<Rc<Watch>>().map(Watch::work);
+    let answer = service.call(request);
+    async move {
+        let answer = answer.await;
+        match work {
+            Some(work) if answer.as_ref().is_ok_and(|answer| answer.status().is_client_error()) => {
+                work.refuse()
+            }
+            work => drop(work),
+        }
+        answer
     }
 }
 

@@ -57,22 +57,18 @@ impl Refusal {
         }
     }
 
-    /// Returns the answer. A connection on which the rest of a body may still come is closed.
+    /// Returns the answer. Who is refused is done with this connection, on which the rest of a body may still come.
     pub fn answer(self) -> HttpResponse {
         let status = self.status();
         let mut answer = HttpResponse::build(status);
         answer.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        match self {
-            Self::WrongMethod(allowed) => {
-                answer.insert_header((header::ALLOW, allowed));
-            }
-            Self::Unavailable => {
-                answer.insert_header((header::RETRY_AFTER, RETRY_AFTER));
-            }
-            Self::Slow | Self::TooLarge | Self::WrongType | Self::Broken => {
-                answer.force_close();
-            }
-            Self::NoSuchPage | Self::Unsigned => {}
+        if self == Self::Unavailable {
+            answer.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        } else {
+            answer.force_close();
+        }
+        if let Self::WrongMethod(allowed) = self {
+            answer.insert_header((header::ALLOW, allowed));
         }
         answer.json(serde_json::json!({
             "type": "about:blank",

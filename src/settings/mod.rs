@@ -58,8 +58,6 @@ pub struct Settings {
     pub guard: Guard,
     /// What is taken from a repository.
     pub limits: SourceLimits,
-    /// The address at which people reach windlass, without a trailing slash.
-    pub public_url: Option<String>,
     /// What is logged.
     pub log: Log,
     /// The forges.
@@ -123,7 +121,6 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
     let reconcile = sections::reconcile(layers.section("reconcile", problems));
     let guard = sections::guard(layers.section("guard", problems));
     let limits = sections::source(layers.section("source", problems));
-    let public_url = sections::public_url(layers.section("report", problems));
     let log = sections::log(layers.section("log", problems));
     let lists = Lists::read(layers, environment, poll, reconcile.map(|r| r.health_deadline), problems);
     let data = data?;
@@ -134,7 +131,6 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
         reconcile: reconcile?,
         guard: guard?,
         limits: limits?,
-        public_url,
         log: log?,
         forges: lists.forges,
         sources: lists.sources,

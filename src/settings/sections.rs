@@ -91,6 +91,7 @@ pub fn door(mut section: Section<'_>) -> Option<Door> {
     });
     let body_bytes = section.size("body_limit", &(1 << 10..=25 << 20));
     let body_within = section.duration("body_within", &(SECOND..=60 * SECOND));
+    let idle_within = section.duration("idle_within", &(SECOND..=600 * SECOND));
     let connections = section.whole("connections", 1..=65_536);
     let workers = section.whole("workers", 1..=64);
     let announce_for = section.duration("announce_for", &(Duration::ZERO..=60 * SECOND));
@@ -99,6 +100,7 @@ pub fn door(mut section: Section<'_>) -> Option<Door> {
     let limits = Limits {
         body_bytes: usize::try_from(body_bytes?).ok()?,
         body_within: body_within?,
+        idle_within: idle_within?,
         connections: usize::try_from(connections?).ok()?,
         workers: usize::try_from(workers?).ok()?,
         announce_for: announce_for?,
@@ -160,15 +162,6 @@ pub fn source(mut section: Section<'_>) -> Option<SourceLimits> {
         fetch_bytes: fetch_bytes?,
         fetch_within: fetch_within?,
     })
-}
-
-pub fn public_url(mut section: Section<'_>) -> Option<String> {
-    let url = section.parsed("public_url", |text| match text {
-        "" => Ok(None),
-        text => checks::url(text).map(Some),
-    });
-    section.finish();
-    url.flatten()
 }
 
 pub fn log(mut section: Section<'_>) -> Option<Log> {

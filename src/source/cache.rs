@@ -41,8 +41,6 @@ const PACK_BYTES: u64 = 4 << 30;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 /// Where do the refs live that keep fetched commits?
 const KEPT: &str = "refs/windlass/";
-/// Which setting keeps libgit2 from following redirects to other hosts?
-const REDIRECTS: &str = "http.followRedirects";
 
 /// The cache of one source.
 pub(super) struct Cache {
@@ -94,12 +92,7 @@ impl Cache {
         if !self.folder.exists() {
             return Ok(None);
         }
-        let repository = Repository::open_bare(&self.folder).map_err(|e| self.broken(&e))?;
-        let redirects = repository.config().and_then(|config| config.get_bool(REDIRECTS));
-        match redirects {
-            Ok(false) => Ok(Some(repository)),
-            Ok(true) | Err(_) => Err(self.broken_because("its configuration is not windlass's own")),
-        }
+        Repository::open_bare(&self.folder).map(Some).map_err(|e| self.broken(&e))
     }
 
     /// Makes the repository beside its place and moves it there, so that a half-made one is never seen.
@@ -108,10 +101,8 @@ impl Cache {
         remove(&fresh).map_err(|e| self.folder_failed(&e))?;
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
-        let made = Repository::init_opts(&fresh, &options)
-            .and_then(|repository| repository.config())
-            .and_then(|mut config| config.set_bool(REDIRECTS, false));
-        made.map_err(|e| Error::Folder { source_name: self.source.clone(), why: e.message().to_owned() })?;
+        let _repository = Repository::init_opts(&fresh, &options)
+            .map_err(|e| Error::Folder { source_name: self.source.clone(), why: e.message().to_owned() })?;
         std::fs::rename(&fresh, &self.folder).map_err(|e| self.folder_failed(&e))
     }
 

@@ -22,6 +22,7 @@ use crate::secret::Secret;
 mod address;
 mod cache;
 mod error;
+mod http;
 mod process;
 mod resolve;
 mod stop;
@@ -120,8 +121,9 @@ pub struct Source {
 }
 
 struct Shared {
-    settings: Settings,
+    settings: Arc<Settings>,
     address: Address,
+    client: reqwest::Client,
     cache: Cache,
     lines: Arc<Semaphore>,
 }
@@ -136,11 +138,13 @@ impl Source {
         process::prepare();
         let address = Address::of(&settings.url)
             .map_err(|why| Error::Settings { source_name: settings.name.clone(), why })?;
+        let client = http::client(&address)
+            .map_err(|why| Error::Settings { source_name: settings.name.clone(), why })?;
         std::fs::create_dir_all(&settings.cache)
             .map_err(|e| Error::Folder { source_name: settings.name.clone(), why: e.to_string() })?;
         let cache = Cache::new(settings.name.clone(), &settings.cache);
         let lines = Arc::new(Semaphore::new(LINES));
-        Ok(Self { shared: Arc::new(Shared { settings, address, cache, lines }) })
+        Ok(Self { shared: Arc::new(Shared { settings: Arc::new(settings), address, client, cache, lines }) })
     }
 
     /// Finds out where a ref stands and brings that commit, and those of `also` that the server has, into the cache.
@@ -246,7 +250,7 @@ impl Source {
     }
 
     fn late(&self) -> Error {
-        let Settings { name, limits, .. } = &self.shared.settings;
+        let Settings { name, limits, .. } = &*self.shared.settings;
         Error::Late { source_name: name.clone(), seconds: limits.fetch_for.as_secs() }
     }
 }

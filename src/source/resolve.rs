@@ -9,6 +9,7 @@ use crate::commit::RefName;
 use crate::source::Resolved;
 use crate::source::Shared;
 use crate::source::error::Error;
+use crate::source::http::Call;
 use crate::source::stop::Stop;
 use crate::source::wire::Fetched;
 use crate::source::wire::Wire;
@@ -97,7 +98,8 @@ fn one_by_one(wire: &Wire<'_>, repository: &Repository, wanted: &[&CommitId]) ->
 
 impl Shared {
     fn wire<'a>(&'a self, stop: &'a Stop) -> Wire<'a> {
-        Wire { settings: &self.settings, address: &self.address, stop }
+        let call = Call::new(&self.settings, &self.address, &self.client, stop);
+        Wire { settings: &self.settings, stop, call }
     }
 
     /// Returns those of some commits that the cache does not have, each once.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio::time::timeout_at;
 
 /// Ends work on a blocking thread: it asks whenever it can, since such a thread cannot be stopped from outside.
 #[derive(Clone)]
@@ -15,7 +17,7 @@ pub(super) struct Stop {
 
 struct Flags {
     cancelled: AtomicBool,
-    outgrown: AtomicBool,
+    told: Notify,
 }
 
 /// Why work has to end.
@@ -25,22 +27,18 @@ pub(super) enum Why {
     Cancelled,
     /// It took too long.
     Late,
-    /// It received more bytes than it may.
-    Outgrown,
 }
 
 impl Stop {
     /// Lets work run until `deadline`.
     pub(super) fn at(deadline: Instant) -> Self {
-        let flags = Flags { cancelled: AtomicBool::new(false), outgrown: AtomicBool::new(false) };
+        let flags = Flags { cancelled: AtomicBool::new(false), told: Notify::new() };
         Self { flags: Arc::new(flags), deadline }
     }
 
     /// Returns why the work has to end now, or `None` while it may go on.
     pub(super) fn why(&self) -> Option<Why> {
-        if self.flags.outgrown.load(Ordering::Relaxed) {
-            Some(Why::Outgrown)
-        } else if self.flags.cancelled.load(Ordering::Relaxed) {
+        if self.flags.cancelled.load(Ordering::Relaxed) {
             Some(Why::Cancelled)
         } else if Instant::now() >= self.deadline {
             Some(Why::Late)
@@ -49,9 +47,13 @@ impl Stop {
         }
     }
 
-    /// Says that more bytes came than may come.
-    pub(super) fn outgrow(&self) {
-        self.flags.outgrown.store(true, Ordering::Relaxed);
+    /// Waits until the work has to end.
+    pub(super) async fn ended(&self) {
+        // Made before the flag is read, so that no word between the two is missed.
+        let told = self.flags.told.notified();
+        if self.why().is_none() {
+            drop(timeout_at(self.deadline, told).await);
+        }
     }
 
     /// Returns a guard that cancels the work when it is dropped.
@@ -66,5 +68,6 @@ pub(super) struct Cancel(Stop);
 impl Drop for Cancel {
     fn drop(&mut self) {
         self.0.flags.cancelled.store(true, Ordering::Relaxed);
+        self.0.flags.told.notify_waiters();
     }
 }

@@ -1,36 +1,31 @@
 //! Talking to the server: one connection lists the refs and then fetches what is wanted.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
 use git2::AutotagOption;
-use git2::Cred;
 use git2::Direction;
 use git2::ErrorClass;
-use git2::ErrorCode;
 use git2::FetchOptions;
 use git2::Remote;
 use git2::RemoteCallbacks;
 use git2::RemoteConnection;
 use git2::RemoteHead;
-use git2::RemoteRedirect;
 use git2::Repository;
 
 use crate::commit::CommitId;
 use crate::commit::RefName;
 use crate::source::Settings;
-use crate::source::address::Address;
 use crate::source::cache::kept;
 use crate::source::error::Error;
+use crate::source::http::Call;
+use crate::source::http::URL;
 use crate::source::stop::Stop;
 use crate::source::stop::Why;
 
 /// How many refs may a repository have?
 const REFS: usize = 50_000;
-/// How often may the server ask for the token? libgit2 would ask for ever.
-const ASKED: u32 = 2;
 /// How many characters of a message of libgit2 are kept?
 const WORDS: usize = 200;
 /// What does Git append to the name of an annotated tag, to list the commit behind it?
@@ -39,8 +34,8 @@ const PEELED: &str = "^{}";
 /// The far side of one source, and when to give up on it.
 pub(super) struct Wire<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) address: &'a Address,
     pub(super) stop: &'a Stop,
+    pub(super) call: Call,
 }
 
 /// How a fetch ended that did not fail.
@@ -53,9 +48,9 @@ pub(super) enum Fetched {
 }
 
 impl<'a> Wire<'a> {
-    /// Makes a remote that keeps nothing in the repository. Redirects to other hosts are off, by its configuration.
+    /// Makes a remote that keeps nothing in the repository.
     pub(super) fn remote<'repo>(&self, repository: &'repo Repository) -> Result<Remote<'repo>, Error> {
-        repository.remote_anonymous(&self.settings.url).map_err(|e| self.failed(&e))
+        repository.remote_anonymous(URL).map_err(|e| self.failed(&e))
     }
 
     /// Connects; the server lists its refs.
@@ -63,7 +58,9 @@ impl<'a> Wire<'a> {
         &self,
         remote: &'remote mut Remote<'repo>,
     ) -> Result<RemoteConnection<'repo, 'remote, 'a>, Error> {
-        remote.connect_auth(Direction::Fetch, Some(self.callbacks()), None).map_err(|e| self.failed(&e))
+        let dialled =
+            self.call.during(|| remote.connect_auth(Direction::Fetch, Some(self.callbacks()), None));
+        dialled.map_err(|e| self.failed(&e))
     }
 
     /// Reads every ref that a connection listed, with annotated tags replaced by what they name.
@@ -118,9 +115,8 @@ impl<'a> Wire<'a> {
             .depth(1)
             .download_tags(AutotagOption::None)
             .update_fetchhead(false)
-            .follow_redirects(RemoteRedirect::None)
             .remote_callbacks(self.callbacks());
-        match remote.fetch(&specs, Some(&mut options), None) {
+        match self.call.during(|| remote.fetch(&specs, Some(&mut options), None)) {
             Ok(()) => Ok(Fetched::All),
             // libgit2 has no code for a server that says "not our ref": it trips over that answer, in these words.
             Err(e) if self.stop.why().is_none() && e.message().contains("unexpected packet type") => {
@@ -131,24 +127,9 @@ impl<'a> Wire<'a> {
     }
 
     fn callbacks(&self) -> RemoteCallbacks<'a> {
-        let (settings, address, stop) = (self.settings, self.address, self.stop);
-        let asked = Cell::new(0);
+        let stop = self.stop;
         let mut callbacks = RemoteCallbacks::new();
-        callbacks.credentials(move |url, _user, _kinds| {
-            asked.set(asked.get() + 1);
-            match &settings.token {
-                Some(token) if asked.get() < ASKED && address.covers(url) => {
-                    Cred::userpass_plaintext(&settings.user, token.expose())
-                }
-                Some(_) | None => Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Http, "no other token")),
-            }
-        });
-        callbacks.transfer_progress(move |progress| {
-            if u64::try_from(progress.received_bytes()).unwrap_or(u64::MAX) > settings.limits.fetch_bytes {
-                stop.outgrow();
-            }
-            stop.why().is_none()
-        });
+        callbacks.transfer_progress(move |_progress| stop.why().is_none());
         callbacks.sideband_progress(move |_words| stop.why().is_none());
         callbacks
     }
@@ -156,25 +137,19 @@ impl<'a> Wire<'a> {
     /// Reads what a failure of libgit2 means.
     fn failed(&self, error: &git2::Error) -> Error {
         let source_name = self.settings.name.clone();
-        let host = self.address.host().to_owned();
-        let limits = &self.settings.limits;
         match self.stop.why() {
             Some(Why::Cancelled) => return Error::Stopped { source_name },
-            Some(Why::Late) => return Error::Late { source_name, seconds: limits.fetch_for.as_secs() },
-            Some(Why::Outgrown) => return Error::Outgrown { source_name, limit: limits.fetch_bytes },
+            Some(Why::Late) => {
+                return Error::Late { source_name, seconds: self.settings.limits.fetch_for.as_secs() };
+            }
             None => {}
         }
-        let says = |words: &str| error.message().contains(words);
-        if error.code() == ErrorCode::Auth || says("status code: 401") || says("status code: 403") {
-            Error::Refused { source_name, host }
-        } else if says("status code: 404") {
-            Error::NoRepository { source_name, host }
-        } else if says("redirect") {
-            Error::Redirected { source_name, host }
+        if let Some(failure) = self.call.failure() {
+            failure
         } else if is_broken(error) {
             Error::Cache { source_name, why: self.words(error) }
         } else {
-            Error::Reach { source_name, host, why: self.words(error) }
+            Error::Reach { source_name, host: self.call.host().to_owned(), why: self.words(error) }
         }
     }
 

@@ -17,11 +17,24 @@ gitea_files() {
     remember "$dir/secrets/$name"
   done
   gitea_settings | replace "$dir/app.ini"
+  gitea_git | replace "$dir/git" && chmod 700 "$dir/git"
+}
+
+# The git that Gitea runs: after each push it walks the whole commit without a limit of its own, and a commit made to be
+# huge holds its queue and takes all memory. More than 20 s of work or 1 GB in that walk ends it. Only there: programs
+# that git starts as hooks inherit its limits, and Gitea's reserve more than that.
+gitea_git() {
+  cat <<END
+#!/bin/sh
+ulimit -t 20
+case " \$* " in *" log "*) ulimit -v 1000000 ;; esac
+exec $(printf %q "$(command -v git)") "\$@"
+END
 }
 
 # A forge without delays. Each of its two queues between a push and the hook polls a file, up to every 2 s, and then
-# gathers for 100 ms: kept in memory and one by one, they take no time. One worker keeps pushes in order; several
-# send hooks, so that a receiver that does not answer holds nobody else's up.
+# gathers for 100 ms: kept in memory and one by one, they take no time. Several workers, so that a huge commit or a
+# receiver that does not answer holds nobody else's hooks up; hooks may overtake each other, as they do in life.
 gitea_settings() {
   local dir="$RUN/gitea"
   cat <<END
@@ -51,7 +64,7 @@ INTERNAL_TOKEN = $(<"$dir/secrets/internal-token")
 TYPE = channel
 BATCH_LENGTH = 1
 [queue.push_update]
-MAX_WORKERS = 1
+MAX_WORKERS = 4
 [queue.webhook_sender]
 MAX_WORKERS = 16
 [webhook]
@@ -65,6 +78,7 @@ ENABLE_PUSH_CREATE_ORG = true
 [repository.signing]
 SIGNING_KEY = none
 [git]
+PATH = $dir/git
 HOME_PATH = $dir/home
 DISABLE_DIFF_HIGHLIGHT = true
 [api]

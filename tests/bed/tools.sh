@@ -7,7 +7,6 @@ missing_packages() {
   for pair in cc:build-essential pkg-config:pkg-config curl:curl git:git openssl:openssl flock:util-linux; do
     command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
   done
-  pkg-config --exists openssl 2>/dev/null || echo libssl-dev
   pkg-config --exists zlib 2>/dev/null || echo zlib1g-dev
 }
 

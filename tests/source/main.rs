@@ -211,25 +211,3 @@ async fn a_ref_with_a_strange_name_disturbs_no_other() {
     assert_eq!(scene.source.tips().await.unwrap().len(), 1);
     assert_eq!(scene.tip().await, Some(commit));
 }
-
-#[tokio::test]
-async fn zz_measure() {
-    let scene = Scene::new().await;
-    scene.at("apps/a.yaml", "a: 1\n").await;
-    for n in 0..5 {
-        let t = tokio::time::Instant::now();
-        scene.tip().await;
-        let known = t.elapsed();
-        let c = scene.repo.commit("change", &[("apps/a.yaml", &format!("a: {n}2\n"))]);
-        scene.repo.push(MAIN);
-        let t = tokio::time::Instant::now();
-        scene.tip().await;
-        let new = t.elapsed();
-        let t = tokio::time::Instant::now();
-        scene.source.inputs(&c, "apps").await.unwrap();
-        let i = t.elapsed();
-        let t = tokio::time::Instant::now();
-        scene.source.read(&c, "apps").await.unwrap();
-        eprintln!("known {known:?} new {new:?} inputs {i:?} read {:?}", t.elapsed());
-    }
-}

@@ -69,6 +69,7 @@ fn answering(answer: String) -> (u16, std::sync::mpsc::Receiver<String>) {
                 return;
             }
             drop(stream.write_all(answer.as_bytes()));
+            drop(stream.shutdown(std::net::Shutdown::Write));
         }
     });
     (port, heard)
@@ -77,32 +78,51 @@ fn answering(answer: String) -> (u16, std::sync::mpsc::Receiver<String>) {
 #[tokio::test]
 async fn a_redirect_to_another_host_is_refused_and_hears_nothing() {
     let cache = tempfile::tempdir().unwrap();
-    let unauthorized = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    let (thief, heard) = answering(unauthorized.to_owned());
-    let moved = |to: String| {
-        format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-    };
-    let (other_host, _kept) =
-        answering(moved(format!("http://localhost:{thief}/x.git/info/refs?service=git-upload-pack")));
-    let source =
-        Source::open(settings(&format!("http://127.0.0.1:{other_host}/x.git"), &cache.path().join("a")))
-            .unwrap();
-    let error = source.tips().await.unwrap_err();
-    assert!(matches!(error, Error::Redirected { .. }) && error.fault() == Fault::Ours, "{error}");
-    assert!(heard.try_recv().is_err(), "the other host hears nothing");
-    let (other_port, _kept_too) =
-        answering(moved(format!("http://127.0.0.1:{thief}/x.git/info/refs?service=git-upload-pack")));
-    let source =
-        Source::open(settings(&format!("http://127.0.0.1:{other_port}/x.git"), &cache.path().join("b")))
-            .unwrap();
-    let error = source.tips().await.unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }), "{error}");
-    let requests: Vec<String> = heard.try_iter().collect();
-    assert!(!requests.is_empty() && requests.iter().all(|r| !r.contains("Authorization")), "{requests:?}");
+    let (thief, heard) = answering("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned());
+    for (name, host) in [("host", "localhost"), ("port", "127.0.0.1")] {
+        let to = format!("http://{host}:{thief}/x.git/info/refs?service=git-upload-pack");
+        let moved =
+            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        let (port, asked) = answering(moved);
+        let url = format!("http://127.0.0.1:{port}/x.git");
+        let source = Source::open(settings(&url, &cache.path().join(name))).unwrap();
+        let error = source.tips().await.unwrap_err();
+        assert!(matches!(error, Error::Redirected { .. }) && error.fault() == Fault::Ours, "{name}: {error}");
+        assert!(
+            asked.try_recv().unwrap().contains("authorization: Basic"),
+            "the source itself is told the token"
+        );
+        assert!(heard.try_recv().is_err(), "the other {name} hears nothing");
+    }
 }
 
 #[tokio::test]
-async fn a_fetch_that_nobody_waits_for_ends_and_one_that_is_late_says_so() {
+async fn whatever_a_server_answers_is_bounded_and_named() {
+    let cases = [
+        ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "it answers 503"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+            "does not answer as a Git server",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nContent-Length: 3\r\n\r\nzzz",
+            "reach",
+        ),
+        ("nonsense\r\n\r\n", "reach"),
+        ("", "reach"),
+    ];
+    let cache = tempfile::tempdir().unwrap();
+    for (answer, expected) in cases {
+        let (port, _heard) = answering(answer.to_owned());
+        let source = Source::open(settings(&format!("http://127.0.0.1:{port}/x.git"), cache.path())).unwrap();
+        let error = source.tips().await.unwrap_err();
+        assert!(matches!(error, Error::Reach { .. }) && error.fault() == Fault::Passing, "{answer}: {error}");
+        assert!(error.to_string().contains(expected), "{answer}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up_on_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/x.git", listener.local_addr().unwrap());
     let cache = tempfile::tempdir().unwrap();
@@ -110,7 +130,20 @@ async fn a_fetch_that_nobody_waits_for_ends_and_one_that_is_late_says_so() {
     let source = Source::open(Settings { limits, ..settings(&url, cache.path()) }).unwrap();
     let error = source.tips().await.unwrap_err();
     assert!(matches!(error, Error::Late { .. }) && error.fault() == Fault::Passing, "{error}");
-    drop(listener);
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_hangs_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.git", listener.local_addr().unwrap());
+    let cache = tempfile::tempdir().unwrap();
+    let source = Source::open(settings(&url, cache.path())).unwrap();
+    let call = tokio::spawn(async move { source.tips().await });
+    let accepted = tokio::task::spawn_blocking(move || listener.accept().unwrap().0);
+    let mut stream = accepted.await.unwrap();
+    call.abort();
+    let rest = tokio::task::spawn_blocking(move || stream.read_to_end(&mut Vec::new()));
+    rest.await.unwrap().unwrap();
 }
 
 #[test]

@@ -10,6 +10,9 @@ use tokio::net::TcpStream;
 /// How long may any answer take before a test gives up?
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often does a slow client send something?
+const DRIP_EVERY: Duration = Duration::from_millis(100);
+
 /// An answer as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -59,6 +62,20 @@ impl Wire {
         let read = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut bytes));
         drop(read.await.expect("an answer in time"));
         String::from_utf8_lossy(&bytes).to_lowercase()
+    }
+
+    /// Sends bytes again and again, and returns whether the far side ends the connection.
+    pub async fn is_cut_off(&mut self, drip: &[u8]) -> bool {
+        let mut chunk = [0; 4096];
+        let cut = async {
+            loop {
+                match tokio::time::timeout(DRIP_EVERY, self.0.read(&mut chunk)).await {
+                    Ok(Ok(0) | Err(_)) => return,
+                    Ok(Ok(_)) | Err(_) => drop(self.0.write_all(drip).await),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, cut).await.is_ok()
     }
 
     async fn read(&mut self) -> Option<Reply> {

@@ -1,0 +1,185 @@
+//! The rules of forges against a real Gitea: it signs deliveries, and takes statuses, as they say.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use windlass::application::Name;
+use windlass::commit::CommitId;
+use windlass::event::Event;
+use windlass::event::What;
+use windlass::forge::Answer;
+use windlass::forge::HttpAnswer;
+use windlass::forge::HttpRequest;
+use windlass::forge::Kind;
+use windlass::forge::StatusPost;
+use windlass::intake::Intake;
+use windlass::intake::Known;
+use windlass::moment::Moment;
+use windlass::outcome::Phase;
+use windlass::queue::Lane;
+use windlass::queue::Queue;
+use windlass::queue::Settled;
+use windlass::secret::Secret;
+use windlass::server::Limits;
+
+mod world;
+
+use world::bed;
+use world::git::Repo;
+use world::git::api;
+
+const SECRET: &str = "the secret of the real hook";
+
+/// How long may Gitea take to send a hook?
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const LIMITS: Limits = Limits {
+    body_bytes: 5 << 20,
+    body_within: Duration::from_secs(10),
+    idle_within: Duration::from_secs(30),
+    connections: 16,
+    workers: 1,
+    announce_for: Duration::ZERO,
+    stop_within: Duration::from_secs(10),
+};
+
+/// The sources are called like the forges: each of these is a webhook of its own at the same repository.
+const HOOKS: [(&str, Kind, &str); 3] =
+    [("json", Kind::Gitea, "json"), ("form", Kind::Gitea, "form"), ("hub", Kind::Github, "json")];
+
+/// Opens a door that hears hooks of a repository, and hangs those hooks up in Gitea.
+async fn open(repo: &Repo, queue: &Queue) {
+    let full = format!("{}/{}", bed("WINDLASS_BED_GITEA_ORG"), repo.name);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut forges = BTreeMap::new();
+    for (name, kind, content_type) in HOOKS {
+        let sources = vec![(Name::parse(name).unwrap(), full.to_uppercase())];
+        let secrets = vec![Secret::new(SECRET).unwrap()];
+        forges.insert(Name::parse(name).unwrap(), Known { kind, secrets, sources });
+        let hook = serde_json::json!({
+            "type": "gitea",
+            "active": true,
+            "events": ["push", "create", "delete"],
+            "config": { "url": format!("http://{address}/hooks/{name}"), "content_type": content_type, "secret": SECRET },
+        });
+        api("POST", &format!("/repos/{full}/hooks"), &hook).await;
+    }
+    let intake = Arc::new(Intake::new(forges, queue.clone()));
+    tokio::spawn(windlass::server::serve(
+        LIMITS,
+        intake,
+        Arc::new(String::new),
+        listener,
+        std::future::pending(),
+    ));
+}
+
+/// Returns the next event of every hook; they must all say the same.
+async fn told(queue: &Queue) -> (String, Option<CommitId>, Option<CommitId>) {
+    let mut told: Vec<(String, What)> = Vec::new();
+    for _ in HOOKS {
+        let lease = queue.next(&Lane::events(), PATIENCE).await.unwrap();
+        let lease = lease.unwrap_or_else(|| panic!("no more events in time, only {told:?}"));
+        let event: Event = serde_json::from_str(&lease.body).unwrap();
+        assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Done);
+        told.push((event.source.to_string(), event.what));
+    }
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    let sources: Vec<&str> = told.iter().map(|(source, _)| source.as_str()).collect();
+    assert_eq!(sources, ["form", "hub", "json"]);
+    assert!(told.iter().all(|(_, what)| *what == told[0].1), "{told:?}");
+    match told.remove(0).1 {
+        What::Push { reference, before, after } => (reference.to_string(), before, after),
+        other @ (What::Sweep { .. } | What::Again { .. }) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_gitea_signs_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::open(&folder.path().join("queue.db")).await.unwrap();
+    let repo = Repo::create().await;
+    let first = repo.commit("first", &[("a.yaml", "a: 1 # <>&é\n")]);
+    repo.push("refs/heads/main");
+    open(&repo, &queue).await;
+    let second = repo.commit("second: <>&\u{1f680}\u{2028}", &[("a.yaml", "a: 2\n")]);
+    repo.push("refs/heads/main");
+    assert_eq!(told(&queue).await, ("refs/heads/main".to_owned(), Some(first), Some(second.clone())));
+    repo.push("refs/heads/feature/x");
+    assert_eq!(told(&queue).await, ("refs/heads/feature/x".to_owned(), None, Some(second.clone())));
+    repo.push("refs/tags/v1");
+    assert_eq!(told(&queue).await, ("refs/tags/v1".to_owned(), None, Some(second.clone())));
+    repo.delete("refs/tags/v1");
+    // A deleted tag comes twice, as a push to nothing and as `delete`, of which GitHub's rules hear the first.
+    let mut deletions = 0;
+    while deletions < 5 {
+        let lease = queue.next(&Lane::events(), PATIENCE).await.unwrap().expect("an event in time");
+        let event: Event = serde_json::from_str(&lease.body).unwrap();
+        assert!(matches!(event.what, What::Push { after: None, .. }), "{event:?}");
+        assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Done);
+        deletions += 1;
+    }
+}
+
+async fn send(request: &HttpRequest, token: &str, rules: Kind) -> Answer {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let mut post = reqwest::Client::new().post(&request.url).body(request.body.clone());
+    for (name, value) in &request.headers {
+        post = post.header(*name, value);
+    }
+    let answer = post.header("authorization", format!("{} {token}", request.scheme)).send().await.unwrap();
+    let status = answer.status().as_u16();
+    let body = answer.bytes().await.unwrap();
+    rules.rules().classify(&HttpAnswer { status, headers: &[], body: &body, now: Moment(0) })
+}
+
+#[tokio::test]
+async fn gitea_takes_every_verdict() {
+    let repo = Repo::create().await;
+    let commit = repo.commit("first", &[("a.yaml", "a: 1\n")]);
+    repo.push("refs/heads/main");
+    let rules = Kind::Gitea.rules();
+    let api_url = rules.api(bed("WINDLASS_BED_GITEA_URL"));
+    let full = format!("{}/{}", bed("WINDLASS_BED_GITEA_ORG"), repo.name);
+    let token = bed("WINDLASS_BED_GITEA_ADMIN_TOKEN");
+    let long = "é".repeat(300);
+    let post = |phase, repository| StatusPost {
+        api: &api_url,
+        repository,
+        commit: &commit,
+        context: "windlass/shop@east",
+        phase,
+        description: &long,
+        target_url: Some("http://127.0.0.1:8080/runs/1"),
+    };
+    let verdicts = [
+        (Phase::Pending, "pending"),
+        (Phase::Pending, "pending"),
+        (Phase::Applied, "pending"),
+        (Phase::Failed, "failure"),
+        (Phase::Error, "error"),
+        (Phase::Superseded, "warning"),
+        (Phase::Healthy, "success"),
+    ];
+    for (phase, state) in verdicts {
+        assert_eq!(
+            send(&rules.describe(&post(phase, &full)), token, Kind::Gitea).await,
+            Answer::Taken,
+            "{phase}"
+        );
+        let path = format!("/repos/{full}/commits/{commit}/status");
+        let newest = &api("GET", &path, &serde_json::Value::Null).await["statuses"][0];
+        assert_eq!(newest["status"], state, "{newest}");
+        assert_eq!(newest["description"].as_str().unwrap().chars().count(), 255);
+    }
+    let elsewhere = rules.describe(&post(Phase::Healthy, "bed/nowhere"));
+    let answer = send(&elsewhere, token, Kind::Gitea).await;
+    assert!(matches!(&answer, Answer::Ours(why) if why.contains("no such repository")), "{answer:?}");
+    let answer = send(&rules.describe(&post(Phase::Healthy, &full)), "no token", Kind::Gitea).await;
+    assert!(matches!(&answer, Answer::Ours(_)), "{answer:?}");
+}

@@ -1,0 +1,64 @@
+//! The README, held against the program.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+
+use std::fmt::Write;
+use std::path::Path;
+
+use windlass::settings::table;
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The table of settings as it must stand in the README.
+fn settings() -> String {
+    let mut text = "| setting | default or example | what it is for |\n|---|---|---|\n".to_owned();
+    for (key, default, comment) in table() {
+        writeln!(text, "| `{key}` | `{default}` | {} |", comment.replace('|', "\\|").replace('<', "&lt;"))
+            .unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_table_of_settings_is_that_of_the_embedded_file() {
+    let readme = readme();
+    let between =
+        readme.split_once("<!-- settings -->\n").and_then(|(_, rest)| rest.split_once("<!-- /settings -->"));
+    let (found, _) = between.expect("the README marks the table with comments");
+    assert!(found.trim() == settings().trim(), "put this between the marks:\n{}", settings());
+}
+
+#[test]
+fn the_files_and_commands_that_it_names_are_there() {
+    let readme = readme();
+    for file in
+        ["scripts/demo", "scripts/test", "scripts/bed", "scripts/bench", "src/lib.rs", "tests/bed/README.md"]
+    {
+        assert!(readme.contains(file), "{file} is named");
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file} is there");
+    }
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_windlass")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for line in readme.lines().filter_map(|line| line.strip_prefix("| `windlass ")) {
+        let command = line.split([' ', '`']).next().unwrap_or_default();
+        assert!(help.contains(command), "windlass {command} is a command");
+    }
+}
+
+#[test]
+fn its_settings_file_is_a_valid_one() {
+    let readme = readme();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (file, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("windlass.toml");
+    std::fs::write(&path, file).unwrap();
+    for secret in ["hook-secret", "forge-token"] {
+        std::fs::write(folder.path().join(secret), "0123456789abcdef0123456789abcdef").unwrap();
+    }
+    std::fs::write(folder.path().join("east.kubeconfig"), "").unwrap();
+    let loaded = windlass::settings::Settings::load(Some(&path), &std::collections::BTreeMap::new());
+    assert!(loaded.is_ok(), "{loaded:?}");
+}
