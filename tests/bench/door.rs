@@ -81,7 +81,8 @@ async fn measure_one(program: &Path, connections: usize, time: Duration) -> One 
         knockers.push(Knocker::connect(&process.door).await);
     }
     let started = Instant::now();
-    let tasks = knockers.into_iter().map(|knocker| tokio::spawn(knock(knocker, delivery.clone(), started + time)));
+    let tasks =
+        knockers.into_iter().map(|knocker| tokio::spawn(knock(knocker, delivery.clone(), started + time)));
     let mut times = Times::default();
     for task in tasks.collect::<Vec<_>>() {
         times.extend(task.await.unwrap());

@@ -60,7 +60,8 @@ fn fetch(folder: &std::path::Path, url: &str) {
 /// Returns the ConfigMaps of a namespace of `east`, as its administrator.
 pub async fn config_maps(namespace: &str) -> Api<DynamicObject> {
     let kubeconfig = Kubeconfig::read_from(bed("WINDLASS_BED_EAST_KUBECONFIG")).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     let client = kube::Client::try_from(config).unwrap();
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
     Api::namespaced_with(client, namespace, &resource)

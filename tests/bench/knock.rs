@@ -75,7 +75,8 @@ impl Knocker {
 fn whole(heard: &[u8]) -> Option<u16> {
     let end = heard.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&heard[..end]).unwrap();
-    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let whole = heard.len() >= end + 4 + length.unwrap_or(0);
     whole.then(|| head.split(' ').nth(1).unwrap().parse().unwrap())
 }

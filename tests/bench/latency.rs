@@ -165,10 +165,7 @@ fn stations(process: &Process) -> Vec<(&'static str, Times)> {
 fn show(all: &[Times; POINTS.len()], peak: u64, stations: &[(&str, Times)]) {
     let floor = all[POINTS.len() - 1].percentile(50);
     say(&format!("{} pushes, each changes one ConfigMap; milliseconds since the delivery\n", all[0].count()));
-    say(&format!(
-        "{:<30}{:>9}{:>9}{:>9}{:>9}   goal p50, p95",
-        "", "p50", "p95", "p99", "× floor"
-    ));
+    say(&format!("{:<30}{:>9}{:>9}{:>9}{:>9}   goal p50, p95", "", "p50", "p95", "p99", "× floor"));
     for ((name, p50, p95), times) in POINTS.iter().zip(all) {
         let [a, b, c] = [50, 95, 99].map(|percent| times.percentile(percent));
         let goal = |goal: &Option<f64>| goal.map_or_else(|| "-".to_owned(), |goal| goal.to_string());
