@@ -206,7 +206,7 @@ impl Home {
 
     /// Writes the settings anew.
     pub fn write(&self, lists: &str) {
-        let base = "[data]\ndir = \"data\"\n[door]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n";
+        let base = "[data]\ndir = \"data\"\n[log]\nformat = \"json\"\n[door]\nlisten = \"127.0.0.1:0\"\n";
         std::fs::write(self.config(), format!("{base}{lists}")).unwrap();
     }
 

@@ -1,0 +1,320 @@
+//! A real `windlass run` between two proxies, whose application goes from one state to the next, push by push.
+//!
+//! Every state `n` declares a ConfigMap that says `n`, a ConfigMap and a ServiceAccount of its own (so that each push
+//! creates two objects and prunes two), one object that never changes, and a Deployment whose size alternates, so
+//! that there is health to wait for.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use windlass::commit::CommitId;
+use windlass::commit::RefName;
+use windlass::courier::Courier;
+use windlass::event::Push;
+use windlass::forge::Kind;
+use windlass::secret::Secret;
+
+use crate::world::bed;
+use crate::world::git::Repo;
+use crate::world::kube::Kube;
+use crate::world::manifests::config_map;
+use crate::world::manifests::deployment;
+use crate::world::process::Home;
+use crate::world::process::Process;
+use crate::world::process::command;
+use crate::world::proxy::Held;
+use crate::world::proxy::Proxy;
+use crate::world::unique;
+use crate::world::until;
+
+/// The secret of the webhook.
+const SECRET: &str = "the secret of a rig's webhook";
+
+/// How long may windlass take to stop when it is told to?
+pub const STOP_WITHIN: Duration = Duration::from_secs(25);
+
+/// The parts, and what was pushed so far.
+pub struct Rig {
+    pub repo: Repo,
+    pub kube: Kube,
+    /// Between windlass and the API server.
+    pub east: Proxy,
+    /// Between windlass and Gitea.
+    pub gitea: Proxy,
+    pub namespace: String,
+    installation: String,
+    home: Home,
+    process: Option<Process>,
+    /// Which state was pushed last.
+    pub state: usize,
+    delivered: Vec<CommitId>,
+    /// What was held when windlass was killed: it must not go on its way later, in the middle of another case.
+    pub graves: Vec<Held>,
+    /// Commits one of whose statuses may have been told twice, since its answer was lost.
+    pub twice: BTreeSet<CommitId>,
+}
+
+impl Rig {
+    /// Makes everything and starts windlass; nothing is pushed yet.
+    pub async fn new(sections: &str) -> Self {
+        let id = unique();
+        let (installation, namespace) = (format!("windlass-{id}"), format!("shop-{id}"));
+        let (repo, kube) = tokio::join!(Repo::create(), Kube::connect("east"));
+        kube.make_namespace(&namespace).await;
+        let (east, gitea) = (Proxy::before_cluster("east"), Proxy::before_gitea());
+        let home = Home::new("");
+        let (process, state, delivered) = (None, 0, Vec::new());
+        let (graves, twice) = (Vec::new(), BTreeSet::new());
+        let mut rig = Self {
+            repo,
+            kube,
+            east,
+            gitea,
+            namespace,
+            installation,
+            home,
+            process,
+            state,
+            delivered,
+            graves,
+            twice,
+        };
+        rig.write_settings(sections);
+        rig.start().await;
+        rig
+    }
+
+    /// As [`Rig::new`], with the first state pushed, applied and answered.
+    pub async fn settled(sections: &str) -> Self {
+        let mut rig = Self::new(sections).await;
+        rig.push().await;
+        rig.check().await;
+        rig
+    }
+
+    fn write_settings(&self, sections: &str) {
+        let Self { installation, namespace, gitea, .. } = self;
+        let (repository, gitea) = (self.repo.full_name(), &gitea.url);
+        let kubeconfig = self.home.config().with_file_name("east.kubeconfig");
+        std::fs::write(&kubeconfig, self.east.kubeconfig()).unwrap();
+        self.home.write(&format!(
+            r#"{sections}
+[[forges]]
+name = "gitea"
+kind = "gitea"
+url = "{gitea}"
+webhook_secrets = [{{ env = "SECRET" }}]
+token = {{ env = "TOKEN" }}
+read_token = {{ env = "TOKEN" }}
+
+[[sources]]
+name = "code"
+forge = "gitea"
+repository = "{repository}"
+
+[[clusters]]
+name = "east"
+kubeconfig = "east.kubeconfig"
+namespace = "{installation}"
+
+[[applications]]
+name = "shop"
+source = "code"
+ref = "refs/heads/main"
+clusters = ["east"]
+namespace = "{namespace}"
+"#
+        ));
+    }
+
+    /// Starts windlass on the data that is there.
+    pub async fn start(&mut self) {
+        let environment =
+            [("SECRET", SECRET), ("TOKEN", bed("WINDLASS_BED_GITEA_BOT_TOKEN")), ("PATH", "/usr/bin:/bin")];
+        let windlass = command(Path::new(env!("CARGO_BIN_EXE_windlass")), &self.home.config(), &environment);
+        // A write beyond a limit on the size of files shall fail, and not end the program: so says a shell before it.
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(windlass.get_program())
+            .args(windlass.get_args());
+        command.env_clear().envs(environment);
+        self.process = Some(Process::launch(&mut command).await);
+    }
+
+    /// Starts windlass on the data that is there, with other settings.
+    pub async fn restart_with(&mut self, door: &str) {
+        self.write_settings(door);
+        self.start().await;
+    }
+
+    /// Returns the running windlass.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("windlass runs")
+    }
+
+    /// Kills windlass as a power cut would. What `held` holds is never released.
+    pub fn kill(&mut self, held: Held) {
+        self.process().kill();
+        self.process = None;
+        self.graves.push(held);
+        self.east.heal();
+        self.gitea.heal();
+    }
+
+    /// Returns the manifests of a state.
+    fn files(state: usize) -> Vec<(String, String)> {
+        let account = format!("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: account-{state}\n");
+        let size = 1 + state % 2;
+        vec![
+            ("keep.yaml".to_owned(), config_map("keep", "as ever")),
+            ("change.yaml".to_owned(), config_map("change", &state.to_string())),
+            ("own.yaml".to_owned(), config_map(&format!("own-{state}"), "here")),
+            ("account.yaml".to_owned(), account),
+            ("web.yaml".to_owned(), deployment("web").replace("replicas: 1", &format!("replicas: {size}"))),
+        ]
+    }
+
+    /// Pushes the next state; windlass is not told.
+    pub fn commit(&mut self) -> CommitId {
+        self.state += 1;
+        let files = Self::files(self.state);
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let commit = self.repo.commit(&format!("state {}", self.state), &files);
+        self.repo.push("refs/heads/main");
+        commit
+    }
+
+    /// Posts the delivery of a commit and returns the status code of the answer.
+    pub async fn deliver(&mut self, commit: &CommitId) -> u16 {
+        let push = Push {
+            repository: self.repo.full_name(),
+            reference: RefName::parse("refs/heads/main").unwrap(),
+            before: self.delivered.last().cloned(),
+            after: Some(commit.clone()),
+        };
+        let rules = Kind::Gitea.rules();
+        let (event, body) = rules.make_up(&push);
+        let headers = rules.sign(event, &unique(), body.as_bytes(), &Secret::new(SECRET).unwrap());
+        let url = format!("{}/hooks/gitea", self.process().door);
+        let status = Courier::new().unwrap().knock(&url, &headers, body).await.unwrap().0;
+        if status == 202 {
+            self.delivered.push(commit.clone());
+        }
+        status
+    }
+
+    /// Pushes the next state and tells windlass.
+    pub async fn push(&mut self) -> CommitId {
+        let commit = self.commit();
+        assert_eq!(self.deliver(&commit).await, 202);
+        commit
+    }
+
+    /// Returns one number from one of windlass's databases.
+    async fn ask(&self, file: &str, query: &'static str) -> i64 {
+        let options = SqliteConnectOptions::new().filename(self.home.data().join(file)).read_only(true);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+    }
+
+    async fn left(&self) -> i64 {
+        self.ask("queue.db", "SELECT count(*) FROM messages WHERE state < 4").await
+            + self.ask("store.db", "SELECT count(*) FROM ledger WHERE open = 1").await
+            + self.ask("store.db", "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0").await
+    }
+
+    /// Waits until windlass has nothing left to do, and makes sure that nothing was lost, nothing was orphaned, every
+    /// delivered commit has one verdict, and the cluster holds the tip.
+    pub async fn check(&mut self) {
+        let rig = &*self;
+        let settled = until("windlass has nothing left to do", async || {
+            if rig.left().await > 0 {
+                return None;
+            }
+            // Between two looks the last message may have made another one.
+            (rig.left().await == 0).then_some(())
+        });
+        if futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(settled)).await.is_err() {
+            let said = self.process().said();
+            panic!("windlass does not settle; it said:\n{said}");
+        }
+        assert_eq!(
+            self.ask("queue.db", "SELECT count(*) FROM messages WHERE state = 4").await,
+            0,
+            "dead letters"
+        );
+        self.check_cluster().await;
+        for commit in &self.delivered {
+            self.check_statuses(commit).await;
+        }
+    }
+
+    async fn check_cluster(&self) {
+        let (base, namespace, state) = ("/api/v1/namespaces", &self.namespace, self.state);
+        let lists = [
+            (
+                format!("{base}/{namespace}/configmaps"),
+                vec!["change".to_owned(), "keep".to_owned(), format!("own-{state}")],
+            ),
+            (format!("{base}/{namespace}/serviceaccounts"), vec![format!("account-{state}")]),
+            (format!("/apis/apps/v1/namespaces/{namespace}/deployments"), vec!["web".to_owned()]),
+        ];
+        for (path, wanted) in lists {
+            let objects = self.kube.list(&path).await;
+            let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+            // The cluster puts these two into every namespace.
+            let ours: Vec<_> = objects
+                .iter()
+                .filter(|one| !["kube-root-ca.crt", "default"].contains(&name(one).as_str()))
+                .collect();
+            let found: Vec<_> = ours.iter().map(|one| name(one)).collect();
+            assert_eq!(found, wanted, "{path} at state {state}");
+            for object in ours {
+                let label = &object["metadata"]["labels"]["applyset.kubernetes.io/part-of"];
+                assert!(label.is_string(), "{} is no member", name(object));
+            }
+        }
+        let change = self.kube.find(&format!("{base}/{namespace}/configmaps/change")).await.unwrap();
+        assert_eq!(change["data"]["key"], state.to_string().as_str());
+        let web =
+            self.kube.find(&format!("/apis/apps/v1/namespaces/{namespace}/deployments/web")).await.unwrap();
+        assert_eq!(web["spec"]["replicas"], 1 + state % 2);
+    }
+
+    /// Makes sure that a commit has one verdict for its target and one for the whole, told once, and nothing after it.
+    async fn check_statuses(&self, commit: &CommitId) {
+        let tip = self.delivered.last() == Some(commit);
+        let mut contexts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for status in self.repo.statuses(commit).await {
+            contexts.entry(status.context).or_default().push(status.state);
+        }
+        let names: Vec<_> = contexts.keys().map(String::as_str).collect();
+        assert_eq!(names, ["windlass", "windlass/shop@east"], "{}", commit.short());
+        for (context, mut states) in contexts {
+            let shown = format!("{context} of {} (tip: {tip}): {states:?}", commit.short());
+            if self.twice.contains(commit) {
+                states.dedup();
+            }
+            let finals: Vec<_> = states.iter().filter(|state| *state != "pending").collect();
+            assert_eq!(finals.len(), 1, "{shown}");
+            assert_eq!(finals.first(), states.last().as_ref(), "{shown}");
+            let allowed: &[&str] = if tip { &["success"] } else { &["success", "warning"] };
+            assert!(allowed.contains(&finals[0].as_str()), "{shown}");
+        }
+    }
+
+    /// Takes everything away.
+    pub async fn clear(mut self) {
+        self.process = None;
+        for namespace in [&self.namespace, &self.installation] {
+            self.kube.delete(&format!("/api/v1/namespaces/{namespace}")).await;
+        }
+        self.repo.discard().await;
+    }
+}
