@@ -83,6 +83,7 @@ fn subject(told: &Told) -> (&crate::application::Name, &CommitId) {
         Told::Roster { source, commit, .. }
         | Told::Covered { source, commit, .. }
         | Told::Superseded { source, commit, .. }
+        | Told::Waiting { source, commit, .. }
         | Told::Buried { source, commit, .. } => (source, commit),
     }
 }

@@ -11,7 +11,6 @@ use crate::outcome::Phase;
 use crate::outcome::Problem;
 use crate::outcome::Progress;
 use crate::outcome::Report;
-use crate::outcome::Tally;
 use crate::outcome::Told;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Draft;
@@ -181,20 +180,14 @@ impl Reconciler {
 
     /// Lets the commit say why its verdict takes time. Not being able to say so is no reason to wait longer.
     async fn say_why_it_waits(&self, job: &Job, error: &Error) {
-        let progress = Progress {
-            run: String::new(),
+        let told = Told::Waiting {
             dispatch: job.dispatch.clone(),
             source: job.application.source.clone(),
-            target: job.target.clone(),
             commit: job.commit.clone(),
-            inputs: job.inputs.clone(),
-            phase: Phase::Running,
-            changes: Vec::new(),
-            tally: Tally::default(),
-            problems: vec![error.problem()],
-            received_at: job.received_at,
+            target: job.target.clone(),
+            why: cut(format!("failed to {error}; trying again")),
         };
-        if let Err(error) = self.tell(vec![Told::Run(progress)]).await {
+        if let Err(error) = self.tell(vec![told]).await {
             tracing::warn!(%error, "failed to report why a job waits");
         }
     }
