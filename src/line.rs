@@ -155,6 +155,7 @@ async fn clusters(settings: &Settings) -> Result<BTreeMap<Name, Cluster>, Error>
             context,
             namespace: one.namespace.clone(),
             requests: settings.reconcile.requests,
+            installation: settings.installation.clone(),
         });
         clusters.insert(name.clone(), cluster.await?);
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
 use tokio::sync::Semaphore;
@@ -31,6 +33,9 @@ impl Cluster {
         let mut config = config(&settings).await.map_err(failed)?;
         config.connect_timeout = Some(CONNECT_WITHIN);
         config.default_retry = false;
+        let agent = format!("windlass/{} ({})", env!("CARGO_PKG_VERSION"), settings.installation);
+        let agent = HeaderValue::from_str(&agent).map_err(|error| failed(error.to_string()))?;
+        config.headers.push((USER_AGENT, agent));
         let mut watching = config.clone();
         watching.read_timeout = None;
         config.read_timeout = Some(SILENT_FOR);

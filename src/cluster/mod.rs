@@ -48,6 +48,8 @@ pub struct Settings {
     pub namespace: String,
     /// How many requests may be under way at once?
     pub requests: usize,
+    /// What this installation of windlass is called; the server's audit log shows it beside every request.
+    pub installation: Name,
 }
 
 /// A cluster. Cheap to clone; all clones share connections and the cache of kinds.

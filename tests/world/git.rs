@@ -7,6 +7,35 @@ use windlass::commit::CommitId;
 
 use super::bed;
 
+/// A status as the forge holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// `pending`, `success`, `failure`, `error` or, for a superseded commit, `warning`.
+    pub state: String,
+    /// Its name.
+    pub context: String,
+    /// Its one line.
+    pub description: String,
+}
+
+impl Status {
+    fn read(item: &serde_json::Value) -> Self {
+        let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
+        Self { state: text("status"), context: text("context"), description: text("description") }
+    }
+
+    /// Returns whether it is a verdict.
+    pub fn is_final(&self) -> bool {
+        self.state != "pending"
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}: {}", self.state, self.context, self.description)
+    }
+}
+
 /// A repository in the bed's organisation, with a work tree of its own.
 pub struct Repo {
     folder: tempfile::TempDir,
@@ -31,6 +60,39 @@ impl Repo {
         repo.git(&["init", "--quiet", "--initial-branch=main"]);
         repo.git(&["remote", "add", "origin", &origin]);
         repo
+    }
+
+    /// Its name with its organisation's, as deliveries and APIs say it.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", bed("WINDLASS_BED_GITEA_ORG"), self.name)
+    }
+
+    /// Takes files out of the work tree; the next commit is without them.
+    pub fn remove(&self, paths: &[&str]) {
+        for path in paths {
+            std::fs::remove_file(self.folder().join(path)).unwrap();
+        }
+    }
+
+    /// Returns every status of a commit that the forge was told, in the order in which it was.
+    pub async fn statuses(&self, commit: &CommitId) -> Vec<Status> {
+        let mut statuses: Vec<(u64, Status)> = Vec::new();
+        for page in 1.. {
+            let path = format!("/repos/{}/commits/{commit}/statuses?limit=50&page={page}", self.full_name());
+            let answer = api("GET", &path, &serde_json::Value::Null).await;
+            let items = answer.as_array().cloned().unwrap_or_default();
+            statuses.extend(items.iter().map(|item| (item["id"].as_u64().unwrap(), Status::read(item))));
+            if items.len() < 50 {
+                break;
+            }
+        }
+        statuses.sort_by_key(|(id, _)| *id);
+        statuses.into_iter().map(|(_, status)| status).collect()
+    }
+
+    /// Deletes the repository at the forge, which else keeps it.
+    pub async fn discard(&self) {
+        api("DELETE", &format!("/repos/{}", self.full_name()), &serde_json::Value::Null).await;
     }
 
     /// The work tree.

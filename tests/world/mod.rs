@@ -7,11 +7,21 @@
 )]
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub mod ending;
 pub mod git;
+pub mod journal;
+pub mod kube;
+pub mod manifests;
+pub mod process;
+pub mod proxy;
+pub mod settling;
+pub mod setup;
+pub mod windlass;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 static BED: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/windlass-bed");
@@ -24,4 +34,29 @@ static BED: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
 #[track_caller]
 pub fn bed(key: &str) -> &'static str {
     BED.get(key).map_or_else(|| panic!("the bed knows no {key}: run scripts/bed up"), String::as_str)
+}
+
+/// How long may something take that a test waits for?
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long between two looks at what gives no sign by itself?
+pub const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Looks again and again until there is something, for a minute at most, and returns it. For far sides that give no
+/// sign by themselves; whatever can be awaited is awaited.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < end, "within {} s: {what}", PATIENCE.as_secs());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Returns a short text that no other test has.
+pub fn unique() -> String {
+    // The end of such an id is random.
+    uuid::Uuid::now_v7().simple().to_string().split_off(20)
 }

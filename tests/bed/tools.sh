@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# What has to be on the machine before anything can be built. Read by scripts/test and scripts/demo, which define die.
+
+# The Debian packages that are missing, told by a program or a library that they bring.
+missing_packages() {
+  local pair
+  for pair in cc:build-essential pkg-config:pkg-config curl:curl git:git openssl:openssl flock:util-linux; do
+    command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
+  done
+  pkg-config --exists zlib 2>/dev/null || echo zlib1g-dev
+}
+
+# Installs what is missing where that is allowed, else says what it is.
+packages() {
+  local missing
+  mapfile -t missing < <(missing_packages)
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
+    apt-get update -q || die "apt-get update failed, see above; wanted: ${missing[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" ||
+      die "installing ${missing[*]} failed, see above"
+  else
+    die "missing packages (their Debian names): ${missing[*]}. On Debian: sudo apt-get install ${missing[*]}"
+  fi
+}
+
+go_is_there() {
+  command -v go >/dev/null || [[ -x /usr/local/go/bin/go ]] ||
+    die "missing: go. Get Go 1.26 or newer from https://go.dev/dl/ and unpack it to /usr/local/go"
+}
+
+rust_is_there() {
+  [[ -x "$(command -v cargo)" ]] || PATH="$PATH:$HOME/.cargo/bin"
+  command -v cargo >/dev/null || die "missing: Rust 1.95 or newer. Get it from https://rustup.rs"
+}

@@ -1,0 +1,78 @@
+//! Measures windlass on the real parts of the test bed. `scripts/bench` builds it and runs this.
+//!
+//! `latency` measures one push after the other, from the delivery to the verdict; `door` measures how many deliveries
+//! are accepted while nothing is done with them. Nothing is asserted about time; what came in is counted again where
+//! it must have arrived.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a measurement ends where it fails"
+)]
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::Subcommand;
+use serde_json::json;
+
+mod door;
+mod floor;
+mod knock;
+mod latency;
+mod numbers;
+mod statuses;
+#[path = "../world/mod.rs"]
+mod world;
+
+/// Measures windlass.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Write the numbers to this file as JSON, too.
+    #[arg(long, value_name = "FILE", global = true)]
+    json: Option<PathBuf>,
+    /// The program to measure.
+    #[arg(long, value_name = "FILE", global = true, default_value = "target/release/windlass")]
+    windlass: PathBuf,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum What {
+    /// From a delivery to its answer, the pending status, the object in the cluster and the final status.
+    Latency {
+        /// How many pushes?
+        #[arg(long, default_value_t = 50)]
+        pushes: usize,
+    },
+    /// Deliveries of 8 KB, accepted in a second, at 1, 64 and 256 connections.
+    Door {
+        /// For how many seconds at each number of connections?
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() {
+    windlass::courier::prepare();
+    let Arguments { what, json, windlass } = Arguments::parse();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let (name, numbers) = match what {
+        What::Latency { pushes } => ("latency", latency::measure(&windlass, pushes).await),
+        What::Door { seconds } => ("door", door::measure(&windlass, seconds).await),
+    };
+    say(&format!("\n{cores} cores, shared by windlass, the bed and this measurement."));
+    if let Some(file) = json {
+        let all = json!({ "what": name, "cores": cores, "numbers": numbers });
+        std::fs::write(file, serde_json::to_string_pretty(&all).unwrap()).unwrap();
+    }
+}
+
+/// Prints a line.
+fn say(line: &str) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").unwrap();
+}

@@ -1,0 +1,148 @@
+//! What one windlass of a test is made of, and how it is written down as settings.
+
+use std::path::Path;
+
+use windlass::settings::Environment;
+use windlass::settings::Settings;
+
+use super::bed;
+use super::git::Repo;
+use super::proxy::Proxy;
+use super::windlass::World;
+
+/// The secret of the hook of every world.
+pub const HOOK_SECRET: &str = "the secret of the hook of a world";
+
+/// What a world is made of. The default is one application, `shop`, of the folder `shop` in the cluster `east`.
+pub struct Setup {
+    pub(super) applications: Vec<App>,
+    pub(super) proxied: bool,
+    pub(super) limited: bool,
+    pub(super) sections: String,
+}
+
+/// An application of a test: its name is also its folder.
+#[derive(Clone)]
+pub struct App {
+    name: String,
+    clusters: Vec<&'static str>,
+    lines: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            applications: vec![App::named("shop")],
+            proxied: false,
+            limited: false,
+            sections: String::new(),
+        }
+    }
+}
+
+impl App {
+    /// Returns the application of a folder, in the cluster `east`.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), clusters: vec!["east"], lines: String::new() }
+    }
+
+    /// Says in which clusters it belongs.
+    pub fn on(mut self, clusters: &[&'static str]) -> Self {
+        self.clusters = clusters.to_vec();
+        self
+    }
+
+    /// Adds a setting, such as `prune = false`.
+    pub fn with(mut self, line: &str) -> Self {
+        self.lines.push_str(line);
+        self.lines.push('\n');
+        self
+    }
+}
+
+impl Setup {
+    /// Puts proxies between windlass and `east`, and between windlass and the forge.
+    pub fn proxied() -> Self {
+        Self { proxied: true, ..Self::default() }
+    }
+
+    /// Lets windlass reach `east` as a user without rights but those that the test gives.
+    pub fn limited() -> Self {
+        Self { limited: true, ..Self::default() }
+    }
+
+    /// Says which applications there are.
+    pub fn applications(mut self, applications: impl IntoIterator<Item = App>) -> Self {
+        self.applications = applications.into_iter().collect();
+        self
+    }
+
+    /// Adds a section of settings, such as `[guard]\nleast = 1`.
+    pub fn section(mut self, text: &str) -> Self {
+        self.sections.push_str(text);
+        self.sections.push('\n');
+        self
+    }
+
+    /// Makes the world, runs a test in it and checks how it ended.
+    pub async fn run(self, test: impl AsyncFnOnce(&mut World)) {
+        World::run_in(self, test).await;
+    }
+
+    /// Writes the settings into a folder and reads them as windlass does.
+    pub(super) fn settings(&self, folder: &Path, made: &Made<'_>) -> Settings {
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+        write("hook-secret", HOOK_SECRET);
+        write("token", bed("WINDLASS_BED_GITEA_BOT_TOKEN"));
+        let mut text = self.sections.clone();
+        text.push_str(&format!("[data]\ndir = \"data\"\ninstallation = \"{}\"\n", made.installation));
+        text.push_str(&format!(
+            "[[forges]]\nname = \"gitea\"\nkind = \"gitea\"\nurl = \"{}\"\nwebhook_secrets = [{{ file = \"hook-secret\" }}]\n\
+             token = {{ file = \"token\" }}\nread_token = {{ file = \"token\" }}\n\
+             [[sources]]\nname = \"code\"\nforge = \"gitea\"\nrepository = \"{}\"\n",
+            made.gitea, made.repo.full_name()
+        ));
+        for cluster in ["east", "west"] {
+            let file = format!("{cluster}.kubeconfig");
+            write(&file, &self.kubeconfig(cluster, made.east));
+            text.push_str(&format!(
+                "[[clusters]]\nname = \"{cluster}\"\nkubeconfig = \"{file}\"\nnamespace = \"{}\"\n",
+                made.installation
+            ));
+        }
+        for App { name, clusters, lines } in &self.applications {
+            text.push_str(&format!(
+                "[[applications]]\nname = \"{name}\"\nsource = \"code\"\nref = \"refs/heads/main\"\npath = \"{name}\"\n\
+                 clusters = {clusters:?}\nnamespace = \"{}\"\n{lines}",
+                made.namespace
+            ));
+        }
+        write("windlass.toml", &text);
+        let settings = Settings::load(Some(&folder.join("windlass.toml")), &Environment::new());
+        settings.unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
+    }
+
+    fn kubeconfig(&self, cluster: &str, east: Option<&Proxy>) -> String {
+        let key = match (cluster, east) {
+            ("east", Some(proxy)) => return proxy.kubeconfig(),
+            ("east", None) if self.limited => "WINDLASS_BED_LIMITED_KUBECONFIG",
+            ("east", None) => "WINDLASS_BED_EAST_KUBECONFIG",
+            _ => "WINDLASS_BED_WEST_KUBECONFIG",
+        };
+        std::fs::read_to_string(bed(key)).unwrap()
+    }
+}
+
+/// What was made for a world already.
+pub(super) struct Made<'a> {
+    /// The name of the installation, and of windlass's own namespace.
+    pub(super) installation: &'a str,
+    /// The namespace of objects that name none.
+    pub(super) namespace: &'a str,
+    /// The repository of the source `code`.
+    pub(super) repo: &'a Repo,
+    /// Where the forge is reached.
+    pub(super) gitea: &'a str,
+    /// The proxy before `east`.
+    pub(super) east: Option<&'a Proxy>,
+}
