@@ -12,6 +12,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::application::Name;
+use crate::clock::now;
 use crate::event::Event;
 use crate::event::Hint;
 use crate::event::Push;
@@ -231,11 +232,5 @@ fn draft(delivery: &str, source: &Name, push: &Push, several: bool) -> Draft {
         },
         received_at: now(),
     };
-    // Words of this crate always turn into JSON; an empty body would be buried by whoever reads it, and be seen.
-    let body = serde_json::to_string(&event).unwrap_or_default();
-    Draft { lane: Lane::events(), id, partition: source.to_string(), body }
-}
-
-fn now() -> Moment {
-    Moment(jiff::Timestamp::now().as_millisecond())
+    Draft::event(&event)
 }

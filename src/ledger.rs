@@ -70,6 +70,13 @@ impl Row {
         Self { phase: Phase::Superseded, by: Some(by.clone()), ..Self::pending(dispatch) }
     }
 
+    /// Returns the row of a job that was put back, and why it was.
+    #[must_use]
+    pub fn waiting(dispatch: &str, why: &str) -> Self {
+        let problem = Problem { object: None, place: None, message: why.to_owned() };
+        Self { phase: Phase::Running, problem: Some(problem), ..Self::pending(dispatch) }
+    }
+
     /// Returns the row of a job that was buried, and why it was.
     #[must_use]
     pub fn buried(dispatch: &str, why: &str) -> Self {
@@ -102,7 +109,9 @@ fn moves(row: &Row, news: &Row) -> bool {
     let heals = matches!(row.phase, Phase::Failed | Phase::Error)
         && news.phase == Phase::Healthy
         && row.dispatch != news.dispatch;
-    heals || rank(row.phase) < rank(news.phase)
+    // A job that waits may say so again, with another reason.
+    let waits = row.phase == Phase::Running && news.phase == Phase::Running && news.problem.is_some();
+    heals || waits || rank(row.phase) < rank(news.phase)
 }
 
 /// Returns how far a phase is; all final phases are equally far.

@@ -49,7 +49,7 @@
 //! |---|---|---|
 //! | 0 words | application commit event fault job member moment object outcome secret | hold values |
 //! | 1 rules | applyset drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
-//! | 2 hands | cluster courier queue source store | do I/O; decide nothing |
+//! | 2 hands | clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
 //! | 5 root | line settings telemetry, and the program | put it together |
@@ -88,6 +88,7 @@ pub mod plan;
 pub mod select;
 
 // Floor 2: hands.
+pub mod clock;
 pub mod cluster;
 pub mod courier;
 pub mod queue;

@@ -155,8 +155,7 @@ async fn measure(queue: Queue) {
     loop {
         for lane in &lanes {
             if let Ok(depth) = queue.depth(lane).await {
-                let now = jiff::Timestamp::now().as_millisecond();
-                let age = depth.oldest.map_or(0, |oldest| windlass::moment::Moment(now).since(oldest));
+                let age = depth.oldest.map_or(0, |oldest| windlass::clock::now().since(oldest));
                 telemetry::note_depth(lane, &depth, Duration::from_millis(age));
             }
         }

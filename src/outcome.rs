@@ -263,6 +263,19 @@ pub enum Told {
         /// The commit that overtook it.
         by: CommitId,
     },
+    /// A job was put back, and will be tried again.
+    Waiting {
+        /// The dispatch that asked.
+        dispatch: String,
+        /// The source of the commit.
+        source: Name,
+        /// The commit.
+        commit: CommitId,
+        /// The target.
+        target: Target,
+        /// Why, in words for whoever waits for the verdict.
+        why: String,
+    },
     /// A job was buried: its rows must not stay open.
     Buried {
         /// The dispatch that asked.

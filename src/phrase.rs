@@ -36,7 +36,9 @@ pub struct Facts<'a> {
 pub fn target(facts: &Facts<'_>) -> String {
     let text = match facts.phase {
         Phase::Pending => "queued".to_owned(),
-        Phase::Running => "applying".to_owned(),
+        Phase::Running => {
+            facts.problem.map_or_else(|| "applying".to_owned(), |why| format!("waiting: {why}"))
+        }
         Phase::Applied => applied(facts.tally),
         Phase::Healthy => healthy(facts.tally, facts.took_ms),
         Phase::Failed => trouble(facts, "failed, and no reason was given"),

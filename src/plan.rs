@@ -110,16 +110,6 @@ pub fn rank(kind: &GroupKind) -> u8 {
 /// The rank of what other objects of the same commit may live in or be instances of.
 pub const FIRST: u8 = 0;
 
-/// Returns the writes as stages: lists of equal rank, in order.
-#[must_use]
-pub fn stages(writes: Vec<Write>) -> Vec<Vec<Write>> {
-    let mut ranks: BTreeMap<u8, Vec<Write>> = BTreeMap::new();
-    for write in writes {
-        ranks.entry(rank(&write.manifest.id.group_kind())).or_default().push(write);
-    }
-    ranks.into_values().collect()
-}
-
 /// Returns the objects to prune as stages, the last written first.
 #[must_use]
 pub fn stages_in_reverse(prune: Vec<Live>) -> Vec<Vec<Live>> {

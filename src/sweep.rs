@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::application::Application;
 use crate::application::Name;
 use crate::application::Target;
+use crate::clock::now;
 use crate::commit::RefName;
 use crate::event::Event;
 use crate::event::What;
@@ -19,7 +20,6 @@ use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue::Dead;
 use crate::queue::Draft;
-use crate::queue::Lane;
 use crate::queue::Queue;
 use crate::select::State;
 use crate::source::Source;
@@ -37,9 +37,6 @@ pub enum Error {
     /// The settings have no such source.
     #[error("find source {0} in the settings")]
     UnknownSource(Name),
-    /// A message could not be put into words for the queue.
-    #[error("write a message: {0}")]
-    Unwritable(String),
     /// The source.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
@@ -56,7 +53,7 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::UnknownSource(_) | Self::Unwritable(_) => Fault::Ours,
+            Self::UnknownSource(_) => Fault::Ours,
             Self::Source(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Queue(error) => error.fault(),
@@ -114,7 +111,7 @@ impl Sweeper {
             let (tip, before) = (tips.get(reference), seen.get(reference));
             if tip != before || (first && tip.is_some()) {
                 swept.moved += 1;
-                drafts.push(event(source, What::Sweep { reference: reference.clone() })?);
+                drafts.push(event(source, What::Sweep { reference: reference.clone() }));
             }
         }
         for (owner, target, commit) in self.store.overdue(self.overdue_before(), BATCH).await? {
@@ -123,17 +120,17 @@ impl Sweeper {
             }
             swept.again += 1;
             if self.applications.iter().any(|one| one.name == target.application && one.source == owner) {
-                drafts.push(event(source, What::Again { target, commit: Some(commit) })?);
+                drafts.push(event(source, What::Again { target, commit: Some(commit) }));
             } else {
                 let why =
                     "the application is no longer configured; what it applied was left as it is".to_owned();
                 let dispatch = String::new();
-                drafts.push(buried(Told::Buried { dispatch, source: owner, commit, target, why })?);
+                drafts.push(buried(Told::Buried { dispatch, source: owner, commit, target, why }));
             }
         }
         for target in self.in_error(source).await? {
             swept.again += 1;
-            drafts.push(event(source, What::Again { target, commit: None })?);
+            drafts.push(event(source, What::Again { target, commit: None }));
         }
         swept.closed = self.close_dead(source, &mut drafts).await?;
         self.queue.publish(drafts).await?;
@@ -172,31 +169,24 @@ impl Sweeper {
             let rows = self.store.verdicts(source, &job.commit).await?;
             if rows.iter().any(|verdict| verdict.target == job.target && !verdict.row.phase.is_final()) {
                 let Job { dispatch, commit, target, .. } = job;
-                drafts.push(buried(Told::Buried { dispatch, source: source.clone(), commit, target, why })?);
+                drafts.push(buried(Told::Buried { dispatch, source: source.clone(), commit, target, why }));
             }
         }
         Ok(drafts.len() - before)
     }
 }
 
-fn event(source: &Name, what: What) -> Result<Draft, Error> {
+fn event(source: &Name, what: What) -> Draft {
     let id = uuid::Uuid::now_v7().to_string();
-    let version = crate::event::VERSION;
-    let event = Event { version, id: id.clone(), source: source.clone(), what, received_at: now() };
-    let body = serde_json::to_string(&event).map_err(|error| Error::Unwritable(error.to_string()))?;
-    Ok(Draft { lane: Lane::events(), id, partition: source.to_string(), body })
+    Draft::event(&Event {
+        version: crate::event::VERSION,
+        id,
+        source: source.clone(),
+        what,
+        received_at: now(),
+    })
 }
 
-fn buried(what: Told) -> Result<Draft, Error> {
-    let partition = match &what {
-        Told::Buried { source, commit, .. } => format!("{source}/{commit}"),
-        Told::Roster { .. } | Told::Run(_) | Told::Covered { .. } | Told::Superseded { .. } => String::new(),
-    };
-    let report = Report { version: crate::outcome::VERSION, at: now(), what };
-    let body = serde_json::to_string(&report).map_err(|error| Error::Unwritable(error.to_string()))?;
-    Ok(Draft { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body })
-}
-
-fn now() -> Moment {
-    Moment(jiff::Timestamp::now().as_millisecond())
+fn buried(what: Told) -> Draft {
+    Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what })
 }

@@ -161,7 +161,7 @@ async fn sweep(sweeper: Arc<Sweeper>, source: Name, poll: Option<Duration>) {
 /// Returns an interval a little off, the same for the same source at the same time only.
 fn jittered(poll: Duration, source: &Name) -> Duration {
     let mut hash = 0_u64;
-    let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
+    let now = crate::clock::now().0.unsigned_abs();
     for byte in source.as_str().bytes().map(u64::from).chain([now]) {
         hash = hash.wrapping_mul(31).wrapping_add(byte);
     }

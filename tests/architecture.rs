@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
         "applyset", "drift", "forge", "guard", "health", "ledger", "manifest", "mask", "phrase", "plan",
         "select",
     ],
-    &["cluster", "courier", "queue", "source", "store"],
+    &["clock", "cluster", "courier", "queue", "source", "store"],
     &["dispatch", "intake", "reconcile", "report", "sweep"],
     &["cli", "server", "worker"],
     &["settings", "telemetry"],

@@ -13,9 +13,6 @@ pub enum Error {
     /// The repository shows the ref where it stood before the push.
     #[error("see the push to {0} in its repository yet")]
     Lagging(RefName),
-    /// A message could not be put into words for the queue.
-    #[error("write a message: {0}")]
-    Unwritable(String),
     /// The source.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
@@ -32,7 +29,7 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::UnknownSource(_) | Self::Unwritable(_) => Fault::Ours,
+            Self::UnknownSource(_) => Fault::Ours,
             Self::Lagging(_) => Fault::Passing,
             Self::Source(error) => error.fault(),
             Self::Store(error) => error.fault(),

@@ -2,33 +2,17 @@
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::clock::now;
 use crate::commit::CommitId;
-use crate::event::Event;
 use crate::job::Job;
 use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue::Draft;
-use crate::queue::Lane;
 use crate::select::Memory;
 use crate::select::Touched;
 
-use super::Error;
 use super::Question;
-use super::now;
 use super::remembered;
-
-/// Reads an event, refusing versions from a newer windlass.
-pub(super) fn readable(body: &str) -> Result<Event, String> {
-    let event: Event =
-        serde_json::from_str(body).map_err(|error| format!("the event is unreadable: {error}"))?;
-    if event.version > crate::event::VERSION {
-        let found = event.version;
-        return Err(format!(
-            "it was written by a newer windlass (version {found}): upgrade this one, then replay it"
-        ));
-    }
-    Ok(event)
-}
 
 /// What a dispatch has made so far.
 pub(super) struct Made<'a> {
@@ -51,50 +35,37 @@ impl<'a> Made<'a> {
         tip: &CommitId,
         touched: &[&Touched],
         applications: &[&Application],
-    ) -> Result<(), Error> {
+    ) {
         if touched.is_empty() {
-            return Ok(());
+            return;
         }
         let dispatch = uuid::Uuid::now_v7().to_string();
         let (event, source) = (self.question.event, &self.question.event.source);
         let targets = touched.iter().map(|one| one.target.clone()).collect();
-        self.report(
-            commit,
-            Told::Roster {
-                dispatch: dispatch.clone(),
-                source: source.clone(),
-                commit: commit.clone(),
-                targets,
-                received_at: event.received_at,
-            },
-        )?;
+        self.report(Told::Roster {
+            dispatch: dispatch.clone(),
+            source: source.clone(),
+            commit: commit.clone(),
+            targets,
+            received_at: event.received_at,
+        });
         for one in touched {
             if one.overtaken {
                 let (dispatch, source) = (dispatch.clone(), source.clone());
                 let (commit, target, by) = (commit.clone(), one.target.clone(), tip.clone());
-                self.report(&commit.clone(), Told::Superseded { dispatch, source, commit, target, by })?;
+                self.report(Told::Superseded { dispatch, source, commit, target, by });
                 continue;
             }
             let application =
                 applications.iter().find(|application| application.name == one.target.application);
             let Some(application) = application else { continue };
-            self.job(application, one, touched, commit, &dispatch)?;
+            self.job(application, one, touched, commit, &dispatch);
             self.memory.push(remembered(self.question, one, commit, &dispatch));
         }
-        Ok(())
     }
 
-    fn report(&mut self, commit: &CommitId, what: Told) -> Result<(), Error> {
-        let report = Report { version: crate::outcome::VERSION, at: now(), what };
-        let body = serde_json::to_string(&report).map_err(|error| Error::Unwritable(error.to_string()))?;
-        let partition = format!("{}/{commit}", self.question.event.source);
-        self.reports.push(Draft {
-            lane: Lane::reports(),
-            id: uuid::Uuid::now_v7().to_string(),
-            partition,
-            body,
-        });
-        Ok(())
+    fn report(&mut self, what: Told) {
+        self.reports.push(Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what }));
     }
 
     fn job(
@@ -104,7 +75,7 @@ impl<'a> Made<'a> {
         touched: &[&Touched],
         commit: &CommitId,
         dispatch: &str,
-    ) -> Result<(), Error> {
+    ) {
         let beside = |other: &&&Touched| {
             other.target.cluster == one.target.cluster && other.target.application != one.target.application
         };
@@ -123,10 +94,7 @@ impl<'a> Made<'a> {
             siblings,
             received_at: self.question.event.received_at,
         };
-        let body = serde_json::to_string(&job).map_err(|error| Error::Unwritable(error.to_string()))?;
-        let id = format!("{dispatch}/{}", one.target);
-        self.jobs.push(Draft { lane: Lane::jobs(self.lane), id, partition: one.target.to_string(), body });
-        Ok(())
+        self.jobs.push(Draft::job(self.lane, &job));
     }
 
     /// Returns all messages, the reports first: a row must be open before a job can close it.

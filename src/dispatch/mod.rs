@@ -13,13 +13,13 @@ use std::time::Duration;
 use crate::application::Application;
 use crate::application::Name;
 use crate::application::Target;
+use crate::clock::now;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::commit::RefName;
 use crate::event::Event;
 use crate::event::What;
 use crate::fault::Fault;
-use crate::moment::Moment;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Lane;
 use crate::queue::Lease;
@@ -114,7 +114,7 @@ impl Dispatcher {
     /// Only those of the queue; everything else becomes a retry or a burial.
     pub async fn step(&self, wait: Duration) -> Result<Step, crate::queue::Error> {
         let Some(lease) = self.queue.next(&Lane::events(), wait).await? else { return Ok(Step::Idle) };
-        let event: Event = match messages::readable(&lease.body) {
+        let event: Event = match lease.read(crate::event::VERSION) {
             Ok(event) => event,
             Err(why) => return self.bury(&lease, why).await,
         };
@@ -268,7 +268,7 @@ impl Dispatcher {
         let mut made = messages::Made::new(question, &self.lane);
         for (position, commit) in commits.iter().enumerate() {
             let here: Vec<&Touched> = touched.iter().filter(|one| one.commit == position).collect();
-            made.add(commit, commits.last().unwrap_or(commit), &here, applications)?;
+            made.add(commit, commits.last().unwrap_or(commit), &here, applications);
         }
         let (jobs, superseded) = (made.memory.len(), touched.len() - made.memory.len());
         self.store.open_targets(&made.memory).await?;
@@ -277,10 +277,6 @@ impl Dispatcher {
             since_delivery_ms = now().since(event.received_at), "dispatched");
         Ok(Step::Dispatched { jobs, superseded })
     }
-}
-
-fn now() -> Moment {
-    Moment(jiff::Timestamp::now().as_millisecond())
 }
 
 /// Returns the row that dispatch keeps of a touched target.

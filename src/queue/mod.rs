@@ -14,6 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use self::error::Error;
+
+mod message;
 use crate::moment::Moment;
 
 mod error;

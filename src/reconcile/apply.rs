@@ -1,16 +1,14 @@
-//! The fence, the writes, and the prune: the only place where a pass changes a cluster.
+//! The writes, stage by stage.
 
 use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
 
-use crate::applyset;
 use crate::applyset::Parent;
 use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::health::health;
-use crate::member;
 use crate::object::Live;
 use crate::object::Manifest;
 use crate::object::ObjectId;
@@ -20,25 +18,16 @@ use crate::outcome::Problem;
 use crate::plan;
 
 use super::Error;
-use super::Ready;
+use super::Fenced;
 use super::Reconciler;
+use super::check::Checked;
+use super::check::check;
+use super::check::refusal;
 use super::crds;
 use super::crds::Declared;
-use super::prepare::Checked;
-use super::prepare::check;
-use super::prepare::refusal;
 
 /// How often is a write tried when others write the same object at the same time?
 const CONFLICTS: usize = 3;
-
-/// A pass that holds the fence.
-#[derive(Debug)]
-pub struct Fenced {
-    pub(super) ready: Ready,
-    /// The parent as this run wrote it; whoever writes it again ends this run.
-    pub(super) parent: Parent,
-    pub(super) manager: String,
-}
 
 /// A pass that wrote its objects, or ran into a refusal half-way.
 #[derive(Debug)]
@@ -69,56 +58,6 @@ impl Applied {
 }
 
 impl Reconciler {
-    /// Takes the fence: replaces the parent at the version that was read first, with the kinds and namespaces of what
-    /// is about to be written, so that nothing that this run creates can be orphaned.
-    ///
-    /// # Errors
-    /// Another run that took it meanwhile; the cluster.
-    pub async fn fence(&self, ready: Ready) -> Result<Fenced, Error> {
-        let begun = &ready.begun;
-        let mut parent = begun.parent.clone();
-        let idle = ready.writes.is_empty() && ready.prune.is_empty();
-        let now = applyset::Fence {
-            installation: self.hands.installation.clone(),
-            run: begun.run.clone(),
-            generation: parent.fence.generation + 1,
-            commit: Some(begun.tip.clone()),
-            inputs: Some(begun.inputs.clone()),
-            definition: begun.job.definition,
-            done: false,
-        };
-        parent.group_kinds.extend(ready.extent.kinds.iter().cloned());
-        parent.namespaces.extend(ready.extent.namespaces.iter().cloned());
-        let manager = member::manager(&begun.job.target.application);
-        parent.fence = now;
-        if idle {
-            // Nothing will be written, so there is nothing to fence; the end of the pass says that it is done.
-            return Ok(Fenced { ready, parent, manager });
-        }
-        let (told, fenced) = tokio::join!(
-            self.tell(vec![self.running(begun)], &begun.job),
-            self.take(&begun.job.target.cluster, &parent),
-        );
-        told?;
-        Ok(Fenced { parent: fenced?, ready, manager })
-    }
-
-    /// Replaces the parent, and says who did when somebody else did.
-    pub(super) async fn take(
-        &self,
-        cluster: &crate::application::Name,
-        parent: &Parent,
-    ) -> Result<Parent, Error> {
-        let cluster = self.cluster(cluster)?;
-        match cluster.fence(parent).await {
-            Ok(parent) => Ok(parent),
-            Err(error) if error.answer().is_some_and(crate::cluster::Answer::is_conflict) => {
-                Err(Error::Overtaken(parent.fence.run.clone()))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Writes what differs, stage by stage. A refusal ends it after its stage; everything that is said is said.
     ///
     /// # Errors
@@ -255,54 +194,6 @@ impl Reconciler {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// Looks whether this run still holds the fence.
-    async fn still_ours(&self, cluster: &Cluster, parent: &Parent) -> Result<(), Error> {
-        let application = parent.name.strip_prefix("windlass-").unwrap_or_default();
-        let Ok(application) = crate::application::Name::parse(application) else { return Ok(()) };
-        let now = cluster.parent(&application).await?;
-        if now.fence.run == parent.fence.run { Ok(()) } else { Err(Error::Overtaken(now.fence.run)) }
-    }
-
-    /// Prunes what left the commit, the last written first, after making sure that this run still holds the fence.
-    ///
-    /// # Errors
-    /// As [`Reconciler::apply`].
-    pub async fn prune(&self, mut applied: Applied) -> Result<Applied, Error> {
-        let prune = std::mem::take(&mut applied.fenced.ready.prune);
-        if !applied.problems.is_empty() || prune.is_empty() {
-            prune.iter().for_each(|live| applied.fenced.ready.extent.add(&live.id));
-            return Ok(applied);
-        }
-        let name = applied.fenced.ready.begun.job.target.cluster.clone();
-        applied.fenced.parent = self.take(&name, &applied.fenced.parent).await?;
-        let (cluster, kinds) = (self.cluster(&name)?, applied.fenced.ready.begun.kinds.clone());
-        for stage in plan::stages_in_reverse(prune) {
-            let deletes = stage.into_iter().map(|live| {
-                let kinds = &kinds;
-                async move {
-                    let answer = cluster.delete(kinds, &live).await;
-                    (live, answer)
-                }
-            });
-            let answers: Vec<_> =
-                stream::iter(deletes.collect::<Vec<_>>()).buffered(cluster.requests()).collect().await;
-            for (live, answer) in answers {
-                match answer {
-                    Ok(()) => {
-                        applied.changes.push(Change { object: live.id, action: Action::Pruned, note: None });
-                    }
-                    Err(error) if error.fault() == Fault::Theirs => {
-                        applied.fenced.ready.extent.add(&live.id);
-                        let message = format!("failed to {error}");
-                        applied.problems.push(Problem { object: Some(live.id), place: None, message });
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(applied)
     }
 }
 

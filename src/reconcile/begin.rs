@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::now;
 use crate::cluster::Kinds;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
@@ -12,7 +13,6 @@ use crate::outcome::Told;
 use super::Ended;
 use super::Error;
 use super::Reconciler;
-use super::now;
 
 /// For how long after its event may a ref still stand where it stood before, in milliseconds?
 const LAG_MS: u64 = 60_000;
@@ -77,7 +77,7 @@ impl Reconciler {
             fence.done && fence.inputs.as_ref() == Some(&begun.inputs) && fence.definition == job.definition;
         if outdated || (same && job.reason == Reason::Moved) {
             let run = fence.run.clone();
-            self.tell(vec![begun.told_of_commit(&run)], job).await?;
+            self.tell(vec![begun.told_of_commit(&run)]).await?;
             tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, "covered by an earlier run");
             return Ok(Start::Ended(Ended::Covered { run }));
         }

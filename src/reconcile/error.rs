@@ -25,9 +25,6 @@ pub enum Error {
     /// The repository shows the ref where it stood before the push.
     #[error("see the pushed commit at the tip of its ref yet")]
     Lagging,
-    /// A message could not be put into words for the queue.
-    #[error("write a message: {0}")]
-    Unwritable(String),
     /// The source.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
@@ -44,9 +41,7 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) | Self::Unwritable(_) => {
-                Fault::Ours
-            }
+            Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) => Fault::Ours,
             Self::Overtaken(_) | Self::Lagging | Self::Queue(_) => Fault::Passing,
             Self::Source(error) => error.fault(),
             Self::Cluster(error) => error.fault(),

@@ -1,6 +1,7 @@
 //! The end of a pass: its report, the wait for health handed over, and the parent's word that it is done.
 
 use crate::applyset::Parent;
+use crate::clock::now;
 use crate::health::Health;
 use crate::job::Job;
 use crate::job::Watch;
@@ -11,14 +12,12 @@ use crate::outcome::Progress;
 use crate::outcome::Tally;
 use crate::outcome::Told;
 use crate::queue::Draft;
-use crate::queue::Lane;
 
 use super::Applied;
 use super::Begun;
 use super::Error;
 use super::Reconciler;
 use super::log_end;
-use super::now;
 use super::settle::report;
 
 /// How a piece of work ended.
@@ -67,12 +66,12 @@ impl Reconciler {
             (true, true) => Phase::Healthy,
             (true, false) => Phase::Applied,
         };
-        let mut drafts = vec![report(self.progress(begun, phase, all, tally, problems), &begun.job)];
+        let mut drafts = vec![report(self.progress(begun, phase, all, tally, problems))];
         if phase == Phase::Applied {
-            drafts.push(self.watch(begun, &waiting, tally)?);
+            drafts.push(self.watch(begun, &waiting, tally));
         }
         if begun.tip != begun.job.commit {
-            drafts.push(report(begun.told_of_commit(&begun.run), &begun.job));
+            drafts.push(report(begun.told_of_commit(&begun.run)));
         }
         self.hands.queue.publish(drafts).await?;
         if whole {
@@ -93,7 +92,7 @@ impl Reconciler {
         begun: &Begun,
         waiting: &[(String, crate::object::ObjectId, Health)],
         tally: Tally,
-    ) -> Result<Draft, Error> {
+    ) -> Draft {
         let job = &begun.job;
         let watch = Watch {
             version: crate::job::VERSION,
@@ -108,9 +107,7 @@ impl Reconciler {
             received_at: job.received_at,
             tally,
         };
-        let body = super::settle::written(&watch)?;
-        let lane = Lane::watch(&self.hands.lane);
-        Ok(Draft { lane, id: begun.run.clone(), partition: begun.run.clone(), body })
+        Draft::watch(&self.hands.lane, &watch)
     }
 
     /// Ends a pass whose commit cannot be made true; nothing was written.
@@ -119,7 +116,7 @@ impl Reconciler {
         if begun.tip != begun.job.commit {
             told.push(begun.told_of_commit(&begun.run));
         }
-        self.tell(told, &begun.job).await?;
+        self.tell(told).await?;
         log_end(&begun.run, &begun.job, Phase::Failed, &Tally::default());
         Ok(Ended::Run { run: begun.run.clone(), phase: Phase::Failed })
     }
@@ -144,7 +141,7 @@ impl Reconciler {
             problems: vec![Problem { object: None, place: None, message }],
             received_at: job.received_at,
         };
-        self.tell(vec![Told::Run(progress)], job).await?;
+        self.tell(vec![Told::Run(progress)]).await?;
         Ok(Ended::Run { run, phase: Phase::Failed })
     }
 

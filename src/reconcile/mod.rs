@@ -7,10 +7,14 @@
 
 mod apply;
 mod begin;
+mod check;
 mod crds;
 mod error;
+mod fence;
 mod finish;
 mod prepare;
+mod prune;
+mod render;
 mod settle;
 mod wait;
 
@@ -19,21 +23,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::Name;
+use crate::clock::now;
 use crate::cluster::Cluster;
 use crate::guard::Limits;
 use crate::job::Job;
 use crate::job::Watch;
-use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::queue::Lane;
 use crate::queue::Queue;
 use crate::source::Source;
 
 pub use apply::Applied;
-pub use apply::Fenced;
 pub use begin::Begun;
 pub use begin::Start;
 pub use error::Error;
+pub use fence::Fenced;
 pub use finish::Ended;
 pub use prepare::Ready;
 
@@ -97,7 +101,7 @@ impl Reconciler {
         let Some(lease) = self.hands.queue.next(&Lane::jobs(&self.hands.lane), wait).await? else {
             return Ok(Step::Idle);
         };
-        let job: Job = match settle::readable(&lease.body, crate::job::VERSION) {
+        let job: Job = match lease.read(crate::job::VERSION) {
             Ok(job) => job,
             Err(why) => return self.bury_unreadable(&lease, why).await,
         };
@@ -123,7 +127,7 @@ impl Reconciler {
     /// # Errors
     /// As [`Reconciler::step`].
     pub async fn watch_through(&self, lease: crate::queue::Lease) -> Result<Step, crate::queue::Error> {
-        let watch: Watch = match settle::readable(&lease.body, crate::job::VERSION) {
+        let watch: Watch = match lease.read(crate::job::VERSION) {
             Ok(watch) => watch,
             Err(why) => return self.bury_unreadable(&lease, why).await,
         };
@@ -166,10 +170,6 @@ impl Reconciler {
     fn source(&self, name: &Name) -> Result<&Source, Error> {
         self.hands.sources.get(name).ok_or_else(|| Error::UnknownSource(name.clone()))
     }
-}
-
-fn now() -> Moment {
-    Moment(jiff::Timestamp::now().as_millisecond())
 }
 
 /// Says in one log line how a run ended.

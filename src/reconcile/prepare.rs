@@ -6,11 +6,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::cluster::Cluster;
-use crate::cluster::Kinds;
-use crate::drift;
-use crate::fault::Fault;
 use crate::guard;
-use crate::manifest;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
@@ -25,10 +21,9 @@ use super::Begun;
 use super::Ended;
 use super::Error;
 use super::Reconciler;
+use super::check::Checked;
+use super::check::check;
 use super::crds::Declared;
-
-/// The namespace that takes the place of one that this very plan creates; every cluster has it.
-const STAND_IN: &str = "default";
 
 /// A pass of which everything is known good: only what this plan itself creates room for is still unchecked.
 #[derive(Debug)]
@@ -46,16 +41,6 @@ pub struct Ready {
     pub(super) extent: Extent,
     /// Kinds in the parent that the cluster does not know at present.
     pub(super) unknown: Vec<GroupKind>,
-}
-
-/// A write that the server accepted dry.
-#[derive(Debug)]
-pub struct Checked {
-    pub(super) write: Write,
-    /// The fields that differ; empty for an object that is not there yet.
-    pub(super) fields: Vec<String>,
-    /// Could it be checked? Not where its kind does not exist yet.
-    pub(super) checked: bool,
 }
 
 /// Kinds and namespaces.
@@ -122,52 +107,6 @@ impl Reconciler {
         Ok(Ok(Ready { begun, writes, unchanged, prune: judged.prune, kept, unmet, extent, unknown }))
     }
 
-    /// Reads the tip's manifests; the inner error is all that is wrong with them.
-    async fn render(
-        &self,
-        begun: &mut Begun,
-        cluster: &Cluster,
-    ) -> Result<Result<Vec<Manifest>, Vec<Problem>>, Error> {
-        let job = &begun.job;
-        let path = job.application.path_in(&job.target.cluster);
-        let files = match self.source(&job.application.source)?.read(&begun.tip, &path).await {
-            Ok(files) => files,
-            Err(error) if error.fault() == Fault::Theirs => {
-                return Ok(Err(vec![Error::from(error).problem()]));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let texts: Vec<_> =
-            files.iter().map(|file| manifest::Text { file: &file.path, bytes: &file.bytes }).collect();
-        let manifests = match manifest::read(&texts) {
-            Ok(manifests) => manifests,
-            Err(problems) => return Ok(Err(problems)),
-        };
-        let declared = Declared::of(&manifests);
-        let missing = |kinds: &Kinds| {
-            let known = |m: &Manifest| {
-                kinds.scope(&m.api_version, &m.id.kind).or_else(|| declared.scope(&m.api_version, &m.id.kind))
-            };
-            manifests
-                .iter()
-                .filter(|manifest| known(manifest).is_none())
-                .map(unknown_kind)
-                .collect::<Vec<_>>()
-        };
-        if !missing(&begun.kinds).is_empty() {
-            begun.kinds = cluster.discover().await?;
-        }
-        let problems = missing(&begun.kinds);
-        if !problems.is_empty() {
-            return Ok(Err(problems));
-        }
-        let kinds = &begun.kinds;
-        let scope = |api_version: &str, kind: &str| {
-            kinds.scope(api_version, kind).or_else(|| declared.scope(api_version, kind))
-        };
-        Ok(manifest::settle(manifests.clone(), &job.application.namespace_in(&job.target.cluster), &scope))
-    }
-
     async fn judge(
         &self,
         begun: &Begun,
@@ -187,17 +126,6 @@ impl Reconciler {
         let message = self.source(&job.application.source)?.message(&begun.tip).await?;
         let consent = guard::consents(&message, job.target.application.as_str());
         Ok(guard::judge(leaving, members, wanted, self.hands.guard, consent))
-    }
-}
-
-fn unknown_kind(manifest: &Manifest) -> Problem {
-    Problem {
-        object: Some(manifest.id.clone()),
-        place: Some(manifest.place.clone()),
-        message: format!(
-            "the cluster does not know the kind {} of {}: install what defines it first, or correct the apiVersion",
-            manifest.id.kind, manifest.api_version
-        ),
     }
 }
 
@@ -274,49 +202,4 @@ fn refusals(errors: Vec<crate::cluster::Error>) -> Result<Vec<Problem>, Error> {
         }
     }
     Ok(problems)
-}
-
-/// Lets the server check one write dry; the inner error is its refusal.
-pub(super) async fn check(
-    cluster: &Cluster,
-    kinds: &Kinds,
-    manager: &str,
-    declared: &Declared,
-    write: Write,
-) -> Result<Result<Checked, Problem>, Error> {
-    let manifest = &write.manifest;
-    if kinds.scope(&manifest.api_version, &manifest.id.kind).is_none() {
-        return Ok(Ok(Checked { write, fields: Vec::new(), checked: false }));
-    }
-    let namespace = manifest.id.namespace.as_deref();
-    let stand_in = namespace.filter(|name| write.live.is_none() && declared.namespaces.contains(*name));
-    let mut answer = cluster.dry_run(kinds, manager, manifest, None).await;
-    let missing =
-        |error: &crate::cluster::Error| error.answer().is_some_and(crate::cluster::Answer::is_not_found);
-    let mut checked = true;
-    if stand_in.is_some() && answer.as_ref().is_err_and(missing) {
-        answer = cluster.dry_run(kinds, manager, manifest, Some(STAND_IN)).await;
-        // What the stand-in's own rules refuse says nothing of the namespace that is to come.
-        if answer
-            .as_ref()
-            .is_err_and(|error| error.answer().is_some_and(crate::cluster::Answer::is_forbidden))
-        {
-            return Ok(Ok(Checked { write, fields: Vec::new(), checked: false }));
-        }
-        checked = answer.is_ok();
-    }
-    match answer {
-        Ok(merged) => {
-            let fields = write.live.as_ref().map(|live| drift::between(&live.value, &merged, manager));
-            Ok(Ok(Checked { write, fields: fields.unwrap_or_default(), checked }))
-        }
-        Err(error) if error.fault() == Fault::Theirs => Ok(Err(refusal(&error, manifest))),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Returns a refusal in the server's own words.
-pub(super) fn refusal(error: &crate::cluster::Error, manifest: &Manifest) -> Problem {
-    let words = error.answer().map_or_else(|| error.to_string(), ToString::to_string);
-    Problem { object: Some(manifest.id.clone()), place: Some(manifest.place.clone()), message: words }
 }

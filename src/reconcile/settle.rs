@@ -3,9 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
+use crate::clock::now;
 use crate::fault::Fault;
 use crate::job::Job;
 use crate::job::Watch;
@@ -13,11 +11,9 @@ use crate::outcome::Phase;
 use crate::outcome::Problem;
 use crate::outcome::Progress;
 use crate::outcome::Report;
-use crate::outcome::Tally;
 use crate::outcome::Told;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Draft;
-use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Settled;
 
@@ -25,7 +21,6 @@ use super::Ended;
 use super::Error;
 use super::Reconciler;
 use super::Step;
-use super::now;
 
 /// How long is work put back after it failed for the first time, the second, and so on, in seconds?
 const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
@@ -43,50 +38,14 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// How long may a message be, in words, about what failed?
 const WHY_CHARACTERS: usize = 500;
 
-/// Reads a message's body, refusing versions from a newer windlass.
-pub(super) fn readable<T: DeserializeOwned>(body: &str, version: u32) -> Result<T, String> {
-    let value: serde_json::Value =
-        serde_json::from_str(body).map_err(|error| format!("not JSON: {error}"))?;
-    let found = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
-    if found > u64::from(version) {
-        return Err(format!(
-            "it was written by a newer windlass (version {found}): upgrade this one, then replay it"
-        ));
-    }
-    serde_json::from_value(value).map_err(|error| format!("not of this form: {error}"))
-}
-
-/// Writes a message's body.
-pub(super) fn written<T: Serialize>(message: &T) -> Result<String, Error> {
-    serde_json::to_string(message).map_err(|error| Error::Unwritable(error.to_string()))
-}
-
-/// Returns a report as a message; those about one commit stay in order.
-pub(super) fn report(told: Told, job: &Job) -> Draft {
-    let partition = format!("{}/{}", job.application.source, commit_of(&told).unwrap_or(&job.commit));
-    draft(told, partition)
-}
-
-fn draft(told: Told, partition: String) -> Draft {
-    let report = Report { version: crate::outcome::VERSION, at: now(), what: told };
-    // A report holds texts and numbers only, so it can always be written.
-    let body = serde_json::to_string(&report).unwrap_or_default();
-    Draft { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body }
-}
-
-fn commit_of(told: &Told) -> Option<&crate::commit::CommitId> {
-    match told {
-        Told::Run(progress) => Some(&progress.commit),
-        Told::Roster { commit, .. }
-        | Told::Covered { commit, .. }
-        | Told::Superseded { commit, .. }
-        | Told::Buried { commit, .. } => Some(commit),
-    }
+/// Returns a report as a message.
+pub(super) fn report(what: Told) -> Draft {
+    Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what })
 }
 
 impl Reconciler {
-    pub(super) async fn tell(&self, told: Vec<Told>, job: &Job) -> Result<(), Error> {
-        Ok(self.hands.queue.publish(told.into_iter().map(|told| report(told, job)).collect()).await?)
+    pub(super) async fn tell(&self, told: Vec<Told>) -> Result<(), Error> {
+        Ok(self.hands.queue.publish(told.into_iter().map(report).collect()).await?)
     }
 
     pub(super) async fn tell_watch(
@@ -108,8 +67,7 @@ impl Reconciler {
             problems,
             received_at: watch.received_at,
         };
-        let partition = format!("{}/{}", watch.source, watch.commit);
-        Ok(self.hands.queue.publish(vec![draft(Told::Run(progress), partition)]).await?)
+        self.tell(vec![Told::Run(progress)]).await
     }
 
     /// Works on a message while telling the queue that it does; `None` when the message was given to somebody else,
@@ -170,7 +128,7 @@ impl Reconciler {
                     target: job.target.clone(),
                     why: why.clone(),
                 };
-                self.hands.queue.publish(vec![report(told, job)]).await?;
+                self.hands.queue.publish(vec![report(told)]).await?;
                 tracing::error!(target.name = %job.target, commit.id = %job.commit, why, "job buried");
                 let _settled = self.hands.queue.bury(lease, &why).await?;
                 Ok(Step::Buried { why })
@@ -222,20 +180,14 @@ impl Reconciler {
 
     /// Lets the commit say why its verdict takes time. Not being able to say so is no reason to wait longer.
     async fn say_why_it_waits(&self, job: &Job, error: &Error) {
-        let progress = Progress {
-            run: String::new(),
+        let told = Told::Waiting {
             dispatch: job.dispatch.clone(),
             source: job.application.source.clone(),
-            target: job.target.clone(),
             commit: job.commit.clone(),
-            inputs: job.inputs.clone(),
-            phase: Phase::Running,
-            changes: Vec::new(),
-            tally: Tally::default(),
-            problems: vec![error.problem()],
-            received_at: job.received_at,
+            target: job.target.clone(),
+            why: cut(format!("failed to {error}; trying again")),
         };
-        if let Err(error) = self.tell(vec![Told::Run(progress)], job).await {
+        if let Err(error) = self.tell(vec![told]).await {
             tracing::warn!(%error, "failed to report why a job waits");
         }
     }
@@ -269,19 +221,10 @@ mod tests {
     use std::time::Duration;
 
     use super::back_off;
-    use super::readable;
-    use crate::job::Watch;
 
     #[test]
     fn waits_grow_and_stay_bounded() {
         let waits = [1, 2, 3, 7, 8, 1000].map(back_off);
         assert_eq!(waits.map(|wait| Duration::as_secs(&wait)), [1, 2, 5, 60, 60, 60]);
-    }
-
-    #[test]
-    fn messages_of_a_newer_windlass_are_named_as_such() {
-        let why = readable::<Watch>(r#"{"version":99}"#, 1).unwrap_err();
-        assert!(why.contains("newer windlass"), "{why}");
-        assert!(readable::<Watch>("{", 1).is_err());
     }
 }

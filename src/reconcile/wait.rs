@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::applyset;
 use crate::applyset::Parent;
+use crate::clock::now;
 use crate::cluster::Place;
 use crate::cluster::SIGHTINGS;
 use crate::cluster::Seen;
@@ -22,7 +23,6 @@ use crate::outcome::Problem;
 
 use super::Error;
 use super::Reconciler;
-use super::now;
 
 /// How many objects are named at most when a deadline has passed?
 const NAMED: usize = 20;

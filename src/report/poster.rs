@@ -12,6 +12,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::application::Name;
+use crate::clock::now;
 use crate::courier;
 use crate::courier::Courier;
 use crate::fault::Fault;
@@ -265,8 +266,4 @@ impl Poster {
         // A map of moments is whole also after a panic elsewhere.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn now() -> Moment {
-    Moment(jiff::Timestamp::now().as_millisecond())
 }

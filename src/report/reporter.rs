@@ -3,10 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::fault::Fault;
-use crate::outcome::Report;
 use crate::outcome::VERSION;
 use crate::queue::Lane;
 use crate::queue::Lease;
@@ -61,7 +58,7 @@ impl Reporter {
         let Some(lease) = self.queue.next(&Lane::reports(), wait).await.map_err(Error::Queue)? else {
             return Ok(Step::Idle);
         };
-        let report = match read(&lease.body) {
+        let report = match lease.read::<crate::outcome::Report>(VERSION) {
             Ok(report) => report,
             Err(why) => return self.bury(&lease, &why).await,
         };
@@ -99,42 +96,6 @@ impl Reporter {
                     failures = failures.saturating_add(1);
                 }
             }
-        }
-    }
-}
-
-/// Reads a report, or says why nobody can.
-fn read(body: &str) -> Result<Report, String> {
-    #[derive(Deserialize)]
-    struct Head {
-        version: u32,
-    }
-    let refused = |error: serde_json::Error| format!("this is no report: {error}");
-    let Head { version } = serde_json::from_str(body).map_err(refused)?;
-    if version > VERSION {
-        return Err(format!(
-            "this report has version {version}, and {VERSION} is the newest that this windlass reads: \
-             run the newer windlass here too, then replay it"
-        ));
-    }
-    serde_json::from_str(body).map_err(refused)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::read;
-
-    #[test]
-    fn what_is_no_report_or_newer_is_refused_with_a_reason() {
-        let cases = [
-            ("", "no report"),
-            ("[]", "no report"),
-            ("{\"version\":1}", "no report"),
-            ("{\"version\":2,\"what\":{\"kind\":\"hologram\"}}", "version 2"),
-            ("{\"version\":1,\"at\":0,\"what\":{\"kind\":\"run\"}}", "no report"),
-        ];
-        for (body, why) in cases {
-            assert!(read(body).unwrap_err().contains(why), "{body}");
         }
     }
 }

@@ -88,6 +88,9 @@ async fn take_in(
         Told::Superseded { dispatch, source, commit, target, by } => {
             (subject(source, commit, target), Row::superseded(dispatch, by))
         }
+        Told::Waiting { dispatch, source, commit, target, why } => {
+            (subject(source, commit, target), Row::waiting(dispatch, why))
+        }
         Told::Buried { dispatch, source, commit, target, why } => {
             (subject(source, commit, target), Row::buried(dispatch, why))
         }

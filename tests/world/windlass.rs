@@ -11,14 +11,19 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use windlass::application::Name;
+use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
 use windlass::courier::Courier;
 use windlass::dispatch;
+use windlass::event::Event;
 use windlass::event::Push;
+use windlass::event::What;
 use windlass::forge::Kind;
 use windlass::line::Line;
 use windlass::moment::Moment;
+use windlass::queue::Draft;
+use windlass::queue::Lane;
 use windlass::reconcile;
 use windlass::report;
 use windlass::secret::Secret;
@@ -277,6 +282,22 @@ impl World {
     /// Posts the statuses that are due.
     pub async fn post_step(&self) -> report::Posted {
         self.line.roles.poster.step(now()).await.unwrap()
+    }
+
+    /// Asks for a whole pass of an application in `east`, as a person would.
+    pub async fn ask_again(&self, application: &str) {
+        let target =
+            Target { application: Name::parse(application).unwrap(), cluster: Name::parse("east").unwrap() };
+        let (id, what) = (unique(), What::Again { target, commit: None });
+        let event = Event {
+            version: windlass::event::VERSION,
+            id: id.clone(),
+            source: source(),
+            what,
+            received_at: now(),
+        };
+        let (partition, body) = (source().to_string(), serde_json::to_string(&event).unwrap());
+        self.line.queue.publish(vec![Draft { lane: Lane::events(), id, partition, body }]).await.unwrap();
     }
 
     /// Sweeps the source.

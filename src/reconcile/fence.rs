@@ -1,0 +1,76 @@
+//! The fence: the parent object, replaced only as it was read.
+
+use crate::application::Name;
+use crate::applyset;
+use crate::applyset::Parent;
+use crate::cluster::Cluster;
+use crate::member;
+
+use super::Error;
+use super::Ready;
+use super::Reconciler;
+
+/// A pass that holds the fence.
+#[derive(Debug)]
+pub struct Fenced {
+    pub(super) ready: Ready,
+    /// The parent as this run wrote it; whoever writes it again ends this run.
+    pub(super) parent: Parent,
+    pub(super) manager: String,
+}
+
+impl Reconciler {
+    /// Takes the fence: replaces the parent at the version that was read first, with the kinds and namespaces of what
+    /// is about to be written, so that nothing that this run creates can be orphaned.
+    ///
+    /// # Errors
+    /// Another run that took it meanwhile; the cluster.
+    pub async fn fence(&self, ready: Ready) -> Result<Fenced, Error> {
+        let begun = &ready.begun;
+        let mut parent = begun.parent.clone();
+        let idle = ready.writes.is_empty() && ready.prune.is_empty();
+        let now = applyset::Fence {
+            installation: self.hands.installation.clone(),
+            run: begun.run.clone(),
+            generation: parent.fence.generation + 1,
+            commit: Some(begun.tip.clone()),
+            inputs: Some(begun.inputs.clone()),
+            definition: begun.job.definition,
+            done: false,
+        };
+        parent.group_kinds.extend(ready.extent.kinds.iter().cloned());
+        parent.namespaces.extend(ready.extent.namespaces.iter().cloned());
+        let manager = member::manager(&begun.job.target.application);
+        parent.fence = now;
+        if idle {
+            // Nothing will be written, so there is nothing to fence; the end of the pass says that it is done.
+            return Ok(Fenced { ready, parent, manager });
+        }
+        let (told, fenced) = tokio::join!(
+            self.tell(vec![self.running(begun)]),
+            self.take(&begun.job.target.cluster, &parent),
+        );
+        told?;
+        Ok(Fenced { parent: fenced?, ready, manager })
+    }
+
+    /// Replaces the parent, and says who did when somebody else did.
+    pub(super) async fn take(&self, cluster: &Name, parent: &Parent) -> Result<Parent, Error> {
+        let cluster = self.cluster(cluster)?;
+        match cluster.fence(parent).await {
+            Ok(parent) => Ok(parent),
+            Err(error) if error.answer().is_some_and(crate::cluster::Answer::is_conflict) => {
+                Err(Error::Overtaken(parent.fence.run.clone()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks whether this run still holds the fence.
+    pub(super) async fn still_ours(&self, cluster: &Cluster, parent: &Parent) -> Result<(), Error> {
+        let application = parent.name.strip_prefix("windlass-").unwrap_or_default();
+        let Ok(application) = Name::parse(application) else { return Ok(()) };
+        let now = cluster.parent(&application).await?;
+        if now.fence.run == parent.fence.run { Ok(()) } else { Err(Error::Overtaken(now.fence.run)) }
+    }
+}

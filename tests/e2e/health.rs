@@ -1,0 +1,41 @@
+//! Success is told when objects work, not when they are written.
+
+use crate::world::manifests::deployment;
+use crate::world::manifests::stuck_deployment;
+use crate::world::setup::App;
+use crate::world::setup::Setup;
+use crate::world::windlass::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_turns_green_when_its_pods_are_ready() {
+    World::run(async |w| {
+        let first = w.ship(&[("shop/web.yaml", &deployment("web"))]).await;
+        w.settle().await;
+        let path = format!("/apis/apps/v1/namespaces/{}/deployments/web", w.namespace);
+        assert_eq!(w.east.find(&path).await.unwrap()["status"]["readyReplicas"], 1);
+        w.expect(&first, "shop@east", "success", &["1 created", "healthy in"]).await;
+        let told: Vec<_> = w.repo.statuses(&first).await;
+        let waits =
+            told.iter().any(|status| status.description.contains("1 object applied, waiting for health"));
+        assert!(waits, "{told:#?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_never_becomes_ready_fails_by_name_at_the_deadline() {
+    let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"2s\"")]);
+    setup
+        .run(async |w| {
+            let first = w.ship(&[("shop/web.yaml", &stuck_deployment("web"))]).await;
+            w.settle().await;
+            let name = format!("Deployment/{}/web", w.namespace);
+            w.expect(&first, "shop@east", "failure", &[&name, "not healthy by the deadline"]).await;
+            w.expect(&first, "", "failure", &["1 failed: shop@east"]).await;
+            // The wait held nothing up, and the cure is the next push.
+            let second = w.ship(&[("shop/web.yaml", &deployment("web"))]).await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+        })
+        .await;
+}

@@ -1,0 +1,178 @@
+//! What a push does to objects.
+
+use serde_json::json;
+use windlass::dispatch::Step;
+use windlass::outcome::Phase;
+
+use crate::world::manifests::config_map;
+use crate::world::manifests::definition;
+use crate::world::manifests::namespace;
+use crate::world::manifests::widget;
+use crate::world::setup::App;
+use crate::world::setup::Setup;
+use crate::world::unique;
+use crate::world::windlass::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_creates_changes_and_prunes() {
+    World::run(async |w| {
+        let (one, two) = (config_map("one", "1"), config_map("two", "2"));
+        let first = w.ship(&[("shop/one.yaml", &one), ("shop/two.yaml", &two)]).await;
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("1"));
+        w.expect(&first, "shop@east", "success", &["2 created", "healthy in"]).await;
+        w.expect(&first, "", "success", &["1 target healthy"]).await;
+        w.repo.remove(&["shop/two.yaml"]);
+        let second = w.ship(&[("shop/one.yaml", &config_map("one", "changed"))]).await;
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("changed"));
+        assert_eq!(w.value("two").await, None);
+        w.expect(&second, "shop@east", "success", &["1 configured, 1 pruned, healthy in"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_removed_from_a_manifest_disappears_live() {
+    World::run(async |w| {
+        let with = format!("{}  more: \"2\"\n", config_map("one", "1"));
+        w.ship(&[("shop/one.yaml", &with)]).await;
+        w.settle().await;
+        w.east.change(&w.path_of("one"), &json!({ "data": { "theirs": "3" } })).await;
+        let second = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        let live = w.east.find(&w.path_of("one")).await.unwrap();
+        assert_eq!(live["data"], json!({ "key": "1", "theirs": "3" }), "what others set is theirs");
+        w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_namespace_and_what_is_in_it_come_in_one_commit() {
+    World::run(async |w| {
+        let name = format!("room-{}", unique());
+        let path = format!("/api/v1/namespaces/{name}");
+        let inside = |value: &str| {
+            config_map("one", value).replace("  name: one", &format!("  name: one\n  namespace: {name}"))
+        };
+        let wrong = format!("{}immutable: perhaps\n", inside("1"));
+        let first = w.ship(&[("shop/a.yaml", &inside("1")), ("shop/ns.yaml", &namespace(&name))]).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "success", &["2 created"]).await;
+        assert_eq!(w.east.config_maps(&name).await, ["one"]);
+        let other = format!("{name}-2");
+        let second = w
+            .ship(&[("shop/b.yaml", &wrong.replace(&name, &other)), ("shop/ns2.yaml", &namespace(&other))])
+            .await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &[&format!("ConfigMap/{other}/one"), "immutable"]).await;
+        let found = w.east.find(&format!("/api/v1/namespaces/{other}")).await;
+        assert_eq!(found, None, "what is wrong inside is found before the namespace is made");
+        w.east.delete(&path).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_and_its_custom_resource_come_in_one_commit() {
+    World::run(async |w| {
+        let group = format!("bed-{}.example.org", unique());
+        let first = w
+            .ship(&[("shop/a.yaml", &widget(&group, "one", "1")), ("shop/crd.yaml", &definition(&group))])
+            .await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "success", &["2 created"]).await;
+        let path = format!("/apis/{group}/v1/namespaces/{}/widgets", w.namespace);
+        assert_eq!(w.east.list(&path).await[0]["spec"]["size"], 1);
+        w.repo.remove(&["shop/a.yaml"]);
+        let second = w.ship(&[("shop/b.yaml", &widget(&group, "two", "2"))]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["1 created, 1 pruned"]).await;
+        w.east
+            .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clusters_follow_one_push() {
+    let setup = Setup::default().applications([App::named("shop").on(&["east", "west"])]);
+    setup
+        .run(async |w| {
+            let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+            w.settle().await;
+            for cluster in [&w.east, &w.west] {
+                assert_eq!(cluster.find(&w.path_of("one")).await.unwrap()["data"]["key"], "1");
+            }
+            w.expect(&first, "shop@east", "success", &["1 created"]).await;
+            w.expect(&first, "shop@west", "success", &["1 created"]).await;
+            w.expect(&first, "", "success", &["2 targets healthy"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_push_twice_writes_nothing() {
+    World::run(async |w| {
+        let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        let mark = w.east.mark();
+        w.push(&first).await;
+        let step = w.dispatch_step().await;
+        assert!(matches!(step, Step::Nothing { .. }), "{step:?}");
+        assert!(
+            w.east.asked_since(mark, &w.installation).await.is_empty(),
+            "nothing moved, nothing is asked"
+        );
+        // Somebody asks for a whole pass.
+        w.ask_again("shop").await;
+        w.settle().await;
+        let asked = w.east.asked_since(mark, &w.installation).await;
+        assert!(!asked.is_empty());
+        let writes: Vec<_> = asked.iter().filter(|asked| asked.is_write()).collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+        let runs = w.runs().await;
+        assert_eq!((runs.len(), runs[1].phase, runs[1].tally.unchanged), (2, Phase::Healthy, 1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_webhook_is_healed_by_a_sweep() {
+    World::run(async |w| {
+        w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        assert_eq!(w.sweep().await.moved, 0);
+        let second = w.commit(&[("shop/one.yaml", &config_map("one", "2"))]);
+        assert_eq!(w.sweep().await.moved, 1);
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("2"));
+        w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+        w.push(&second).await;
+        let late = w.dispatch_step().await;
+        assert!(matches!(late, Step::Nothing { .. }), "a delivery that comes late finds it done: {late:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_by_hand_is_corrected_by_the_next_push() {
+    World::run(async |w| {
+        let files = [("shop/one.yaml", config_map("one", "1")), ("shop/gone.yaml", config_map("gone", "1"))];
+        w.ship(&[(files[0].0, &files[0].1), (files[1].0, &files[1].1)]).await;
+        w.settle().await;
+        w.east.change(&w.path_of("one"), &json!({ "data": { "key": "by hand" } })).await;
+        w.east.delete(&w.path_of("gone")).await;
+        let second = w.ship(&[("shop/two.yaml", &config_map("two", "2"))]).await;
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("1"));
+        assert_eq!(w.value("gone").await.as_deref(), Some("1"));
+        w.expect(&second, "shop@east", "success", &["1 configured, 2 created"]).await;
+        let run = w.runs().await.pop().unwrap();
+        let note = run.changes.iter().find_map(|change| change.note.as_deref());
+        assert_eq!(note, Some("data.key"), "history names what had drifted: {:?}", run.changes);
+    })
+    .await;
+}

@@ -1,0 +1,105 @@
+//! Things that happen at the same time, put in the order that hurts most.
+
+use windlass::dispatch;
+use windlass::outcome::Phase;
+use windlass::reconcile;
+
+use crate::world::manifests::config_map;
+use crate::world::proxy::is_write;
+use crate::world::setup::Setup;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_five_pushes_during_a_stalled_pass_the_last_is_made_true_in_one_more_pass() {
+    Setup::proxied()
+        .run(async |w| {
+            let held = w.before_east().hold_answer(|line| line.contains("dryRun"));
+            let mut commits = vec![w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await];
+            w.dispatch_step().await;
+            let first = w.reconcile_beside();
+            held.arrived().await;
+            for value in ["2", "3", "4", "5"] {
+                commits.push(w.ship(&[("shop/one.yaml", &config_map("one", value))]).await);
+                w.dispatch_step().await;
+            }
+            held.release();
+            let step = first.await.unwrap();
+            assert!(matches!(step, reconcile::Step::Done(_)), "{step:?}");
+            w.settle().await;
+            assert_eq!(w.value("one").await.as_deref(), Some("5"));
+            let runs = w.runs().await;
+            assert!(runs.len() <= 2, "{}", w.dump().await);
+            for overtaken in &commits[1..4] {
+                w.expect(overtaken, "shop@east", "warning", &["superseded by", commits[4].short()]).await;
+            }
+            w.expect(&commits[4], "shop@east", "success", &["1 configured"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_that_is_faster_than_its_ref_is_waited_for() {
+    Setup::default()
+        .run(async |w| {
+            w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+            w.settle().await;
+            // The delivery names a commit that the repository does not show yet.
+            let second = w.repo.commit("later", &[("shop/one.yaml", &config_map("one", "2"))]);
+            w.push(&second).await;
+            for _ in 0..3 {
+                let step = w.dispatch_step().await;
+                assert!(matches!(&step, dispatch::Step::Retried { why } if why.contains("yet")), "{step:?}");
+            }
+            w.repo.push(crate::world::windlass::MAIN);
+            w.settle().await;
+            assert_eq!(w.value("one").await.as_deref(), Some("2"));
+            w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_reverts_while_its_predecessor_is_applied_wins() {
+    Setup::proxied()
+        .run(async |w| {
+            let first = w.ship(&[("shop/one.yaml", &config_map("one", "healthy"))]).await;
+            w.settle().await;
+            let held = w.before_east().hold_answer(|line| is_write(line) && line.contains("configmaps/one"));
+            let second = w.ship(&[("shop/one.yaml", &config_map("one", "broken"))]).await;
+            w.dispatch_step().await;
+            let pass = w.reconcile_beside();
+            held.arrived().await;
+            let third = w.ship(&[("shop/one.yaml", &config_map("one", "healthy"))]).await;
+            w.dispatch_step().await;
+            assert_eq!(w.value("one").await.as_deref(), Some("broken"));
+            held.release();
+            pass.await.unwrap();
+            w.settle().await;
+            assert_eq!(w.value("one").await.as_deref(), Some("healthy"));
+            w.expect(&third, "shop@east", "success", &["1 configured"]).await;
+            assert_eq!(w.verdicts(&first).await[0].row.phase, Phase::Healthy);
+            assert!(w.verdicts(&second).await[0].row.phase.is_final());
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_of_the_first_delivery_rolls_nothing_back() {
+    Setup::proxied()
+        .run(async |w| {
+            let mut commits = Vec::new();
+            for value in ["1", "2", "3", "4", "5"] {
+                commits.push(w.ship(&[("shop/one.yaml", &config_map("one", value))]).await);
+            }
+            w.settle().await;
+            w.before_east().asked();
+            let runs = w.runs().await.len();
+            assert_eq!(w.deliver(None, Some(&commits[0])).await, 202);
+            assert_eq!(w.deliver(Some(&commits[0]), Some(&commits[1])).await, 202);
+            w.settle().await;
+            assert_eq!(w.value("one").await.as_deref(), Some("5"));
+            let writes: Vec<_> = w.before_east().asked().into_iter().filter(|line| is_write(line)).collect();
+            assert!(writes.is_empty(), "{writes:?}");
+            assert!(w.runs().await.len() <= runs + 1, "{}", w.dump().await);
+        })
+        .await;
+}

@@ -1,0 +1,87 @@
+//! What moves of refs lead to, and what they leave alone.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use windlass::dispatch::Step;
+
+use crate::world::git::api;
+use crate::world::manifests::config_map;
+use crate::world::setup::App;
+use crate::world::setup::Setup;
+use crate::world::windlass::MAIN;
+use crate::world::windlass::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_branch_deletes_nothing() {
+    World::run(async |w| {
+        let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        // The forge keeps a default branch.
+        w.repo.push("refs/heads/other");
+        api("PATCH", &format!("/repos/{}", w.repo.full_name()), &json!({ "default_branch": "other" })).await;
+        w.repo.delete(MAIN);
+        assert_eq!(w.deliver(Some(&first), None).await, 202);
+        let step = w.dispatch_step().await;
+        assert!(matches!(&step, Step::Nothing { why } if why.contains("nothing deleted")), "{step:?}");
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("1"));
+        assert_eq!(w.runs().await.len(), 1);
+        let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("2"), "a branch that comes back goes on");
+        w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_force_push_makes_the_new_tip_true() {
+    World::run(async |w| {
+        let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.ship(&[("shop/two.yaml", &config_map("two", "2"))]).await;
+        w.settle().await;
+        w.repo.git(&["reset", "--quiet", "--hard", first.as_str()]);
+        let third = w.ship(&[("shop/three.yaml", &config_map("three", "3"))]).await;
+        w.settle().await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["one", "three"]);
+        w.expect(&third, "shop@east", "success", &["1 created, 1 pruned"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_monorepo_a_push_costs_the_untouched_nothing() {
+    let names: Vec<String> = (0..50).map(|number| format!("app-{number:02}")).collect();
+    let setup = Setup::default().applications(names.iter().map(|name| App::named(name)));
+    setup
+        .run(async |w| {
+            let files: Vec<(String, String)> =
+                names.iter().map(|name| (format!("{name}/a.yaml"), config_map(name, "1"))).collect();
+            let files: Vec<(&str, &str)> =
+                files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+            let first = w.ship(&files).await;
+            w.settle().await;
+            assert_eq!(w.east.config_maps(&w.namespace).await.len(), 50);
+            let told: BTreeSet<_> =
+                w.repo.statuses(&first).await.into_iter().map(|one| one.context).collect();
+            assert_eq!(told.into_iter().collect::<Vec<_>>(), ["windlass"], "so many are told of as a whole");
+            let mark = w.east.mark();
+            let second = w.ship(&[("app-17/a.yaml", &config_map("app-17", "2"))]).await;
+            assert_eq!(w.dispatch_step().await, Step::Dispatched { jobs: 1, superseded: 0 });
+            w.settle().await;
+            assert_eq!(w.runs().await.len(), 51);
+            let told: BTreeSet<_> =
+                w.repo.statuses(&second).await.into_iter().map(|one| one.context).collect();
+            assert_eq!(told.into_iter().collect::<Vec<_>>(), ["windlass", "windlass/app-17@east"]);
+            let asked = w.east.asked_since(mark, &w.installation).await;
+            assert!(asked.iter().any(|one| one.uri.contains("app-17")), "{asked:#?}");
+            let strange: Vec<_> = asked
+                .iter()
+                .filter(|one| names.iter().any(|name| name != "app-17" && one.uri.contains(name.as_str())))
+                .collect();
+            assert!(strange.is_empty(), "{strange:#?}");
+            assert!(asked.len() < 15, "one pass, not fifty: {asked:#?}");
+        })
+        .await;
+}
