@@ -1,8 +1,9 @@
 //! A real `windlass run` between two proxies, whose application goes from one state to the next, push by push.
 //!
-//! Every state `n` declares a ConfigMap that says `n`, a ConfigMap and a ServiceAccount of its own (so that each push
-//! creates two objects and prunes two), one object that never changes, and a Deployment whose size alternates, so
-//! that there is health to wait for.
+//! Every state `n` declares a ConfigMap that says `n`, one that never changes, and a Deployment whose size alternates,
+//! so that there is health to wait for. Three objects are the state's own, so that each push creates three and prunes
+//! three: a ConfigMap, a ServiceAccount, and a third one whose kind and namespace the states before and after do not
+//! have, so that only what was written down ahead leads to it after a crash.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::world::git::Repo;
 use crate::world::kube::Kube;
 use crate::world::manifests::config_map;
 use crate::world::manifests::deployment;
+use crate::world::manifests::secret;
 use crate::world::process::Home;
 use crate::world::process::Process;
 use crate::world::process::command;
@@ -47,6 +49,8 @@ pub struct Rig {
     /// Between windlass and Gitea.
     pub gitea: Proxy,
     pub namespace: String,
+    /// Where every other state has an object.
+    annex: String,
     installation: String,
     home: Home,
     process: Option<Process>,
@@ -63,9 +67,10 @@ impl Rig {
     /// Makes everything and starts windlass; nothing is pushed yet.
     pub async fn new(sections: &str) -> Self {
         let id = unique();
-        let (installation, namespace) = (format!("windlass-{id}"), format!("shop-{id}"));
+        let (installation, namespace, annex) =
+            (format!("windlass-{id}"), format!("shop-{id}"), format!("annex-{id}"));
         let (repo, kube) = tokio::join!(Repo::create(), Kube::connect("east"));
-        kube.make_namespace(&namespace).await;
+        tokio::join!(kube.make_namespace(&namespace), kube.make_namespace(&annex));
         let (east, gitea) = (Proxy::before_cluster("east"), Proxy::before_gitea());
         let home = Home::new("");
         let (process, state, delivered) = (None, 0, Vec::new());
@@ -76,6 +81,7 @@ impl Rig {
             east,
             gitea,
             namespace,
+            annex,
             installation,
             home,
             process,
@@ -168,7 +174,14 @@ namespace = "{namespace}"
     }
 
     /// Returns the manifests of a state.
-    fn files(state: usize) -> Vec<(String, String)> {
+    fn files(&self, state: usize) -> Vec<(String, String)> {
+        let third = match state % 2 {
+            0 => format!(
+                "apiVersion: v1\nkind: Service\nmetadata:\n  name: third-{state}\n  namespace: {}\nspec:\n  ports: [{{ port: 80 }}]\n",
+                self.annex
+            ),
+            _ => secret(&format!("third-{state}"), "nobody knows"),
+        };
         let account = format!("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: account-{state}\n");
         let size = 1 + state % 2;
         vec![
@@ -176,6 +189,7 @@ namespace = "{namespace}"
             ("change.yaml".to_owned(), config_map("change", &state.to_string())),
             ("own.yaml".to_owned(), config_map(&format!("own-{state}"), "here")),
             ("account.yaml".to_owned(), account),
+            ("third.yaml".to_owned(), third),
             ("web.yaml".to_owned(), deployment("web").replace("replicas: 1", &format!("replicas: {size}"))),
         ]
     }
@@ -183,7 +197,7 @@ namespace = "{namespace}"
     /// Pushes the next state; windlass is not told.
     pub fn commit(&mut self) -> CommitId {
         self.state += 1;
-        let files = Self::files(self.state);
+        let files = self.files(self.state);
         let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         let commit = self.repo.commit(&format!("state {}", self.state), &files);
         self.repo.push("refs/heads/main");
@@ -257,12 +271,13 @@ namespace = "{namespace}"
 
     async fn check_cluster(&self) {
         let (base, namespace, state) = ("/api/v1/namespaces", &self.namespace, self.state);
+        let third = |odd: usize| (state % 2 == odd).then(|| format!("third-{state}")).into_iter().collect();
+        let config_maps = vec!["change".to_owned(), "keep".to_owned(), format!("own-{state}")];
         let lists = [
-            (
-                format!("{base}/{namespace}/configmaps"),
-                vec!["change".to_owned(), "keep".to_owned(), format!("own-{state}")],
-            ),
+            (format!("{base}/{namespace}/configmaps"), config_maps),
             (format!("{base}/{namespace}/serviceaccounts"), vec![format!("account-{state}")]),
+            (format!("{base}/{namespace}/secrets"), third(1)),
+            (format!("{base}/{}/services", self.annex), third(0)),
             (format!("/apis/apps/v1/namespaces/{namespace}/deployments"), vec!["web".to_owned()]),
         ];
         for (path, wanted) in lists {
@@ -312,7 +327,7 @@ namespace = "{namespace}"
     /// Takes everything away.
     pub async fn clear(mut self) {
         self.process = None;
-        for namespace in [&self.namespace, &self.installation] {
+        for namespace in [&self.namespace, &self.annex, &self.installation] {
             self.kube.delete(&format!("/api/v1/namespaces/{namespace}")).await;
         }
         self.repo.discard().await;
