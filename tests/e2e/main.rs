@@ -9,6 +9,12 @@
 
 mod health;
 mod objects;
+mod promise_1_and_2;
+mod promise_3;
+mod promise_4;
+mod promise_5_and_7;
+mod promise_6;
+mod promise_8_to_10;
 mod races;
 mod refs;
 mod refusals;

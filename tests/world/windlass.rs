@@ -20,10 +20,12 @@ use windlass::event::Event;
 use windlass::event::Push;
 use windlass::event::What;
 use windlass::forge::Kind;
+use windlass::job::Job;
 use windlass::line::Line;
 use windlass::moment::Moment;
 use windlass::queue::Draft;
 use windlass::queue::Lane;
+use windlass::queue::Lease;
 use windlass::reconcile;
 use windlass::report;
 use windlass::secret::Secret;
@@ -65,7 +67,8 @@ pub struct World {
     pub settings: Settings,
     pub(super) expected: Expected,
     pub(super) proxies: Option<(Proxy, Proxy)>,
-    pub(super) delivered: Vec<CommitId>,
+    /// The commits of all deliveries so far.
+    pub delivered: Vec<CommitId>,
     tip: Option<CommitId>,
     door: Door,
     folder: tempfile::TempDir,
@@ -261,6 +264,13 @@ impl World {
     /// Takes the next job.
     pub async fn reconcile_step(&self) -> reconcile::Step {
         self.line.roles.reconciler.step(STEP).await.unwrap()
+    }
+
+    /// Takes the next job off the queue, as a worker does that then works on it by itself.
+    pub async fn take_job(&self) -> (Lease, Job) {
+        let lease = self.line.queue.next(&Lane::jobs("shared"), STEP).await.unwrap().expect("a job");
+        let job = serde_json::from_str(&lease.body).unwrap();
+        (lease, job)
     }
 
     /// Takes the next job in the background.

@@ -1,0 +1,126 @@
+//! Only what is ours is deleted, never more than the guard allows, and never because something failed.
+
+use serde_json::json;
+use windlass::commit::CommitId;
+
+use crate::world::manifests::config_map;
+use crate::world::setup::Setup;
+use crate::world::windlass::World;
+
+/// Ships so many ConfigMaps, each in a file of its own.
+async fn ship_many(w: &mut World, count: usize) -> CommitId {
+    let files: Vec<(String, String)> = (0..count)
+        .map(|number| (format!("shop/{number:02}.yaml"), config_map(&format!("cm-{number:02}"), "1")))
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    w.ship(&files).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_more_than_the_guard_allows_is_kept_until_a_commit_consents() {
+    World::run(async |w| {
+        ship_many(w, 12).await;
+        w.settle().await;
+        for number in 1..12 {
+            w.repo.remove(&[&format!("shop/{number:02}.yaml")]);
+        }
+        let second = w.ship(&[]).await;
+        w.settle().await;
+        assert_eq!(w.east.config_maps(&w.namespace).await.len(), 12);
+        let words = ["kept by the prune guard", "11 of 12 objects", "Windlass-Allow-Prune", "(and 10 more)"];
+        w.expect(&second, "shop@east", "failure", &words[..1]).await;
+        let said = w.runs().await.pop().unwrap().problems[0].to_string();
+        assert!(words[..3].iter().all(|word| said.contains(word)), "{said}");
+        let third = w.commit_saying("clear out\n\nWindlass-Allow-Prune: shop", &[]);
+        w.push(&third).await;
+        w.settle().await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00"]);
+        w.expect(&third, "shop@east", "success", &["11 pruned"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_an_emptied_folder_prunes_nothing() {
+    World::run(async |w| {
+        ship_many(w, 2).await;
+        w.settle().await;
+        w.repo.remove(&["shop/00.yaml", "shop/01.yaml"]);
+        let empty = w.ship(&[("shop/README.md", "nothing here\n")]).await;
+        w.settle().await;
+        w.expect(&empty, "shop@east", "failure", &["declares no object at all"]).await;
+        w.repo.remove(&["shop/README.md"]);
+        let gone = w.ship(&[("elsewhere", "nothing there\n")]).await;
+        w.settle().await;
+        w.expect(&gone, "shop@east", "failure", &["shop"]).await;
+        let consenting =
+            w.commit_saying("all of it\n\nWindlass-Allow-Prune: shop", &[("shop/README.md", "\n")]);
+        w.push(&consenting).await;
+        w.settle().await;
+        w.expect(&consenting, "shop@east", "failure", &["declares no object at all"]).await;
+        assert_eq!(w.east.config_maps(&w.namespace).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_what_others_made_stays_even_under_our_label() {
+    World::run(async |w| {
+        ship_many(w, 2).await;
+        w.settle().await;
+        let path = format!("/api/v1/namespaces/{}/configmaps", w.namespace);
+        w.east.create(&path, &json!({ "metadata": { "name": "theirs" } })).await;
+        let labels = w.east.find(&w.path_of("cm-00")).await.unwrap()["metadata"]["labels"].clone();
+        w.east.create(&path, &json!({ "metadata": { "name": "copied", "labels": labels } })).await;
+        w.repo.remove(&["shop/01.yaml"]);
+        let second = w.ship(&[]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["1 pruned"]).await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00", "copied", "theirs"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_list_that_fails_prunes_nothing() {
+    Setup::proxied()
+        .run(async |w| {
+            ship_many(w, 3).await;
+            w.settle().await;
+            let lists = |line: &str| {
+                line.starts_with("GET") && line.contains("configmaps?") && !line.contains("watch")
+            };
+            w.repo.remove(&["shop/02.yaml"]);
+            w.before_east().refuse(1, 500, lists);
+            let second = w.ship(&[("shop/00.yaml", &config_map("cm-00", "2"))]).await;
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            assert_eq!(w.east.config_maps(&w.namespace).await.len(), 3);
+            assert_eq!(w.value("cm-00").await.as_deref(), Some("1"));
+            w.before_east().heal();
+            w.settle().await;
+            w.expect(&second, "shop@east", "success", &["1 configured, 1 pruned"]).await;
+            // What the cluster forbids to list stays, too.
+            w.repo.remove(&["shop/01.yaml"]);
+            w.before_east().refuse(usize::MAX, 403, lists);
+            let third = w.ship(&[]).await;
+            w.settle().await;
+            w.expect(&third, "shop@east", "failure", &["list"]).await;
+            assert_eq!(w.east.config_maps(&w.namespace).await.len(), 2);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_commit_that_cannot_be_read_prunes_nothing() {
+    World::run(async |w| {
+        ship_many(w, 2).await;
+        w.settle().await;
+        w.repo.remove(&["shop/01.yaml"]);
+        let second = w.ship(&[("shop/00.yaml", "kind: [\n")]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["00.yaml"]).await;
+        assert_eq!(w.east.config_maps(&w.namespace).await.len(), 2);
+    })
+    .await;
+}
