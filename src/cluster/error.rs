@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::fault::Fault;
 
+/// How does an API server begin what it says of a manifest that does not fit its kind's schema?
+const UNTYPED: &str = "failed to create typed patch object";
+
 /// A step at a cluster that failed; each message reads on after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -171,11 +174,13 @@ impl Error {
     /// the next try may find otherwise is passing.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        let Some(Answer::Refused { code, .. }) = self.answer() else {
+        let Some(Answer::Refused { code, message }) = self.answer() else {
             return if self.answer().is_some() { Fault::Passing } else { Fault::Ours };
         };
         match code {
             401 => Fault::Ours,
+            // A value of the wrong type is answered as if the server had broken down.
+            500 if message.starts_with(UNTYPED) => Fault::Theirs,
             409 | 410 | 429 | 500.. => Fault::Passing,
             _ => match self {
                 Self::DryRun { .. } | Self::Apply { .. } | Self::Delete { .. } => Fault::Theirs,
@@ -195,6 +200,7 @@ impl Error {
 mod tests {
     use super::Answer;
     use super::Error;
+    use super::UNTYPED;
     use crate::fault::Fault;
 
     #[test]
@@ -210,6 +216,14 @@ mod tests {
             (apply(409), Fault::Passing),
             (apply(429), Fault::Passing),
             (apply(503), Fault::Passing),
+            (apply(500), Fault::Passing),
+            (
+                Error::DryRun {
+                    what: "x".into(),
+                    answer: Answer::Refused { code: 500, message: format!("{UNTYPED} (a/b; /v1, Kind=C)") },
+                },
+                Fault::Theirs,
+            ),
             (fence(403), Fault::Ours),
             (fence(409), Fault::Passing),
             (Error::Apply { what: "x".into(), answer: Answer::Unreachable("reset".into()) }, Fault::Passing),

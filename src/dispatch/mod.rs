@@ -29,6 +29,7 @@ use crate::select::Candidate;
 use crate::select::Memory;
 use crate::select::Touched;
 use crate::select::select;
+use crate::source::Resolved;
 use crate::source::Source;
 use crate::store::Store;
 
@@ -185,7 +186,7 @@ impl Dispatcher {
             self.sources.get(&event.source).ok_or_else(|| Error::UnknownSource(event.source.clone()))?;
         let also: Vec<CommitId> = question.after.cloned().into_iter().collect();
         let resolved = source.resolve(&question.reference, &also).await?;
-        if self.is_lagging(question, resolved.tip.as_ref()).await? {
+        if self.is_lagging(question, &resolved).await? {
             return Err(Error::Lagging(question.reference.clone()));
         }
         let Some(tip) = resolved.tip else {
@@ -206,15 +207,19 @@ impl Dispatcher {
     }
 
     /// Returns whether the repository seems not to show the push yet: its ref stands where it stood before, or where
-    /// it was last seen although the pushed commit was never answered.
-    async fn is_lagging(&self, question: &Question<'_>, tip: Option<&CommitId>) -> Result<bool, Error> {
-        let event = question.event;
+    /// it was last seen although the pushed commit was never answered and is not there at all. One that is there was
+    /// overtaken by a push that came before its turn.
+    async fn is_lagging(&self, question: &Question<'_>, resolved: &Resolved) -> Result<bool, Error> {
+        let (event, tip) = (question.event, resolved.tip.as_ref());
         let (Some(after), None) = (question.after, question.only) else { return Ok(false) };
         if tip == Some(after) || now().since(event.received_at) >= LAG_MS {
             return Ok(false);
         }
         if tip.is_none() || tip == question.before {
             return Ok(true);
+        }
+        if resolved.found.contains(after) {
+            return Ok(false);
         }
         let seen = self.store.seen(&event.source).await?;
         let unmoved = seen.get(&question.reference) == tip;

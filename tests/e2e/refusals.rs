@@ -17,7 +17,7 @@ async fn of_a_commit_with_broken_manifests_nothing_is_written_and_every_error_is
         let good = config_map("good", "1");
         let bad = config_map("bad", "1").replace("\"1\"", "[1]");
         let worse = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: worse\nspec: {}\n";
-        let worst = config_map("worst", "1").replace("data:", "date:");
+        let worst = config_map("worst", "1").replace("\ndata:", "\ndate:");
         let first = w
             .ship(&[
                 ("shop/a.yaml", &good),
@@ -34,7 +34,7 @@ async fn of_a_commit_with_broken_manifests_nothing_is_written_and_every_error_is
         let words = [
             ("ConfigMap", "bad", "expected string", "b.yaml:1"),
             ("Deployment", "worse", "spec.selector: Required value", "c.yaml:1"),
-            ("ConfigMap", "worst", "unknown field \"date\"", "d.yaml:1"),
+            ("ConfigMap", "worst", ".date: field not declared in schema", "d.yaml:1"),
         ];
         for (kind, name, words, place) in words {
             let object = format!("{kind}/{}/{name}: ", w.namespace);
