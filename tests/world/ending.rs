@@ -87,9 +87,8 @@ impl World {
         let mut finals: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for status in self.repo.statuses(commit).await {
             let found = finals.entry(status.context.clone()).or_default();
-            if status.is_final() {
-                found.push(status.state);
-            } else if !found.is_empty() {
+            // What follows a final state counts too: nothing may.
+            if status.is_final() || !found.is_empty() {
                 found.push(status.state);
             }
         }
