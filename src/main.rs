@@ -81,7 +81,6 @@ fn run(settings: Settings, level: Option<LogLevel>, format: Option<LogFormat>) -
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
-    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let numbers = telemetry::Numbers::install().context("count")?;
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
     let listener = listen(settings.door.listen)?;
@@ -89,8 +88,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     tokio::spawn(numbers.upkeep());
     tokio::spawn(measure(queue.clone()));
     let stopped = stop_when_signalled();
-    let applications = settings.applications.len();
-    tracing::info!(listen = %listener.local_addr().context("listen")?, applications, "windlass runs");
+    introduce(&settings, listener.local_addr().context("listen")?);
     let workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
     let limits = settings.door.limits;
     windlass::server::serve(limits, intake, render, listener, told(stopped)).await.context("serve")?;
@@ -100,6 +98,12 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     queue.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says that the line runs, once it does, and at which address.
+fn introduce(settings: &Settings, listen: SocketAddr) {
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    tracing::info!(%listen, applications = settings.applications.len(), "windlass runs");
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -93,7 +93,7 @@ impl World {
         let mut finals: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for status in self.repo.statuses(commit).await {
             let found = finals.entry(status.context.clone()).or_default();
-            // What comes after a verdict counts, whatever it says.
+            // What follows a final state counts too: nothing may.
             if status.is_final() || !found.is_empty() {
                 found.push(status.state);
             }
