@@ -34,13 +34,11 @@ const BUCKETS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 /// How often are finished measurements folded together? Nothing else does it.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Begins to log to standard error, once in a process. Libraries speak from `warn` up, or from `info` up when
-/// windlass itself says more than that; kube quotes answers that it cannot read, which may hold secrets, so it speaks
-/// of errors only.
-///
-/// # Errors
-/// Somebody already logs in this process.
-pub fn log(format: LogFormat, level: LogLevel, no_color: bool) -> Result<(), TryInitError> {
+/// Returns who may log what at a level, as `tracing_subscriber` reads it. Libraries speak from `warn` up, or from `info`
+/// up when windlass itself says more than that; kube quotes answers that it cannot read, which may hold secrets, so it
+/// speaks of errors only.
+#[must_use]
+pub fn filter(level: LogLevel) -> String {
     let (own, others) = match level {
         LogLevel::Error => ("error", "error"),
         LogLevel::Warn => ("warn", "warn"),
@@ -48,7 +46,15 @@ pub fn log(format: LogFormat, level: LogLevel, no_color: bool) -> Result<(), Try
         LogLevel::Debug => ("debug", "info"),
         LogLevel::Trace => ("trace", "info"),
     };
-    let filter = EnvFilter::new(format!("{others},kube_client=error,windlass={own}"));
+    format!("{others},kube_client=error,windlass={own}")
+}
+
+/// Begins to log to standard error, once in a process, what [`filter`] lets pass.
+///
+/// # Errors
+/// Somebody already logs in this process.
+pub fn log(format: LogFormat, level: LogLevel, no_color: bool) -> Result<(), TryInitError> {
+    let filter = EnvFilter::new(filter(level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
