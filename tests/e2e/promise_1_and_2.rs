@@ -83,8 +83,9 @@ async fn promise_2_deliveries_in_any_order_end_at_the_tip() {
     World::run(async |w| {
         let commits: Vec<CommitId> =
             ["1", "2", "3"].map(|value| w.commit(&[("shop/one.yaml", &config_map("one", value))])).into();
+        let before = [None, Some(&commits[0]), Some(&commits[1])];
         for position in [2, 0, 1] {
-            w.push(&commits[position]).await;
+            w.push_from(before[position], &commits[position]).await;
             w.settle().await;
             assert_eq!(w.value("one").await.as_deref(), Some("3"));
         }

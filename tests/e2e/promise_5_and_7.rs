@@ -60,7 +60,9 @@ async fn where_is(w: &World, text: &str) -> Vec<String> {
         }
     }
     if journal::text().contains(text) {
-        found.push("the log".to_owned());
+        found.extend(
+            journal::text().lines().filter(|line| line.contains(text)).map(|line| format!("log: {line}")),
+        );
     }
     for commit in &w.delivered {
         let statuses = w.repo.statuses(commit).await;

@@ -40,8 +40,8 @@ fn promise_8_no_settings_do_without_a_secret() {
     let cases = [
         ("", "webhook_secrets"),
         ("webhook_secrets = []", "webhook_secrets"),
-        ("webhook_secrets = [{ file = \"empty\" }]", "16 bytes"),
-        ("webhook_secrets = [{ file = \"short\" }]", "16 bytes"),
+        ("webhook_secrets = [{ file = \"empty\" }]", "at least 16"),
+        ("webhook_secrets = [{ file = \"short\" }]", "at least 16"),
         ("webhook_secrets = [{ file = \"absent\" }]", "absent"),
         ("webhook_secrets = [{ env = \"ABSENT\" }]", "ABSENT"),
     ];
@@ -125,10 +125,11 @@ async fn promise_10_without_its_data_windlass_goes_on_from_git_and_the_cluster()
             w.expect_forgotten();
             w.lose_data().await;
             w.before_east().asked();
-            // A delivery of what is true already finds that nothing is to be written.
+            // A delivery of what is true already finds that no object is to be written.
             w.push(&first).await;
             w.settle().await;
-            let writes: Vec<_> = w.before_east().asked().into_iter().filter(|line| is_write(line)).collect();
+            let mut writes = w.before_east().asked();
+            writes.retain(|line| is_write(line) && !line.contains("/configmaps/windlass-shop?"));
             assert!(writes.is_empty(), "{writes:#?}");
             w.expect_forgotten();
             w.lose_data().await;

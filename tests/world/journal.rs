@@ -1,9 +1,11 @@
-//! Everything that windlass logs in this process, at the level `debug`, kept for tests that look for what must not be
+//! Everything that windlass logs in this process, at its most talkative, kept for tests that look for what must not be
 //! there.
 
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::Once;
+
+use windlass::cli::LogLevel;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 static BEGIN: Once = Once::new();
@@ -24,7 +26,8 @@ impl Write for Journal {
 /// Begins to keep what is logged; again, it changes nothing.
 pub fn begin() {
     BEGIN.call_once(|| {
-        let filter = tracing_subscriber::EnvFilter::new("debug,hyper_util=info,h2=info");
+        let filter = windlass::telemetry::filter(LogLevel::Trace);
+        let filter = tracing_subscriber::EnvFilter::new(filter);
         let format = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
         format.with_writer(|| Journal).init();
     });

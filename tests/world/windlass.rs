@@ -219,7 +219,12 @@ impl World {
     /// Posts the delivery that Gitea sends for a push of `main` from the commit of the last delivery to this one.
     pub async fn push(&mut self, commit: &CommitId) {
         let before = self.tip.replace(commit.clone());
-        let status = self.deliver(before.as_ref(), Some(commit)).await;
+        self.push_from(before.as_ref(), commit).await;
+    }
+
+    /// As [`World::push`], from a commit that the test names.
+    pub async fn push_from(&mut self, before: Option<&CommitId>, commit: &CommitId) {
+        let status = self.deliver(before, Some(commit)).await;
         assert_eq!(status, 202, "the door takes a signed delivery");
         self.delivered.push(commit.clone());
     }
