@@ -294,6 +294,11 @@ impl World {
         self.line.roles.reporter.step(STEP).await.unwrap()
     }
 
+    /// Takes every report that is there.
+    pub async fn report_all(&self) {
+        while self.line.roles.reporter.step(Duration::ZERO).await.unwrap() != report::Step::Idle {}
+    }
+
     /// Posts the statuses that are due.
     pub async fn post_step(&self) -> report::Posted {
         self.line.roles.poster.step(now()).await.unwrap()
