@@ -4,7 +4,10 @@ use serde_json::json;
 use windlass::commit::CommitId;
 
 use crate::world::manifests::config_map;
+use crate::world::manifests::namespace;
 use crate::world::setup::Setup;
+use crate::world::unique;
+use crate::world::until;
 use crate::world::windlass::World;
 
 /// Ships so many ConfigMaps, each in a file of its own.
@@ -121,6 +124,27 @@ async fn promise_4_a_commit_that_cannot_be_read_prunes_nothing() {
         w.settle().await;
         w.expect(&second, "shop@east", "failure", &["00.yaml"]).await;
         assert_eq!(w.east.config_maps(&w.namespace).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_namespace_needs_consent_because_it_takes_what_it_holds_with_it() {
+    World::run(async |w| {
+        let name = format!("room-{}", unique());
+        let path = format!("/api/v1/namespaces/{name}");
+        w.ship(&[("shop/a.yaml", &config_map("a", "1")), ("shop/room.yaml", &namespace(&name))]).await;
+        w.settle().await;
+        w.repo.remove(&["shop/room.yaml"]);
+        let second = w.ship(&[]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &[&format!("Namespace/{name}"), "needs consent"]).await;
+        assert!(w.east.find(&path).await.unwrap()["metadata"]["deletionTimestamp"].is_null());
+        let third = w.commit_saying("no room\n\nWindlass-Allow-Prune: shop", &[]);
+        w.push(&third).await;
+        w.settle().await;
+        w.expect(&third, "shop@east", "success", &["1 pruned"]).await;
+        until("the namespace is gone", async || w.east.find(&path).await.is_none().then_some(())).await;
     })
     .await;
 }

@@ -5,7 +5,9 @@ use windlass::outcome::Phase;
 use crate::world::bed;
 use crate::world::journal;
 use crate::world::manifests::config_map;
+use crate::world::manifests::definition;
 use crate::world::manifests::secret;
+use crate::world::manifests::widget;
 use crate::world::proxy::is_write;
 use crate::world::setup::HOOK_SECRET;
 use crate::world::setup::Setup;
@@ -48,6 +50,30 @@ async fn promise_5_one_bad_manifest_of_twenty_keeps_all_of_them_out() {
             assert_eq!(w.runs().await[0].phase, Phase::Failed);
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_5_what_the_commit_itself_makes_known_is_checked_as_soon_as_it_can_be() {
+    World::run(async |w| {
+        let group = format!("bed-{}.example.org", unique());
+        let first = w
+            .ship(&[
+                ("shop/a.yaml", &config_map("one", "1")),
+                ("shop/b.yaml", &widget(&group, "bad", "\"large\"")),
+                ("shop/crd.yaml", &definition(&group)),
+            ])
+            .await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "failure", &["Widget/", "/bad", "spec.size"]).await;
+        assert_eq!(w.value("one").await, None, "what follows the definition was not written");
+        let second = w.ship(&[("shop/b.yaml", &widget(&group, "good", "1"))]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["2 created"]).await;
+        w.east
+            .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
+            .await;
+    })
+    .await;
 }
 
 /// Returns where a text stands in what windlass says and keeps. Its caches of Git hold the commits themselves.

@@ -4,8 +4,12 @@
 use serde_json::json;
 use windlass::outcome::Phase;
 use windlass::queue::Lane;
+use windlass::reconcile::Ended;
+use windlass::reconcile::Step;
 
 use crate::world::manifests::config_map;
+use crate::world::manifests::deployment;
+use crate::world::manifests::stuck_deployment;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
 use crate::world::windlass::STEP;
@@ -115,6 +119,42 @@ async fn promise_6_a_job_that_died_without_a_word_ends_in_error_with_the_next_sw
         w.push(&first).await;
         w.settle().await;
         w.expect(&first, "shop@east", "success", &["1 created"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_6_a_wait_for_health_survives_a_crash_and_keeps_its_deadline() {
+    let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"3s\"")]);
+    setup
+        .run(async |w| {
+            let first = w.ship(&[("shop/web.yaml", &stuck_deployment("web"))]).await;
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            assert!(w.line.queue.next(&Lane::watch("shared"), STEP).await.unwrap().is_some());
+            w.restart().await;
+            w.settle().await;
+            w.expect(&first, "shop@east", "failure", &["Deployment/", "not healthy by the deadline"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_6_a_wait_for_health_that_is_overtaken_ends_as_superseded() {
+    World::run(async |w| {
+        let first = w.ship(&[("shop/web.yaml", &stuck_deployment("web"))]).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        let reconciler = w.line.roles.reconciler.clone();
+        let waiting = tokio::spawn(async move { reconciler.watch_step(STEP).await.unwrap() });
+        let second = w.ship(&[("shop/web.yaml", &deployment("web"))]).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        let ended = waiting.await.unwrap();
+        assert!(matches!(ended, Step::Done(Ended::Run { phase: Phase::Superseded, .. })), "{ended:?}");
+        w.settle().await;
+        w.expect(&first, "shop@east", "warning", &["superseded by"]).await;
+        w.expect(&second, "shop@east", "success", &["1 configured"]).await;
     })
     .await;
 }

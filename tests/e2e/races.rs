@@ -103,3 +103,46 @@ async fn a_replay_of_the_first_delivery_rolls_nothing_back() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_reads_as_the_tip_does_shares_its_verdict() {
+    Setup::default()
+        .run(async |w| {
+            let first = w.commit(&[("shop/one.yaml", &config_map("one", "1"))]);
+            let second = w.commit(&[("README.md", "nothing of the shop\n")]);
+            for commit in [&first, &second] {
+                w.push(commit).await;
+                w.settle().await;
+            }
+            w.expect(&first, "shop@east", "success", &["1 created"]).await;
+            assert_eq!(w.runs().await.len(), 1);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_while_everything_runs_at_once_is_answered_like_any_other() {
+    Setup::default()
+        .run(async |w| {
+            let files = |value: &str| config_map("one", value);
+            let mut commits = Vec::new();
+            for value in 0..6 {
+                commits.push(w.commit(&[("shop/one.yaml", &files(&value.to_string()))]));
+            }
+            let stir = async {
+                for (position, commit) in commits.iter().enumerate() {
+                    let before = position.checked_sub(1).map(|before| &commits[before]);
+                    assert_eq!(w.deliver(before, Some(commit)).await, 202);
+                }
+            };
+            tokio::join!(stir, w.settle());
+            w.settle().await;
+            assert_eq!(w.value("one").await.as_deref(), Some("5"));
+            w.expect(&commits[5], "shop@east", "success", &["healthy in"]).await;
+            for overtaken in &commits[..5] {
+                w.expect(overtaken, "shop@east", "warning", &["superseded by", commits[5].short()]).await;
+            }
+            w.delivered.extend(commits);
+        })
+        .await;
+}
