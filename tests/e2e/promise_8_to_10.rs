@@ -89,7 +89,7 @@ async fn promise_9_a_delivery_that_is_too_large_or_no_sense_costs_nothing() {
         let large = format!("{{\"x\":\"{}\"}}", "x".repeat(6 << 20));
         assert_eq!(w.knock("push", large, HOOK_SECRET).await, 413);
         for nonsense in ["", "{", "[]", "{\"ref\":1}", &"[".repeat(100_000)] {
-            assert_eq!(w.knock("push", nonsense.to_owned(), HOOK_SECRET).await, 200, "{:.20}", nonsense);
+            assert_eq!(w.knock("push", nonsense.to_owned(), HOOK_SECRET).await, 200, "{nonsense:.20}");
         }
         let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
         w.settle().await;
