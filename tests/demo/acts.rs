@@ -41,7 +41,7 @@ pub async fn play(stage: Arc<Stage>, screen: Screen) {
 
 /// Passes windlass's log on.
 async fn listen(stage: Arc<Stage>, sender: Sender) {
-    let mut feed = stage.process.lock().await.feed();
+    let mut feed = stage.feed().await;
     loop {
         let line = feed.next().await;
         if let Some(news) = News::read(&line) {

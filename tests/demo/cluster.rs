@@ -57,8 +57,9 @@ impl Cluster {
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         let client = kube::Client::try_from(config.unwrap()).unwrap();
         let asked = client.apiserver_version().await;
-        let version =
-            asked.unwrap_or_else(|error| panic!("the cluster does not answer: {error}")).git_version;
+        let version = asked
+            .unwrap_or_else(|error| panic!("the cluster does not answer: {}", words(&error)))
+            .git_version;
         Self { client, namespace: namespace.to_owned(), version }
     }
 
@@ -79,7 +80,9 @@ impl Cluster {
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": self.namespace } });
         let made =
             self.namespaces().create(&PostParams::default(), &serde_json::from_value(body).unwrap()).await;
-        made.unwrap_or_else(|error| panic!("making the namespace {} failed: {error}", self.namespace));
+        made.unwrap_or_else(|error| {
+            panic!("making the namespace {} failed: {}", self.namespace, words(&error))
+        });
     }
 
     /// Deletes the namespace, and waits until it is gone when asked to.
@@ -128,6 +131,11 @@ impl Cluster {
             tokio::spawn(watch(api, kind.2, version, sender.clone()));
         }
     }
+}
+
+/// Returns an error in the server's own words, where it is the server's.
+fn words(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error { status.message.clone() } else { error.to_string() }
 }
 
 async fn watch(api: Api<DynamicObject>, kind: &'static str, mut version: String, sender: Sender) {

@@ -74,10 +74,13 @@ async fn main() -> ExitCode {
 }
 
 async fn show(arguments: &Arguments, place: Where, screen: Screen) -> ExitCode {
-    let stage = tokio::spawn(Stage::set(place, arguments.windlass.clone()));
-    let Ok(stage) = stage.await.map(Arc::new) else { return ExitCode::FAILURE };
-    screen.opened(&stage);
-    let mut playing = tokio::spawn(acts::play(Arc::clone(&stage), screen.clone()));
+    let Ok(stage) = tokio::spawn(Stage::make(place)).await.map(Arc::new) else { return ExitCode::FAILURE };
+    let (played, shown, program) = (Arc::clone(&stage), screen.clone(), arguments.windlass.clone());
+    let mut playing = tokio::spawn(async move {
+        let door = played.start(program).await;
+        shown.opened(&played, &door);
+        acts::play(played, shown).await;
+    });
     let ended = tokio::select! {
         ended = &mut playing => ended.is_ok(),
         _ = tokio::signal::ctrl_c() => {
@@ -87,7 +90,7 @@ async fn show(arguments: &Arguments, place: Where, screen: Screen) -> ExitCode {
         }
     };
     if !ended {
-        screen.log(&stage.said());
+        screen.log(&stage.said().await);
     }
     let cleared = tokio::spawn(async move { stage.clear().await }).await;
     match (ended, cleared) {

@@ -53,10 +53,10 @@ impl Screen {
     }
 
     /// Says what the demo plays on.
-    pub fn opened(&self, stage: &Stage) {
+    pub fn opened(&self, stage: &Stage, door: &str) {
         let (place, repository) = (&stage.place, &stage.forge.full_name);
         let pairs = [
-            ("forge", format!("Gitea, repository {repository} with a webhook to {}", stage.door)),
+            ("forge", format!("Gitea; {repository} has a webhook to {door}")),
             (
                 "cluster",
                 format!("{}, Kubernetes {} at {}", place.cluster, stage.cluster.version, place.server),
@@ -113,6 +113,9 @@ impl Screen {
 
     /// Shows the end of windlass's log.
     pub fn log(&self, said: &str) {
+        if said.is_empty() {
+            return;
+        }
         drop(writeln!(std::io::stderr(), "\nwindlass's last words were:\n{said}"));
     }
 }

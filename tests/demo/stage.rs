@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use crate::cluster::Cluster;
 use crate::forge::Forge;
 use crate::world::bed;
+use crate::world::process::Feed;
 use crate::world::process::Home;
 use crate::world::process::Process;
 
@@ -76,41 +77,52 @@ pub struct Stage {
     pub cluster: Cluster,
     /// The repository.
     pub forge: Forge,
-    /// The address of windlass's door.
-    pub door: String,
-    /// The running windlass.
-    pub process: Mutex<Process>,
-    _home: Home,
+    process: Mutex<Option<Process>>,
+    home: Home,
 }
 
 impl Stage {
-    /// Sets it: makes the namespace and the repository, starts windlass, and lets Gitea call it.
-    pub async fn set(place: Where, program: PathBuf) -> Self {
+    /// Makes the namespace and the repository.
+    pub async fn make(place: Where) -> Self {
         let cluster = Cluster::connect(&place.kubeconfig, &place.namespace).await;
         let forge = Forge::new().await;
         let home = Home::new(&settings(&place, &forge));
+        let stage = Self { place, cluster, forge, process: Mutex::default(), home };
+        stage.cluster.make_namespace().await;
+        stage
+    }
+
+    /// Starts windlass, and lets Gitea call it; returns where its door is.
+    pub async fn start(&self, program: PathBuf) -> String {
         let token = bed("WINDLASS_BED_GITEA_BOT_TOKEN");
-        let environment = [("DEMO_HOOK_SECRET", forge.secret.as_str()), ("DEMO_TOKEN", token)];
-        cluster.make_namespace().await;
-        let process = Process::start(&program, &home.config(), &environment).await;
-        forge.hook(&format!("{}/hooks/gitea", process.door)).await;
+        let environment = [("DEMO_HOOK_SECRET", self.forge.secret.as_str()), ("DEMO_TOKEN", token)];
+        let process = Process::start(&program, &self.home.config(), &environment).await;
         let door = process.door.clone();
-        Self { place, cluster, forge, door, process: Mutex::new(process), _home: home }
+        self.forge.hook(&format!("{door}/hooks/gitea")).await;
+        *self.process.lock().await = Some(process);
+        door
+    }
+
+    /// Returns windlass's log.
+    pub async fn feed(&self) -> Feed {
+        self.process.lock().await.as_ref().expect("windlass was started").feed()
     }
 
     /// Returns the end of windlass's log.
-    pub fn said(&self) -> String {
-        self.process.try_lock().map_or_else(|_| String::new(), |process| process.said())
+    pub async fn said(&self) -> String {
+        self.process.lock().await.as_ref().map(Process::said).unwrap_or_default()
     }
 
     /// Stops windlass and takes away what was made; says what that was.
     pub async fn clear(&self) -> String {
-        let mut process = self.process.lock().await;
-        process.signal("TERM");
-        let ended = process.ended(STOP_WITHIN).await;
+        let mut stopped = true;
+        if let Some(process) = &mut *self.process.lock().await {
+            process.signal("TERM");
+            stopped = process.ended(STOP_WITHIN).await.is_some_and(|status| status.success());
+        }
         self.forge.delete().await;
         self.cluster.delete_namespace(!self.place.is_bed).await;
-        assert!(ended.is_some_and(|status| status.success()), "windlass did not stop as it was told to");
+        assert!(stopped, "windlass did not stop as it was told to");
         format!("windlass stopped, the repository and the namespace {} are deleted", self.place.namespace)
     }
 }

@@ -28,6 +28,7 @@ const LOOK_FOR_END: Duration = Duration::from_millis(200);
 pub struct Process {
     child: Child,
     log: Arc<Log>,
+    program: String,
     /// The door, such as `http://127.0.0.1:41234`.
     pub door: String,
 }
@@ -64,9 +65,12 @@ impl Process {
                 kept.news.notify_waiters();
             }
         });
-        let mut process = Self { child, log, door: String::new() };
+        let program = command.get_program().display().to_string();
+        let mut process = Self { child, log, program, door: String::new() };
         let runs = process.until(READY_WITHIN, |line| line["message"] == "windlass runs").await;
-        let Some(runs) = runs else { panic!("windlass did not start; it said:\n{}", process.said()) };
+        let Some(runs) = runs else {
+            panic!("{} did not start; it said:\n{}", process.program, process.said())
+        };
         process.door = format!("http://{}", runs["listen"].as_str().unwrap());
         let ready = format!("{}/readyz", process.door);
         let answers = async {
