@@ -143,8 +143,9 @@ async fn follow(objects: Api<DynamicObject>) -> watch::Receiver<(String, Instant
 
 /// Returns, from windlass's own log, how long after the delivery each station was reached.
 fn stations(process: &Process) -> Vec<(&'static str, Times)> {
-    let mut stations: Vec<(&str, Times)> =
-        ["job taken", "run applied", "run healthy"].map(|name| (name, Times::default())).to_vec();
+    let mut stations: Vec<(&str, Times)> = ["dispatched", "job taken", "run applied", "run healthy"]
+        .map(|name| (name, Times::default()))
+        .to_vec();
     let at = |line: &Value| line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let (mut accepted, mut count) = (None, 0);
     for line in process.lines().iter().filter(|line| line.is_object()) {

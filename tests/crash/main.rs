@@ -227,9 +227,13 @@ async fn a_write_of_the_dead_comes_late_and_changes_nothing() {
     rig.kill(held);
     rig.start().await;
     rig.check().await;
-    // Whether the proxy still sends it is its own affair; either way the cluster stays as it is.
+    let mark = rig.kube.mark();
     rig.graves.clear();
-    rig.push().await;
+    let rig_now = &rig;
+    let late = until("the late write is answered", async || {
+        rig_now.asked_since(mark).await.into_iter().find(|asked| asked.verb == "patch")
+    });
+    assert_eq!(late.await.code, 409, "the write of the dead is refused");
     rig.check().await;
     rig.clear().await;
 }

@@ -22,6 +22,7 @@ use windlass::secret::Secret;
 
 use crate::world::bed;
 use crate::world::git::Repo;
+use crate::world::kube::Asked;
 use crate::world::kube::Kube;
 use crate::world::manifests::config_map;
 use crate::world::manifests::deployment;
@@ -140,8 +141,12 @@ namespace = "{namespace}"
 
     /// Starts windlass on the data that is there.
     pub async fn start(&mut self) {
-        let environment =
-            [("SECRET", SECRET), ("TOKEN", bed("WINDLASS_BED_GITEA_BOT_TOKEN")), ("PATH", "/usr/bin:/bin")];
+        let environment = [
+            ("SECRET", SECRET),
+            ("TOKEN", bed("WINDLASS_BED_GITEA_BOT_TOKEN")),
+            ("WINDLASS__DATA__INSTALLATION", &self.installation),
+            ("PATH", "/usr/bin:/bin"),
+        ];
         let windlass = command(Path::new(env!("CARGO_BIN_EXE_windlass")), &self.home.config(), &environment);
         // A write beyond a limit on the size of files shall fail, and not end the program: so says a shell before it.
         let mut command = std::process::Command::new("sh");
@@ -322,6 +327,11 @@ namespace = "{namespace}"
             let allowed: &[&str] = if tip { &["success"] } else { &["success", "warning"] };
             assert!(allowed.contains(&finals[0].as_str()), "{shown}");
         }
+    }
+
+    /// Returns what windlass asked of the API server since a mark.
+    pub async fn asked_since(&self, mark: u64) -> Vec<Asked> {
+        self.kube.asked_since(mark, &self.installation).await
     }
 
     /// Takes everything away.
