@@ -13,18 +13,17 @@ use sha2::Sha256;
 use crate::application::Name;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
+use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
 
-/// The label of the parent; its value is the id of the set.
-const ID: &str = "applyset.kubernetes.io/id";
 const TOOLING: &str = "applyset.kubernetes.io/tooling";
 const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 /// Returns the name of an application's parent object, a ConfigMap in windlass's namespace.
 #[must_use]
 pub fn parent_name(application: &Name) -> String {
-    format!("windlass-{application}")
+    format!("{}{application}", member::RECORD)
 }
 
 /// Returns the id of the set whose parent is the ConfigMap `name` in `namespace`.
@@ -127,7 +126,7 @@ impl Parent {
         let mut metadata = json!({
             "name": self.name,
             "namespace": self.namespace,
-            "labels": { ID: self.id(), "app.kubernetes.io/managed-by": "windlass" },
+            "labels": { member::SET: self.id(), "app.kubernetes.io/managed-by": "windlass" },
             "annotations": {
                 TOOLING: concat!("windlass/v", env!("CARGO_PKG_VERSION")),
                 GROUP_KINDS: joined(self.group_kinds.iter()),

@@ -65,7 +65,7 @@ pub enum What {
         /// The commit after; `None` when the ref was deleted.
         after: Option<CommitId>,
     },
-    /// The sweep saw a ref elsewhere than where windlass last knew it, or a row that is overdue.
+    /// The sweep saw a ref elsewhere than where windlass last knew it.
     Sweep {
         /// The ref.
         #[serde(rename = "ref")]

@@ -13,3 +13,10 @@ pub enum Fault {
     /// Whoever runs windlass: the verdict is error, and the job is buried.
     Ours,
 }
+
+/// Returns an error with its causes, each after a colon: the text fits after "failed to".
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

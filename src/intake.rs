@@ -18,6 +18,7 @@ use crate::event::Hint;
 use crate::event::Push;
 use crate::event::VERSION;
 use crate::event::What;
+use crate::fault::chain;
 use crate::forge::Kind;
 use crate::forge::Request;
 use crate::moment::Moment;
@@ -206,12 +207,6 @@ fn published(result: Result<(), queue::Error>) -> bool {
         tracing::error!(error = %chain(error), ?fault, "delivery not accepted: failed to publish its events");
     }
     result.is_ok()
-}
-
-/// Returns an error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Makes the event of one source. One delivery may concern several sources, whose events need names of their own.

@@ -34,8 +34,6 @@ pub struct Job {
     pub before: Option<CommitId>,
     /// Why.
     pub reason: Reason,
-    /// The other applications of the same event on this cluster.
-    pub siblings: Vec<Name>,
     /// When the event reached windlass.
     pub received_at: Moment,
 }

@@ -37,7 +37,7 @@
 //!   objects are written with the uid and version that were read.
 //! - **Only what is ours is deleted**: members by label ([`member`]) that windlass itself applied, within the guard,
 //!   never because something failed to load, parse or list.
-//! - **Order of words**: rows open before jobs exist; a verdict is durable before the parent says "done"; a message is
+//! - **Order of words**: a roster is published before its jobs, and the ledger takes reports in any order; a verdict is durable before the parent says "done"; a message is
 //!   acknowledged last. A crash anywhere repeats work and loses none.
 //! - **Everything can be rebuilt** from the repositories, the clusters and the settings.
 //!

@@ -27,7 +27,7 @@ use crate::sweep::Sweeper;
 use crate::worker::Roles;
 
 /// The lane of every cluster, until clusters have lanes of their own.
-const LANE: &str = "shared";
+pub const LANE: &str = "shared";
 
 /// The user that a read token goes with; every forge takes any, and this one says what it is.
 const TOKEN_USER: &str = "x-access-token";

@@ -12,6 +12,7 @@ use windlass::cli::Arguments;
 use windlass::cli::Command;
 use windlass::cli::LogFormat;
 use windlass::cli::LogLevel;
+use windlass::line::LANE;
 use windlass::line::Line;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
@@ -152,7 +153,7 @@ async fn signalled() {
 
 /// Measures the queue for the metrics, for ever.
 async fn measure(queue: Queue) {
-    let lanes = [Lane::events(), Lane::jobs("shared"), Lane::watch("shared"), Lane::reports()];
+    let lanes = [Lane::events(), Lane::jobs(LANE), Lane::watch(LANE), Lane::reports()];
     loop {
         for lane in &lanes {
             if let Ok(depth) = queue.depth(lane).await {

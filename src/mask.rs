@@ -1,5 +1,6 @@
 //! Keeps the contents of Secrets out of words that people read.
 
+use base64::Engine;
 use serde_json::Value;
 
 use crate::object::Manifest;
@@ -13,7 +14,7 @@ const SHORTEST: usize = 3;
 /// Returns a server's words about a manifest, without the values that the manifest holds if it is a Secret.
 ///
 /// An API server quotes the value that it refuses; for a Secret every text and number of `data` and `stringData`
-/// is replaced, in plain and in quoted form.
+/// is replaced, in plain, in quoted, in encoded and in decoded form.
 #[must_use]
 pub fn mask(message: &str, manifest: &Manifest) -> String {
     if !manifest.id.group.is_empty() || manifest.id.kind != "Secret" {
@@ -23,9 +24,24 @@ pub fn mask(message: &str, manifest: &Manifest) -> String {
     for field in ["data", "stringData"] {
         collect(manifest.value.get(field), &mut values);
     }
+    for (field, other) in [("data", decoded as fn(&str) -> Option<String>), ("stringData", encoded)] {
+        let texts =
+            manifest.value.get(field).and_then(Value::as_object).into_iter().flat_map(|map| map.values());
+        let others = texts.filter_map(Value::as_str).filter_map(other);
+        values.extend(others.filter(|text| text.len() >= SHORTEST));
+    }
     // The longest first, so that a value that contains another is hidden whole.
     values.sort_by_key(|value| std::cmp::Reverse(value.len()));
     values.iter().fold(message.to_owned(), |text, value| text.replace(value.as_str(), MASK))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+fn encoded(text: &str) -> Option<String> {
+    Some(base64::engine::general_purpose::STANDARD.encode(text))
 }
 
 fn collect(value: Option<&Value>, values: &mut Vec<String>) {
@@ -66,10 +82,10 @@ mod tests {
 
     #[test]
     fn what_a_secret_holds_is_never_quoted() {
-        let value = json!({ "data": { "a": "aHVudGVyMg==" }, "stringData": { "b": "hunter2\nsecond line", "n": 4711 } });
-        let message = "expected string, got Value:4711; aHVudGVyMg== is bad; hunter2; second line; \"hunter2\\nsecond line\"";
+        let value = json!({ "data": { "a": "aHVudGVyMg==" }, "stringData": { "b": "hunter2\nsecond line", "n": 4711, "e": "second" } });
+        let message = "c2Vjb25k expected string, got Value:4711; aHVudGVyMg== is bad; hunter2; second line; \"hunter2\\nsecond line\"";
         let said = mask(message, &manifest("Secret", value.clone()));
-        for leak in ["4711", "aHVudGVyMg", "hunter2", "second line"] {
+        for leak in ["c2Vjb25k", "4711", "aHVudGVyMg", "hunter2", "second line"] {
             assert!(!said.contains(leak), "{said}");
         }
         assert_eq!(mask(message, &manifest("ConfigMap", value)), message);

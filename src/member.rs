@@ -5,6 +5,12 @@ use crate::object::Live;
 
 /// The label that every member carries (KEP-3659); its value is the id of the set.
 pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
+/// The label of a set's parent; its value is the id of the set.
+pub const SET: &str = "applyset.kubernetes.io/id";
+
+/// The start of the name of each parent, in windlass's own namespace.
+pub const RECORD: &str = "windlass-";
+
 /// The start of the name of each application's field manager.
 pub const MANAGER: &str = "windlass:";
 

@@ -62,9 +62,8 @@ pub fn out(text: &str) -> anyhow::Result<()> {
 pub fn render(asked: &Render) -> anyhow::Result<ExitCode> {
     let files = files(&asked.path)?;
     let texts: Vec<_> = files.iter().map(|(name, bytes)| manifest::Text { file: name, bytes }).collect();
-    // Offline nothing tells which kinds live in namespaces; a manifest that names none keeps none unless it is asked.
-    let namespaced = |_: &str, kind: &str| (!is_cluster_wide(kind)).then_some(Scope::Namespaced);
-    let settled = manifest::read(&texts).and_then(|all| manifest::settle(all, &asked.namespace, &namespaced));
+    // Offline only Kubernetes's own kinds are known; a custom resource keeps the namespace that it names, or none.
+    let settled = manifest::read(&texts).and_then(|all| manifest::settle(all, &asked.namespace, &scope));
     match settled {
         Ok(manifests) => {
             for manifest in manifests {
@@ -80,24 +79,24 @@ pub fn render(asked: &Render) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Kubernetes's own kinds that belong to no namespace; a cluster knows better, but here is none.
-fn is_cluster_wide(kind: &str) -> bool {
-    let known = [
-        "Namespace",
-        "Node",
-        "PersistentVolume",
-        "CustomResourceDefinition",
-        "APIService",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-    ];
-    known.contains(&kind)
-        || kind.starts_with("Cluster")
-        || kind.ends_with("Class")
-        || kind.ends_with("WebhookConfiguration")
+/// Returns where objects of Kubernetes's own kinds live; a cluster knows more, but here is none.
+fn scope(api_version: &str, kind: &str) -> Option<Scope> {
+    let group = windlass::object::group_and_version(api_version).0;
+    let own = !group.contains('.') || group.ends_with(".k8s.io");
+    let cluster_wide = match group {
+        "" => matches!(kind, "Namespace" | "Node" | "PersistentVolume"),
+        "rbac.authorization.k8s.io" => kind.starts_with("Cluster"),
+        "apiextensions.k8s.io" | "apiregistration.k8s.io" | "admissionregistration.k8s.io" => true,
+        _ => kind.ends_with("Class") || kind == "CSIDriver",
+    };
+    own.then_some(if cluster_wide { Scope::Cluster } else { Scope::Namespaced })
 }
 
 fn files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    if folder.is_file() {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok(vec![(name, bounded(folder)?)]);
+    }
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
     while let Some(at) = folders.pop() {
         for entry in std::fs::read_dir(&at).with_context(|| format!("read the folder {}", at.display()))? {

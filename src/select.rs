@@ -98,7 +98,7 @@ pub struct Touched {
 ///
 /// A target is touched by a commit when its inputs or its definition differ from those last dispatched (by this call
 /// or before), or when its last dispatch failed, is open or is unknown. Of two commits with equal inputs only the
-/// first counts. `forced` makes every candidate touched by the tip.
+/// first counts. `forced` makes every candidate touched by the first commit, whatever is remembered.
 #[must_use]
 pub fn select(candidates: &[Candidate], commits: usize, memory: &[Memory], forced: bool) -> Vec<Touched> {
     let memory: BTreeMap<&Target, &Memory> = memory.iter().map(|row| (&row.target, row)).collect();
@@ -110,7 +110,7 @@ pub fn select(candidates: &[Candidate], commits: usize, memory: &[Memory], force
         for (commit, inputs) in candidate.inputs.iter().enumerate().take(commits) {
             let reason = match last {
                 Some(before) => (before != inputs).then_some(Reason::Moved),
-                None if forced && commit + 1 == commits => Some(Reason::Unsure),
+                None if forced => Some(Reason::Unsure),
                 None => against(row, inputs, candidate.definition),
             };
             let Some(reason) = reason else { continue };

@@ -68,7 +68,7 @@ pub struct Swept {
     pub moved: usize,
     /// Rows that were asked for again.
     pub again: usize,
-    /// Rows of dead letters that were closed.
+    /// Rows that were closed because nothing else would.
     pub closed: usize,
 }
 
@@ -114,27 +114,43 @@ impl Sweeper {
                 drafts.push(event(source, What::Sweep { reference: reference.clone() }));
             }
         }
-        for (owner, target, commit) in self.store.overdue(self.overdue_before(), BATCH).await? {
-            if owner != *source {
-                continue;
-            }
-            swept.again += 1;
-            if self.applications.iter().any(|one| one.name == target.application && one.source == owner) {
-                drafts.push(event(source, What::Again { target, commit: Some(commit) }));
-            } else {
-                let why =
-                    "the application is no longer configured; what it applied was left as it is".to_owned();
-                let dispatch = String::new();
-                drafts.push(buried(Told::Buried { dispatch, source: owner, commit, target, why }));
-            }
-        }
-        for target in self.in_error(source).await? {
-            swept.again += 1;
-            drafts.push(event(source, What::Again { target, commit: None }));
-        }
-        swept.closed = self.close_dead(source, &mut drafts).await?;
         self.queue.publish(drafts).await?;
         Ok(swept)
+    }
+
+    /// Looks after what nobody else would end: rows that are overdue, targets in an error of windlass's own, and jobs
+    /// that the queue itself buried. It needs no repository, so one that is away holds nothing back.
+    ///
+    /// # Errors
+    /// The store or the queue.
+    pub async fn tend(&self) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
+        let mut drafts = Vec::new();
+        for (source, target, commit) in self.store.overdue(self.overdue_before(), BATCH).await? {
+            if self.is_configured(&source, &target) {
+                swept.again += 1;
+                drafts.push(event(&source, What::Again { target, commit: Some(commit) }));
+            } else {
+                swept.closed += 1;
+                let why = "it is no longer configured; what was applied was left as it is".to_owned();
+                drafts.push(buried(Told::Buried { dispatch: String::new(), source, commit, target, why }));
+            }
+        }
+        for source in self.sources.keys() {
+            for target in self.in_error(source).await? {
+                swept.again += 1;
+                drafts.push(event(source, What::Again { target, commit: None }));
+            }
+        }
+        swept.closed += self.close_dead(&mut drafts).await?;
+        self.queue.publish(drafts).await?;
+        Ok(swept)
+    }
+
+    fn is_configured(&self, source: &Name, target: &Target) -> bool {
+        let one =
+            self.applications.iter().find(|one| one.name == target.application && one.source == *source);
+        self.sources.contains_key(source) && one.is_some_and(|one| one.clusters.contains(&target.cluster))
     }
 
     /// Returns the targets whose last dispatch ended in an error of windlass's own: what was wrong may be mended. What
@@ -142,7 +158,8 @@ impl Sweeper {
     async fn in_error(&self, source: &Name) -> Result<Vec<Target>, Error> {
         let mut targets = Vec::new();
         for row in self.store.memory(source).await? {
-            if row.state != State::Failed || targets.len() >= BATCH as usize {
+            let skipped = row.state != State::Failed || !self.is_configured(source, &row.target);
+            if skipped || targets.len() >= BATCH as usize {
                 continue;
             }
             let verdicts = self.store.verdicts(source, &row.commit).await?;
@@ -160,16 +177,16 @@ impl Sweeper {
     }
 
     /// Closes the rows of jobs that the queue itself buried, since no role could report them.
-    async fn close_dead(&self, source: &Name, drafts: &mut Vec<Draft>) -> Result<usize, Error> {
+    async fn close_dead(&self, drafts: &mut Vec<Draft>) -> Result<usize, Error> {
         let before = drafts.len();
         for Dead { lane, body, why, .. } in self.queue.dead(BATCH).await? {
             let job: Option<Job> =
                 serde_json::from_str(&body).ok().filter(|_| lane.to_string().starts_with("jobs."));
-            let Some(job) = job.filter(|job| job.application.source == *source) else { continue };
-            let rows = self.store.verdicts(source, &job.commit).await?;
-            if rows.iter().any(|verdict| verdict.target == job.target && !verdict.row.phase.is_final()) {
-                let Job { dispatch, commit, target, .. } = job;
-                drafts.push(buried(Told::Buried { dispatch, source: source.clone(), commit, target, why }));
+            let Some(Job { dispatch, application, commit, target, .. }) = job else { continue };
+            let source = application.source;
+            let rows = self.store.verdicts(&source, &commit).await?;
+            if rows.iter().any(|verdict| verdict.target == target && !verdict.row.phase.is_final()) {
+                drafts.push(buried(Told::Buried { dispatch, source, commit, target, why }));
             }
         }
         Ok(drafts.len() - before)

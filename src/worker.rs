@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::application::Name;
 use crate::dispatch::Dispatcher;
+use crate::fault::chain;
 use crate::reconcile::Reconciler;
 use crate::report::Poster;
 use crate::report::Reporter;
@@ -23,6 +24,9 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// How long does a loop rest after a step that failed?
 const REST: Duration = Duration::from_secs(1);
+
+/// How often is looked after what is overdue, in error or dead?
+const TEND_EVERY: Duration = Duration::from_secs(300);
 
 /// How many waits for health may be under way at once?
 const WATCHES: usize = 256;
@@ -55,27 +59,40 @@ pub struct Roles {
 pub async fn run(roles: Roles, stop: Stop) {
     let mut loops = JoinSet::new();
     let Roles { dispatcher, reconciler, reporter, poster, sweeper, polls, parallel } = roles;
-    loops.spawn(repeat("dispatch", stop.clone(), move || {
+    // Events of one source stay in order, and a source that is slow holds up no other.
+    for _ in 0..parallel.max(1) {
         let dispatcher = Arc::clone(&dispatcher);
-        async move { dispatcher.step(LOOK_UP).await.map(drop).map_err(|error| error.to_string()) }
-    }));
+        loops.spawn(repeat("dispatch", stop.clone(), move || {
+            let dispatcher = Arc::clone(&dispatcher);
+            async move { dispatcher.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
+        }));
+    }
     for _ in 0..parallel.max(1) {
         let reconciler = reconciler.clone();
         loops.spawn(repeat("reconcile", stop.clone(), move || {
             let reconciler = reconciler.clone();
-            async move { reconciler.step(LOOK_UP).await.map(drop).map_err(|error| error.to_string()) }
+            async move { reconciler.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
         }));
     }
-    loops.spawn(watches(reconciler, stop.clone()));
+    let (watched, told) = (reconciler, stop.clone());
+    loops.spawn(supervise("watch", stop.clone(), move || watches(watched.clone(), told.clone())));
     loops.spawn(repeat("report", stop.clone(), move || {
         let reporter = Arc::clone(&reporter);
-        async move { reporter.step(LOOK_UP).await.map(drop).map_err(|error| error.to_string()) }
+        async move { reporter.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
     }));
-    loops.spawn(until_stopped(stop.clone(), async move {
-        poster.run().await;
+    loops.spawn(supervise("post", stop.clone(), move || {
+        let poster = Arc::clone(&poster);
+        async move {
+            poster.run().await;
+        }
     }));
+    let tended = Arc::clone(&sweeper);
+    loops.spawn(supervise("tend", stop.clone(), move || tend(Arc::clone(&tended))));
     for (source, poll) in polls {
-        loops.spawn(until_stopped(stop.clone(), sweep(Arc::clone(&sweeper), source, poll)));
+        let sweeper = Arc::clone(&sweeper);
+        loops.spawn(supervise("sweep", stop.clone(), move || {
+            sweep(Arc::clone(&sweeper), source.clone(), poll)
+        }));
     }
     while loops.join_next().await.is_some() {}
 }
@@ -101,11 +118,30 @@ where
     }
 }
 
-async fn until_stopped(mut stop: Stop, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = work => {}
-        // A sender that is gone means the same as a word to stop.
-        _ = stop.wait_for(|stopped| *stopped) => {}
+/// Waits for the word to stop; a sender that is gone means the same.
+async fn told(stop: &mut Stop) {
+    drop(stop.wait_for(|stopped| *stopped).await);
+}
+
+/// Keeps a loop going until told to stop; one that ends in a panic begins anew.
+async fn supervise<F, S>(role: &'static str, mut stop: Stop, work: F)
+where
+    F: Fn() -> S + Send + 'static,
+    S: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let mut task = JoinSet::new();
+        task.spawn(work());
+        tokio::select! {
+            ended = task.join_next() => match ended {
+                Some(Err(defect)) => {
+                    tracing::error!(role, error = %defect, "a defect in windlass ended a loop, which begins anew; please report it");
+                    tokio::time::sleep(REST).await;
+                }
+                Some(Ok(())) | None => return,
+            },
+            () = told(&mut stop) => return,
+        }
     }
 }
 
@@ -139,6 +175,17 @@ async fn watches(reconciler: Reconciler, stop: Stop) {
     }
 }
 
+/// Looks after what nobody else would end, for ever.
+async fn tend(sweeper: Arc<Sweeper>) {
+    loop {
+        match sweeper.tend().await {
+            Ok(swept) => tracing::debug!(again = swept.again, closed = swept.closed, "tended"),
+            Err(error) => tracing::warn!("failed to tend, it is tried again: failed to {}", chain(&error)),
+        }
+        tokio::time::sleep(TEND_EVERY).await;
+    }
+}
+
 /// Sweeps a source at the start and then every `poll`.
 async fn sweep(sweeper: Arc<Sweeper>, source: Name, poll: Option<Duration>) {
     let mut first = true;
@@ -146,9 +193,9 @@ async fn sweep(sweeper: Arc<Sweeper>, source: Name, poll: Option<Duration>) {
         match sweeper.step(&source, first).await {
             Ok(swept) => {
                 first = false;
-                tracing::debug!(%source, moved = swept.moved, again = swept.again, closed = swept.closed, "swept");
+                tracing::debug!(%source, moved = swept.moved, "swept");
             }
-            Err(error) => tracing::warn!(%source, %error, "failed to sweep; the next sweep tries again"),
+            Err(error) => tracing::warn!(%source, "the next sweep tries again: failed to {}", chain(&error)),
         }
         match (poll, first) {
             (Some(poll), _) => tokio::time::sleep(jittered(poll, &source)).await,

@@ -7,6 +7,9 @@ use crate::fault::Fault;
 /// How does an API server begin what it says of a manifest that does not fit its kind's schema?
 const UNTYPED: &str = "failed to create typed patch object";
 
+/// How many characters of a server's words are kept? A webhook may answer with anything.
+const WORDS: usize = 4_000;
+
 /// A step at a cluster that failed; each message reads on after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -147,6 +150,7 @@ impl Answer {
     pub(super) fn refused(status: &kube::core::Status) -> Self {
         let words = [&status.message, &status.reason].into_iter().find(|words| !words.is_empty());
         let message = words.map_or_else(|| format!("status {}", status.code), Clone::clone);
+        let message = message.chars().take(WORDS).collect();
         Self::Refused { code: status.code, message }
     }
 }

@@ -1,6 +1,6 @@
 //! A Kubernetes API: reads and writes objects as JSON, and decides nothing.
 //!
-//! Every request has a time limit and every answer a size limit; none is retried here.
+//! Every request has a time limit, and every answer that holds objects a size limit; none is retried here.
 
 mod connect;
 mod error;

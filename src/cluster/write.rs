@@ -19,6 +19,9 @@ use crate::mask::mask;
 use crate::object::Live;
 use crate::object::Manifest;
 
+/// The name that stands in for an object's own in a namespace that is not its own, where its own may be taken.
+const STAND_IN: &str = "windlass-stand-in";
+
 impl Cluster {
     /// Asks the server what applying a manifest would make of it, without writing; in the namespace `stand_in` where
     /// the manifest's own does not exist yet.
@@ -41,8 +44,12 @@ impl Cluster {
                 let mut value = manifest.value.clone();
                 if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
                     metadata.insert("namespace".to_owned(), json!(namespace));
+                    metadata.insert("name".to_owned(), json!(STAND_IN));
                 }
-                self.patch(known, manifest, &value, Some(namespace), &params).await
+                let mut stand_in = manifest.clone();
+                stand_in.id.name = STAND_IN.to_owned();
+                let answer = self.patch(known, &stand_in, &value, Some(namespace), &params).await;
+                answer.map_err(|answer| renamed(answer, &manifest.id.name))
             }
         };
         answer.map_err(|answer| Error::DryRun {
@@ -133,5 +140,15 @@ fn masked(answer: Answer, manifest: &Manifest) -> Answer {
     match answer {
         Answer::Refused { code, message } => Answer::Refused { code, message: mask(&message, manifest) },
         Answer::Unreachable(why) => Answer::Unreachable(mask(&why, manifest)),
+    }
+}
+
+/// Speaks of the object by its own name where a stand-in was refused.
+fn renamed(answer: Answer, name: &str) -> Answer {
+    match answer {
+        Answer::Refused { code, message } => {
+            Answer::Refused { code, message: message.replace(STAND_IN, name) }
+        }
+        Answer::Unreachable(why) => Answer::Unreachable(why),
     }
 }

@@ -1,7 +1,6 @@
 //! The messages that a dispatch makes: rosters, reports of what is superseded, and jobs.
 
 use crate::application::Application;
-use crate::application::Name;
 use crate::clock::now;
 use crate::commit::CommitId;
 use crate::job::Job;
@@ -59,7 +58,7 @@ impl<'a> Made<'a> {
             let application =
                 applications.iter().find(|application| application.name == one.target.application);
             let Some(application) = application else { continue };
-            self.job(application, one, touched, commit, &dispatch);
+            self.job(application, one, commit, &dispatch);
             self.memory.push(remembered(self.question, one, commit, &dispatch));
         }
     }
@@ -68,19 +67,7 @@ impl<'a> Made<'a> {
         self.reports.push(Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what }));
     }
 
-    fn job(
-        &mut self,
-        application: &Application,
-        one: &Touched,
-        touched: &[&Touched],
-        commit: &CommitId,
-        dispatch: &str,
-    ) {
-        let beside = |other: &&&Touched| {
-            other.target.cluster == one.target.cluster && other.target.application != one.target.application
-        };
-        let siblings: Vec<Name> =
-            touched.iter().filter(beside).map(|other| other.target.application.clone()).collect();
+    fn job(&mut self, application: &Application, one: &Touched, commit: &CommitId, dispatch: &str) {
         let job = Job {
             version: crate::job::VERSION,
             target: one.target.clone(),
@@ -91,13 +78,13 @@ impl<'a> Made<'a> {
             inputs: one.inputs.clone(),
             before: self.question.before.cloned(),
             reason: one.reason,
-            siblings,
             received_at: self.question.event.received_at,
         };
         self.jobs.push(Draft::job(self.lane, &job));
     }
 
-    /// Returns all messages, the reports first: a row must be open before a job can close it.
+    /// Returns all messages, the rosters first, so that a row is most often open before its job begins; the ledger takes
+    /// them in any order.
     pub(super) fn drafts(self) -> Vec<Draft> {
         let mut drafts = self.reports;
         drafts.extend(self.jobs);

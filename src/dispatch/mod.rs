@@ -10,6 +10,8 @@ mod messages;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use crate::application::Application;
 use crate::application::Name;
 use crate::application::Target;
@@ -20,7 +22,12 @@ use crate::commit::RefName;
 use crate::event::Event;
 use crate::event::What;
 use crate::fault::Fault;
+use crate::fault::chain;
+use crate::outcome::Report;
+use crate::outcome::Told;
 use crate::queue::DELIVERY_LIMIT;
+use crate::queue::DRAFTS;
+use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Queue;
@@ -119,7 +126,8 @@ impl Dispatcher {
             Ok(event) => event,
             Err(why) => return self.bury(&lease, why).await,
         };
-        match self.dispatch(&event).await {
+        let span = tracing::info_span!("dispatch", event.id = event.id, source = %event.source);
+        match self.dispatch(&event).instrument(span).await {
             Ok(step) => match self.queue.ack(&lease).await? {
                 Settled::Done => Ok(step),
                 Settled::Lost => Ok(Step::Lost),
@@ -127,12 +135,12 @@ impl Dispatcher {
             Err(error) if error.fault() == Fault::Passing && lease.deliveries < DELIVERY_LIMIT => {
                 let doubled = 2_u32.saturating_pow(lease.deliveries.saturating_sub(1));
                 let after = RETRY_AFTER.saturating_mul(doubled).min(RETRY_AT_MOST);
-                let why = format!("failed to {error}");
+                let why = format!("failed to {}", chain(&error));
                 tracing::warn!(event.id = event.id, source = %event.source, attempt = lease.deliveries, why, "put back");
                 let _settled = self.queue.retry(&lease, after).await?;
                 Ok(Step::Retried { why })
             }
-            Err(error) => self.bury(&lease, format!("failed to {error}")).await,
+            Err(error) => self.bury(&lease, format!("failed to {}", chain(&error))).await,
         }
     }
 
@@ -191,11 +199,15 @@ impl Dispatcher {
         }
         let Some(tip) = resolved.tip else {
             self.store.saw(&event.source, &question.reference, None).await?;
+            self.end_overdue(question, None).await?;
             let why =
                 format!("{} does not exist: nothing is applied and nothing deleted", question.reference);
             tracing::info!(event.id = event.id, source = %event.source, why, "ref is gone");
             return Ok(Step::Nothing { why });
         };
+        if question.after.is_some_and(|after| *after != tip && !resolved.found.contains(after)) {
+            self.end_overdue(question, Some(&tip)).await?;
+        }
         let overtaken = question.after.filter(|after| **after != tip && resolved.found.contains(after));
         let commits: Vec<CommitId> = overtaken.into_iter().chain([&tip]).cloned().collect();
         let candidates = self.candidates(source, question, applications, &commits).await?;
@@ -204,6 +216,22 @@ impl Dispatcher {
         let step = self.publish(question, applications, &commits, touched).await?;
         self.store.saw(&event.source, &question.reference, Some(&tip)).await?;
         Ok(step)
+    }
+
+    /// Ends the row of an overdue commit that the repository no longer has: nobody could answer for it any more.
+    async fn end_overdue(&self, question: &Question<'_>, tip: Option<&CommitId>) -> Result<(), Error> {
+        let (Some(commit), Some(target)) = (question.after, question.only) else { return Ok(()) };
+        let (dispatch, source) = (String::new(), question.event.source.clone());
+        let (commit, target) = (commit.clone(), target.clone());
+        let what = match tip {
+            Some(by) => Told::Superseded { dispatch, source, commit, target, by: by.clone() },
+            None => {
+                let why = format!("{} no longer exists; nothing was deleted", question.reference);
+                Told::Buried { dispatch, source, commit, target, why }
+            }
+        };
+        let report = Report { version: crate::outcome::VERSION, at: now(), what };
+        Ok(self.queue.publish(vec![Draft::report(&report)]).await?)
     }
 
     /// Returns whether the repository seems not to show the push yet: its ref stands where it stood before, or where
@@ -277,7 +305,10 @@ impl Dispatcher {
         }
         let (jobs, superseded) = (made.memory.len(), touched.len() - made.memory.len());
         self.store.open_targets(&made.memory).await?;
-        self.queue.publish(made.drafts()).await?;
+        let drafts = made.drafts();
+        for part in drafts.chunks(DRAFTS) {
+            self.queue.publish(part.to_vec()).await?;
+        }
         tracing::info!(event.id = event.id, source = %event.source, jobs, superseded,
             since_delivery_ms = now().since(event.received_at), "dispatched");
         Ok(Step::Dispatched { jobs, superseded })

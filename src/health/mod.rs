@@ -8,7 +8,6 @@ mod workloads;
 
 use serde_json::Value;
 
-use crate::object::GroupKind;
 use crate::object::group_and_version;
 
 /// Whether an object works.
@@ -39,27 +38,6 @@ pub fn health(live: &Value) -> Health {
     builtin::health(group, kind, live)
         .or_else(|| workloads::health(group, kind, live))
         .unwrap_or_else(|| generic(live))
-}
-
-/// Returns whether the health of a kind can change after the object was written, so that it is worth watching.
-#[must_use]
-pub fn may_change(kind: &GroupKind) -> bool {
-    match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", kind) => matches!(
-            kind,
-            "Namespace" | "PersistentVolumeClaim" | "Pod" | "ReplicationController" | "Service"
-        ),
-        (
-            "rbac.authorization.k8s.io"
-            | "scheduling.k8s.io"
-            | "node.k8s.io"
-            | "admissionregistration.k8s.io",
-            _,
-        ) => false,
-        ("storage.k8s.io", kind) => kind != "StorageClass",
-        ("networking.k8s.io", kind) => kind == "Ingress",
-        _ => true,
-    }
 }
 
 /// The rule for kinds that have none of their own.

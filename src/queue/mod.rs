@@ -30,7 +30,7 @@ pub const LEASE_FOR: Duration = Duration::from_secs(30);
 /// How often may a message be delivered before it is buried?
 pub const DELIVERY_LIMIT: u32 = 20;
 /// How many bytes may a body have?
-pub const BODY_BYTES: usize = 256 * 1024;
+pub const BODY_BYTES: usize = 4 << 20;
 /// How many bytes may the name of a lane, an id or a partition have?
 pub const NAME_BYTES: usize = 512;
 /// How many messages may one publish carry?

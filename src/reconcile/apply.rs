@@ -1,14 +1,21 @@
 //! The writes, stage by stage.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
 
+use crate::application::Target;
 use crate::applyset::Parent;
+use crate::cluster::Answer;
 use crate::cluster::Cluster;
+use crate::cluster::Kinds;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::health::health;
+use crate::member;
+use crate::member::Owner;
 use crate::object::Live;
 use crate::object::Manifest;
 use crate::object::ObjectId;
@@ -62,6 +69,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// Another run that took the fence; the cluster, where the next try may find it otherwise.
+    #[tracing::instrument(skip_all)]
     pub async fn apply(&self, fenced: Fenced) -> Result<Applied, Error> {
         let cluster = self.cluster(&fenced.ready.begun.job.target.cluster)?.clone();
         let mut applied = Applied { fenced, changes: Vec::new(), waiting: Vec::new(), problems: Vec::new() };
@@ -137,13 +145,16 @@ impl Reconciler {
         applied: &mut Applied,
         stage: Vec<Checked>,
     ) -> Result<(), Error> {
-        let kinds = applied.fenced.ready.begun.kinds.clone();
-        let parent = applied.fenced.parent.clone();
-        let manager = applied.fenced.manager.clone();
+        let by = By {
+            kinds: applied.fenced.ready.begun.kinds.clone(),
+            manager: applied.fenced.manager.clone(),
+            parent: applied.fenced.parent.clone(),
+            target: applied.fenced.ready.begun.job.target.clone(),
+        };
         let writes = stage.into_iter().map(|checked| {
-            let (kinds, manager, parent) = (&kinds, &manager, &parent);
+            let by = &by;
             async move {
-                let answer = self.write(cluster, kinds, manager, parent, &checked).await;
+                let answer = self.write(cluster, by, &checked).await;
                 (checked, answer)
             }
         });
@@ -159,8 +170,8 @@ impl Reconciler {
                         if checked.write.live.is_some() { Action::Configured } else { Action::Created };
                     applied.note(&value, id, api_version, action, &checked.fields);
                 }
-                Err(Error::Cluster(error)) if error.fault() == Fault::Theirs => {
-                    applied.problems.push(refusal(&error, &checked.write.manifest));
+                Err(error) if error.fault() == Fault::Theirs => {
+                    applied.problems.push(refused(&error, &checked.write.manifest));
                 }
                 Err(error) => passing = Some(error),
             }
@@ -169,31 +180,65 @@ impl Reconciler {
     }
 
     /// Writes one object. Where it changed since it was read, the fence is looked at, then the object, three times.
-    async fn write(
-        &self,
-        cluster: &Cluster,
-        kinds: &crate::cluster::Kinds,
-        manager: &str,
-        parent: &Parent,
-        checked: &Checked,
-    ) -> Result<Value, Error> {
+    async fn write(&self, cluster: &Cluster, by: &By, checked: &Checked) -> Result<Value, Error> {
         let manifest = &checked.write.manifest;
         let mut live = checked.write.live.clone();
         let mut tries = 0;
         loop {
             tries += 1;
-            match cluster.apply(kinds, manager, manifest, live.as_ref()).await {
-                Ok(value) => return Ok(value),
-                Err(error)
-                    if error.answer().is_some_and(crate::cluster::Answer::is_conflict)
-                        && tries < CONFLICTS =>
-                {
-                    self.still_ours(cluster, parent).await?;
-                    live = reread(cluster, kinds, manifest).await?;
+            match cluster.apply(&by.kinds, &by.manager, manifest, live.as_ref()).await {
+                Ok(value) => return unshared(value, by, manifest),
+                Err(error) if error.answer().is_some_and(Answer::is_conflict) && tries < CONFLICTS => {
+                    self.still_ours(&by.target, &by.parent).await?;
+                    live = reread(cluster, by, manifest).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// By whom objects are written.
+struct By {
+    kinds: Arc<Kinds>,
+    manager: String,
+    parent: Parent,
+    target: Target,
+}
+
+fn refused(error: &Error, manifest: &Manifest) -> Problem {
+    if let Error::Cluster(error) = error {
+        return refusal(error, manifest);
+    }
+    Problem { place: Some(manifest.place.clone()), ..error.problem() }
+}
+
+/// Refuses an object that another application applied too, in the time since it was looked for by name.
+fn unshared(value: Value, by: &By, manifest: &Manifest) -> Result<Value, Error> {
+    let other = Live::read(value.clone()).and_then(|live| {
+        let applied = live.managers().filter(|(_, operation)| *operation == "Apply");
+        let mut others = applied.filter_map(|(manager, _)| manager.strip_prefix(member::MANAGER));
+        others.find(|name| *name != by.target.application.as_str()).map(str::to_owned)
+    });
+    match other {
+        Some(name) => Err(Error::Owned(manifest.id.clone(), format!("application {name}"))),
+        None => Ok(value),
+    }
+}
+
+/// Reads an object again that changed since it was read.
+async fn reread(cluster: &Cluster, by: &By, manifest: &Manifest) -> Result<Option<Live>, Error> {
+    let found = cluster.read(&by.kinds, &[(manifest.api_version.as_str(), &manifest.id)]).await;
+    let live = match found {
+        Ok(found) => found.into_iter().next(),
+        Err(errors) => match errors.into_iter().next() {
+            Some(error) => return Err(error.into()),
+            None => None,
+        },
+    };
+    match live.as_ref().map(|live| member::owner(live, &by.parent.id())) {
+        Some(Owner::Other(owner)) => Err(Error::Owned(manifest.id.clone(), owner)),
+        Some(Owner::Us | Owner::Nobody) | None => Ok(live),
     }
 }
 
@@ -207,18 +252,4 @@ fn staged(writes: Vec<Checked>) -> Vec<Vec<Checked>> {
         stages.entry(plan::rank(&checked.write.manifest.id.group_kind())).or_default().push(checked);
     }
     stages.into_values().collect()
-}
-
-async fn reread(
-    cluster: &Cluster,
-    kinds: &crate::cluster::Kinds,
-    manifest: &Manifest,
-) -> Result<Option<Live>, Error> {
-    match cluster.read(kinds, &[(manifest.api_version.as_str(), &manifest.id)]).await {
-        Ok(found) => Ok(found.into_iter().next()),
-        Err(errors) => match errors.into_iter().next() {
-            Some(error) => Err(error.into()),
-            None => Ok(None),
-        },
-    }
 }

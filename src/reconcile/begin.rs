@@ -46,15 +46,14 @@ impl Reconciler {
     ///
     /// # Errors
     /// The cluster or the source; a ref that has not moved yet; a target of another installation.
+    #[tracing::instrument(skip_all)]
     pub async fn begin(&self, job: &Job) -> Result<Start, Error> {
         let (cluster, source) = (self.cluster(&job.target.cluster)?, self.source(&job.application.source)?);
-        let (parent, kinds, resolved) = tokio::join!(
-            cluster.parent(&job.target.application),
-            cluster.kinds(),
-            source.resolve(&job.application.reference, &[]),
-        );
-        let Some(tip) = resolved?.tip else { return self.ref_is_gone(job).await.map(Start::Ended) };
+        // The parent comes first: whoever takes the fence after this and before that resolved a tip as new as ours.
+        let (parent, kinds) = tokio::join!(cluster.parent(&job.target.application), cluster.kinds());
         let (parent, kinds) = (parent?, kinds?);
+        let resolved = source.resolve(&job.application.reference, &[]).await?;
+        let Some(tip) = resolved.tip else { return self.ref_is_gone(job).await.map(Start::Ended) };
         let lagging = job.before.as_ref() == Some(&tip) && tip != job.commit;
         if lagging && now().since(job.received_at) < LAG_MS {
             return Err(Error::Lagging);
@@ -73,9 +72,7 @@ impl Reconciler {
     async fn without_work(&self, begun: Begun) -> Result<Start, Error> {
         let (job, fence) = (&begun.job, &begun.parent.fence);
         let outdated = fence.definition > job.definition;
-        let same =
-            fence.done && fence.inputs.as_ref() == Some(&begun.inputs) && fence.definition == job.definition;
-        if outdated || (same && job.reason == Reason::Moved) {
+        if outdated || (begun.is_known_done() && job.reason == Reason::Moved) {
             let run = fence.run.clone();
             self.tell(vec![begun.told_of_commit(&run)]).await?;
             tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, "covered by an earlier run");
@@ -86,6 +83,12 @@ impl Reconciler {
 }
 
 impl Begun {
+    /// Returns whether the parent says that a pass with these inputs and this definition got to its end.
+    pub(super) fn is_known_done(&self) -> bool {
+        let fence = &self.parent.fence;
+        fence.done && fence.inputs.as_ref() == Some(&self.inputs) && fence.definition == self.job.definition
+    }
+
     /// Returns what is said of the job's commit where `run` works on the tip: it shares the run's fate when it reads
     /// the same, else it is superseded.
     pub(super) fn told_of_commit(&self, run: &str) -> Told {

@@ -22,6 +22,12 @@ pub enum Error {
     /// Another run took the fence meanwhile.
     #[error("go on: run {0} has taken the fence")]
     Overtaken(String),
+    /// An object belongs to another application.
+    #[error("apply {0}: it belongs to {1}; remove it there first, or here")]
+    Owned(crate::object::ObjectId, String),
+    /// An object that the commit declares is still being deleted.
+    #[error("apply {0} while it is being deleted: its finalizers have to end first")]
+    Leaving(crate::object::ObjectId),
     /// The repository shows the ref where it stood before the push.
     #[error("see the pushed commit at the tip of its ref yet")]
     Lagging,
@@ -42,7 +48,9 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) => Fault::Ours,
-            Self::Overtaken(_) | Self::Lagging | Self::Queue(_) => Fault::Passing,
+            Self::Owned(..) => Fault::Theirs,
+            Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) => Fault::Passing,
+            Self::Queue(error) => error.fault(),
             Self::Source(error) => error.fault(),
             Self::Cluster(error) => error.fault(),
         }
@@ -51,6 +59,6 @@ impl Error {
     /// Returns it as a problem for a report.
     #[must_use]
     pub fn problem(&self) -> Problem {
-        Problem { object: None, place: None, message: format!("failed to {self}") }
+        Problem { object: None, place: None, message: format!("failed to {}", crate::fault::chain(self)) }
     }
 }

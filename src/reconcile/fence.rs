@@ -1,9 +1,9 @@
 //! The fence: the parent object, replaced only as it was read.
 
 use crate::application::Name;
+use crate::application::Target;
 use crate::applyset;
 use crate::applyset::Parent;
-use crate::cluster::Cluster;
 use crate::member;
 
 use super::Error;
@@ -25,10 +25,11 @@ impl Reconciler {
     ///
     /// # Errors
     /// Another run that took it meanwhile; the cluster.
+    #[tracing::instrument(skip_all)]
     pub async fn fence(&self, ready: Ready) -> Result<Fenced, Error> {
         let begun = &ready.begun;
         let mut parent = begun.parent.clone();
-        let idle = ready.writes.is_empty() && ready.prune.is_empty();
+        let idle = ready.writes.is_empty() && ready.prune.is_empty() && begun.is_known_done();
         let now = applyset::Fence {
             installation: self.hands.installation.clone(),
             run: begun.run.clone(),
@@ -43,7 +44,7 @@ impl Reconciler {
         let manager = member::manager(&begun.job.target.application);
         parent.fence = now;
         if idle {
-            // Nothing will be written, so there is nothing to fence; the end of the pass says that it is done.
+            // Nothing will be written and the parent says all of this already, so there is nothing to fence.
             return Ok(Fenced { ready, parent, manager });
         }
         let (told, fenced) = tokio::join!(
@@ -67,10 +68,8 @@ impl Reconciler {
     }
 
     /// Looks whether this run still holds the fence.
-    pub(super) async fn still_ours(&self, cluster: &Cluster, parent: &Parent) -> Result<(), Error> {
-        let application = parent.name.strip_prefix("windlass-").unwrap_or_default();
-        let Ok(application) = Name::parse(application) else { return Ok(()) };
-        let now = cluster.parent(&application).await?;
+    pub(super) async fn still_ours(&self, target: &Target, parent: &Parent) -> Result<(), Error> {
+        let now = self.cluster(&target.cluster)?.parent(&target.application).await?;
         if now.fence.run == parent.fence.run { Ok(()) } else { Err(Error::Overtaken(now.fence.run)) }
     }
 }

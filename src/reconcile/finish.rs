@@ -5,6 +5,7 @@ use crate::clock::now;
 use crate::health::Health;
 use crate::job::Job;
 use crate::job::Watch;
+use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
@@ -19,6 +20,23 @@ use super::Error;
 use super::Reconciler;
 use super::log_end;
 use super::settle::report;
+
+/// How many changes does one report name? All are counted.
+const CHANGES: usize = 5_000;
+
+/// How many problems does one report name?
+const PROBLEMS: usize = 100;
+
+/// How long may the words about one problem be, in characters?
+const PROBLEM_CHARACTERS: usize = 2_000;
+
+fn cut(mut problem: Problem) -> Problem {
+    if let Some((end, _)) = problem.message.char_indices().nth(PROBLEM_CHARACTERS) {
+        problem.message.truncate(end);
+        problem.message.push('…');
+    }
+    problem
+}
 
 /// How a piece of work ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +70,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// The queue; another run that took the fence; the cluster.
+    #[tracing::instrument(skip_all)]
     pub async fn finish(&self, applied: Applied) -> Result<Ended, Error> {
         let Applied { fenced, changes, waiting, mut problems } = applied;
         let (ready, mut parent) = (fenced.ready, fenced.parent);
@@ -157,6 +176,7 @@ impl Reconciler {
         tally: Tally,
         problems: Vec<Problem>,
     ) -> Told {
+        let told = |change: &Change| change.action != Action::Unchanged || change.note.is_some();
         Told::Run(Progress {
             run: begun.run.clone(),
             dispatch: begun.job.dispatch.clone(),
@@ -165,9 +185,9 @@ impl Reconciler {
             commit: begun.tip.clone(),
             inputs: begun.inputs.clone(),
             phase,
-            changes,
+            changes: changes.into_iter().filter(told).take(CHANGES).collect(),
             tally,
-            problems,
+            problems: problems.into_iter().take(PROBLEMS).map(cut).collect(),
             received_at: begun.job.received_at,
         })
     }

@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use crate::application::Name;
 use crate::clock::now;
 use crate::cluster::Cluster;
@@ -107,7 +109,10 @@ impl Reconciler {
         };
         tracing::info!(target.name = %job.target, commit.id = %job.commit, dispatch.id = job.dispatch,
             attempt = lease.deliveries, "job taken");
-        let Some(ended) = self.holding(&lease, self.pass(&job)).await? else { return Ok(Step::Lost) };
+        let span = tracing::info_span!("job", target.name = %job.target, commit.id = %job.commit,
+            dispatch.id = job.dispatch, attempt = lease.deliveries);
+        let pass = self.pass(&job).instrument(span);
+        let Some(ended) = self.holding(&lease, pass).await? else { return Ok(Step::Lost) };
         self.settle_job(&lease, &job, ended).await
     }
 
@@ -131,7 +136,9 @@ impl Reconciler {
             Ok(watch) => watch,
             Err(why) => return self.bury_unreadable(&lease, why).await,
         };
-        let Some(ended) = self.holding(&lease, self.wait(&watch)).await? else { return Ok(Step::Lost) };
+        let span = tracing::info_span!("watch", run.id = watch.run, target.name = %watch.target);
+        let wait = self.wait(&watch).instrument(span);
+        let Some(ended) = self.holding(&lease, wait).await? else { return Ok(Step::Lost) };
         self.settle_watch(&lease, &watch, ended).await
     }
 

@@ -64,6 +64,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// The source or the cluster, where the next try may find it otherwise.
+    #[tracing::instrument(skip_all)]
     pub async fn prepare(&self, begun: Begun) -> Result<Result<Ready, Ended>, Error> {
         let cluster = self.cluster(&begun.job.target.cluster)?.clone();
         let mut begun = begun;
@@ -83,6 +84,10 @@ impl Reconciler {
         let (members, unknown) = (found.members.len(), found.unknown);
         let plan = plan::plan(&set, &manager, manifests, found.members, found.named);
         let mut problems = plan.problems;
+        let leaving = plan.writes.iter().find(|write| write.live.as_ref().is_some_and(Live::is_terminating));
+        if let Some(write) = leaving {
+            return Err(Error::Leaving(write.manifest.id.clone()));
+        }
         let checks: Vec<_> = plan
             .writes
             .into_iter()
@@ -141,7 +146,7 @@ fn told_of_kept(
         if guarded {
             let message = format!(
                 "left the commit but was kept by the prune guard: {why}; to consent, add the trailer \
-                 Windlass-Allow-Prune with the application's name to a commit"
+                 Windlass-Allow-Prune with the application's name to the newest commit"
             );
             problems.push(Problem { object: Some(live.id.clone()), place: None, message });
         }

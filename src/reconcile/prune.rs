@@ -18,6 +18,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// As [`Reconciler::apply`].
+    #[tracing::instrument(skip_all)]
     pub async fn prune(&self, mut applied: Applied) -> Result<Applied, Error> {
         let prune = std::mem::take(&mut applied.fenced.ready.prune);
         if !applied.problems.is_empty() || prune.is_empty() {

@@ -4,8 +4,10 @@ use crate::cluster::Cluster;
 use crate::cluster::Kinds;
 use crate::fault::Fault;
 use crate::manifest;
+use crate::member;
 use crate::object::Manifest;
 use crate::outcome::Problem;
+use crate::source::File;
 
 use super::Begun;
 use super::Error;
@@ -21,6 +23,7 @@ impl Reconciler {
     ) -> Result<Result<Vec<Manifest>, Vec<Problem>>, Error> {
         let job = &begun.job;
         let path = job.application.path_in(&job.target.cluster);
+        let namespace = job.application.namespace_in(&job.target.cluster);
         let files = match self.source(&job.application.source)?.read(&begun.tip, &path).await {
             Ok(files) => files,
             Err(error) if error.fault() == Fault::Theirs => {
@@ -28,27 +31,15 @@ impl Reconciler {
             }
             Err(error) => return Err(error.into()),
         };
-        let texts: Vec<_> =
-            files.iter().map(|file| manifest::Text { file: &file.path, bytes: &file.bytes }).collect();
-        let manifests = match manifest::read(&texts) {
+        let manifests = match parse(files).await {
             Ok(manifests) => manifests,
             Err(problems) => return Ok(Err(problems)),
         };
         let declared = Declared::of(&manifests);
-        let missing = |kinds: &Kinds| {
-            let known = |m: &Manifest| {
-                kinds.scope(&m.api_version, &m.id.kind).or_else(|| declared.scope(&m.api_version, &m.id.kind))
-            };
-            manifests
-                .iter()
-                .filter(|manifest| known(manifest).is_none())
-                .map(unknown_kind)
-                .collect::<Vec<_>>()
-        };
-        if !missing(&begun.kinds).is_empty() {
+        if !unknown(&manifests, &begun.kinds, &declared).is_empty() {
             begun.kinds = cluster.discover().await?;
         }
-        let problems = missing(&begun.kinds);
+        let problems = unknown(&manifests, &begun.kinds, &declared);
         if !problems.is_empty() {
             return Ok(Err(problems));
         }
@@ -56,17 +47,59 @@ impl Reconciler {
         let scope = |api_version: &str, kind: &str| {
             kinds.scope(api_version, kind).or_else(|| declared.scope(api_version, kind))
         };
-        Ok(manifest::settle(manifests.clone(), &job.application.namespace_in(&job.target.cluster), &scope))
+        Ok(manifest::settle(manifests, &namespace, &scope).and_then(|all| without_records(all, cluster)))
     }
 }
 
-fn unknown_kind(manifest: &Manifest) -> Problem {
-    Problem {
-        object: Some(manifest.id.clone()),
-        place: Some(manifest.place.clone()),
-        message: format!(
-            "the cluster does not know the kind {} of {}: install what defines it first, or correct the apiVersion",
-            manifest.id.kind, manifest.api_version
-        ),
-    }
+/// Parses on a thread of its own: megabytes of YAML would hold up everything else.
+async fn parse(files: Vec<File>) -> Result<Vec<Manifest>, Vec<Problem>> {
+    let parsing = tokio::task::spawn_blocking(move || {
+        let texts: Vec<_> =
+            files.iter().map(|file| manifest::Text { file: &file.path, bytes: &file.bytes }).collect();
+        manifest::read(&texts)
+    });
+    parsing.await.unwrap_or_else(|_| {
+        let message = "reading the manifests ended in a defect of windlass; please report it".to_owned();
+        Err(vec![Problem { object: None, place: None, message }])
+    })
+}
+
+/// Returns a problem for each manifest of a kind that neither the cluster nor the commit itself knows.
+fn unknown(manifests: &[Manifest], kinds: &Kinds, declared: &Declared) -> Vec<Problem> {
+    let is_known = |manifest: &&Manifest| {
+        let (api_version, kind) = (manifest.api_version.as_str(), manifest.id.kind.as_str());
+        kinds.scope(api_version, kind).or_else(|| declared.scope(api_version, kind)).is_some()
+    };
+    let unknown = manifests.iter().filter(|manifest| !is_known(manifest));
+    unknown
+        .map(|manifest| {
+            let message = format!(
+                "the cluster does not know the kind {} of {}: install what defines it first, or correct the apiVersion",
+                manifest.id.kind, manifest.api_version
+            );
+            about(manifest, message)
+        })
+        .collect()
+}
+
+/// Refuses manifests of windlass's own records: a commit could otherwise take over other applications.
+fn without_records(manifests: Vec<Manifest>, cluster: &Cluster) -> Result<Vec<Manifest>, Vec<Problem>> {
+    let is_record = |manifest: &&Manifest| {
+        let (id, labels) = (&manifest.id, manifest.value.pointer("/metadata/labels"));
+        let named = id.kind == "ConfigMap"
+            && id.namespace.as_deref() == Some(cluster.namespace())
+            && id.name.starts_with(member::RECORD);
+        named || labels.is_some_and(|labels| labels.get(member::SET).is_some())
+    };
+    let records = manifests.iter().filter(is_record);
+    let problems: Vec<_> = records
+        .map(|manifest| {
+            about(manifest, "windlass keeps its own records by this name and label: take another".into())
+        })
+        .collect();
+    if problems.is_empty() { Ok(manifests) } else { Err(problems) }
+}
+
+fn about(manifest: &Manifest, message: String) -> Problem {
+    Problem { object: Some(manifest.id.clone()), place: Some(manifest.place.clone()), message }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::now;
 use crate::fault::Fault;
+use crate::fault::chain;
 use crate::job::Job;
 use crate::job::Watch;
 use crate::outcome::Phase;
@@ -120,7 +121,7 @@ impl Reconciler {
                 self.retry(lease, &error, after).await
             }
             Fault::Passing | Fault::Theirs | Fault::Ours => {
-                let why = cut(format!("failed to {error}, at try {}", lease.deliveries));
+                let why = cut(format!("failed to {}, at try {}", chain(&error), lease.deliveries));
                 let told = Told::Buried {
                     dispatch: job.dispatch.clone(),
                     source: job.application.source.clone(),
@@ -166,7 +167,7 @@ impl Reconciler {
         error: &Error,
         after: Duration,
     ) -> Result<Step, crate::queue::Error> {
-        let why = cut(format!("failed to {error}"));
+        let why = cut(format!("failed to {}", chain(error)));
         tracing::warn!(
             message.id = lease.id,
             attempt = lease.deliveries,
@@ -185,7 +186,7 @@ impl Reconciler {
             source: job.application.source.clone(),
             commit: job.commit.clone(),
             target: job.target.clone(),
-            why: cut(format!("failed to {error}; trying again")),
+            why: cut(format!("failed to {}; trying again", chain(error))),
         };
         if let Err(error) = self.tell(vec![told]).await {
             tracing::warn!(%error, "failed to report why a job waits");

@@ -24,6 +24,9 @@ use crate::outcome::Problem;
 use super::Error;
 use super::Reconciler;
 
+/// How long is looked at least, also when the deadline has passed already?
+const LOOK_FOR: Duration = Duration::from_secs(5);
+
 /// How many objects are named at most when a deadline has passed?
 const NAMED: usize = 20;
 
@@ -33,7 +36,9 @@ impl Reconciler {
         let mut seen = self.follow_all(watch).await?;
         let mut waiting: BTreeMap<&ObjectId, String> =
             watch.objects.iter().map(|(_, id)| (id, "not seen yet".to_owned())).collect();
-        let until = tokio::time::Instant::now() + Duration::from_millis(watch.deadline.since(now()));
+        // Windlass may have been away past the deadline, while the objects became healthy: one look is always taken.
+        let left = Duration::from_millis(watch.deadline.since(now())).max(LOOK_FOR);
+        let until = tokio::time::Instant::now() + left;
         while !waiting.is_empty() {
             let Ok(Some(event)) = tokio::time::timeout_at(until, seen.recv()).await else {
                 return self.too_late(watch, &waiting).await;

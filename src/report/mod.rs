@@ -57,18 +57,6 @@ fn pause(failures: u32, longest: Duration) -> Duration {
     whole - (whole / 2).mul_f64(f64::from(random) / f64::from(u8::MAX))
 }
 
-/// Returns what failed and why, down to the first cause, as one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

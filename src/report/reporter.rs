@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use crate::fault::Fault;
+use crate::fault::chain;
 use crate::outcome::VERSION;
 use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Queue;
 use crate::report::Error;
-use crate::report::chain;
 use crate::report::pause;
 use crate::store::Store;
 
@@ -62,7 +64,8 @@ impl Reporter {
             Ok(report) => report,
             Err(why) => return self.bury(&lease, &why).await,
         };
-        match self.store.record(&report).await {
+        let span = tracing::info_span!("report", report.id = lease.id);
+        match self.store.record(&report).instrument(span).await {
             Ok(()) => {
                 // A lease that was lost comes again; the ledger drops what comes twice.
                 let _settled = self.queue.ack(&lease).await.map_err(Error::Queue)?;

@@ -122,6 +122,9 @@ impl Store {
 
 /// Ends the remembered work of a target, if `dispatch` is the one that made it.
 ///
+/// A healthy end closes only what was remembered with the `inputs` of the run, where they are known: a job that found a
+/// newer tip makes that one true, not what was dispatched.
+///
 /// A bad end outweighs a healthy one of the same dispatch, in whatever order they come: the next event then makes
 /// one more pass, which is cheap.
 pub async fn end(
@@ -129,6 +132,7 @@ pub async fn end(
     target: &Target,
     dispatch: &str,
     phase: Phase,
+    inputs: Option<&Inputs>,
 ) -> Result<(), Error> {
     let state = match phase {
         Phase::Healthy => State::Closed,
@@ -137,12 +141,13 @@ pub async fn end(
     };
     sqlx::query(
         "UPDATE memory SET state = ?1 WHERE application = ?2 AND cluster = ?3 AND dispatch = ?4 \
-         AND (state = 'open' OR ?1 = 'failed')",
+         AND (?1 = 'failed' OR (state = 'open' AND (?5 IS NULL OR inputs = ?5)))",
     )
     .bind(state.word())
     .bind(target.application.as_str())
     .bind(target.cluster.as_str())
     .bind(dispatch)
+    .bind(inputs.map(|inputs| inputs.0.as_str()))
     .execute(connection)
     .await
     .map_err(Error::Write)?;

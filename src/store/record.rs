@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
+use crate::commit::Inputs;
 use crate::ledger;
 use crate::ledger::Row;
 use crate::moment::Moment;
@@ -37,8 +38,10 @@ pub struct Subject {
 }
 
 /// News for one row: what it says, when it was said, and when the event behind it reached windlass.
-struct News {
+struct News<'a> {
     row: Row,
+    /// What the run read, where the news is a run's own.
+    inputs: Option<&'a Inputs>,
     at: Moment,
     opened_at: Moment,
 }
@@ -70,9 +73,11 @@ async fn take_in(
     let mut touched = BTreeSet::new();
     let told = match &report.what {
         Told::Roster { dispatch, source, commit, targets, received_at } => {
+            called(connection, source, commit).await?;
+            touched.insert((source.clone(), commit.clone()));
             for target in targets {
                 let subject = subject(source, commit, target);
-                let news = News { row: Row::pending(dispatch), at, opened_at: *received_at };
+                let news = News { row: Row::pending(dispatch), inputs: None, at, opened_at: *received_at };
                 if hear(connection, &subject, news).await? {
                     touched.insert((source.clone(), commit.clone()));
                 }
@@ -96,10 +101,21 @@ async fn take_in(
         }
     };
     let (subject, row) = told;
-    if hear(connection, &subject, News { row, at, opened_at: at }).await? {
+    if hear(connection, &subject, News { row, inputs: None, at, opened_at: at }).await? {
         touched.insert((subject.source, subject.commit));
     }
     Ok(touched)
+}
+
+/// Notes that a commit's targets are known: from then on they may be summed up.
+async fn called(connection: &mut SqliteConnection, source: &Name, commit: &CommitId) -> Result<(), Error> {
+    sqlx::query("INSERT OR IGNORE INTO rosters (source, commit_id) VALUES (?, ?)")
+        .bind(source.as_str())
+        .bind(commit.as_str())
+        .execute(connection)
+        .await
+        .map_err(Error::Write)?;
+    Ok(())
 }
 
 fn subject(source: &Name, commit: &CommitId, target: &Target) -> Subject {
@@ -108,8 +124,8 @@ fn subject(source: &Name, commit: &CommitId, target: &Target) -> Subject {
 
 /// Moves the row of a subject by news, makes it where there is none, and wants its status to say so; returns whether
 /// the news changed anything.
-async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News) -> Result<bool, Error> {
-    memory::end(connection, &subject.target, &news.row.dispatch, news.row.phase).await?;
+async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News<'_>) -> Result<bool, Error> {
+    memory::end(connection, &subject.target, &news.row.dispatch, news.row.phase, news.inputs).await?;
     let known = row_of(connection, subject).await?;
     let row = ledger::advance(known.clone(), news.row);
     sqlx::query(
@@ -161,12 +177,18 @@ async fn run(
     let state = keep_run(connection, progress, &told, at).await?;
     keep_changes(connection, progress).await?;
     let mut touched = BTreeSet::new();
-    if hear(connection, &own, News { row: told, at, opened_at: progress.received_at }).await? {
+    if hear(
+        connection,
+        &own,
+        News { row: told, inputs: Some(&progress.inputs), at, opened_at: progress.received_at },
+    )
+    .await?
+    {
         touched.insert((own.source, own.commit));
     }
     for (subject, dispatch) in sharers(connection, &progress.run, &progress.target).await? {
         let row = state.shared_with(&dispatch);
-        if hear(connection, &subject, News { row, at, opened_at: at }).await? {
+        if hear(connection, &subject, News { row, inputs: None, at, opened_at: at }).await? {
             touched.insert((subject.source, subject.commit));
         }
     }

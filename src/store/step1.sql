@@ -28,6 +28,14 @@ CREATE TABLE refs (
     PRIMARY KEY (source, reference)
 ) WITHOUT ROWID;
 
+-- The commits whose targets were called: only they are summed up. A run may make a commit true before its own event is
+-- dispatched, and its other targets are not known then.
+CREATE TABLE rosters (
+    source TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    PRIMARY KEY (source, commit_id)
+) WITHOUT ROWID;
+
 -- Runs in the order in which they were first heard of; `state` is a row of the ledger's form.
 CREATE TABLE runs (
     seq INTEGER PRIMARY KEY,

@@ -68,6 +68,9 @@ pub async fn sum_up(
     source: &Name,
     commit: &CommitId,
 ) -> Result<(), Error> {
+    if !is_called(connection, source, commit).await? {
+        return Ok(());
+    }
     let counts = counts(connection, source, commit).await?;
     let bad = bad_targets(connection, source, commit).await?;
     let wanted = Wanted {
@@ -81,6 +84,19 @@ pub async fn sum_up(
     };
     want(connection, wanted).await?;
     if counts.all() > SHOWN_TARGETS { mute(connection, source, commit).await } else { Ok(()) }
+}
+
+async fn is_called(
+    connection: &mut SqliteConnection,
+    source: &Name,
+    commit: &CommitId,
+) -> Result<bool, Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM rosters WHERE source = ? AND commit_id = ?)")
+        .bind(source.as_str())
+        .bind(commit.as_str())
+        .fetch_one(connection)
+        .await
+        .map_err(Error::Read)
 }
 
 async fn counts(

@@ -42,3 +42,36 @@ async fn a_deployment_that_never_becomes_ready_fails_by_name_at_the_deadline() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_changes_only_a_comment_during_a_rollout_gets_the_rollouts_verdict() {
+    let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"2s\"")]);
+    setup
+        .run(async |w| {
+            let stuck = stuck_deployment("web");
+            let first = w.ship(&[("shop/web.yaml", &stuck)]).await;
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            let second = w.ship(&[("shop/web.yaml", &format!("# a comment\n{stuck}"))]).await;
+            w.settle().await;
+            w.expect(&first, "shop@east", "warning", &["superseded"]).await;
+            w.expect(&second, "shop@east", "failure", &["not healthy by the deadline"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_became_healthy_while_windlass_was_away_past_the_deadline_is_green() {
+    let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"1s\"")]);
+    setup
+        .run(async |w| {
+            let first = w.ship(&[("shop/web.yaml", &deployment("web"))]).await;
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            // why: only time can pass a deadline that is a time of the wall clock.
+            tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+            w.settle().await;
+            w.expect(&first, "shop@east", "success", &["1 created", "healthy in"]).await;
+        })
+        .await;
+}

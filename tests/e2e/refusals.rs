@@ -119,3 +119,17 @@ async fn an_object_of_another_application_is_refused_by_its_name() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_cannot_take_over_the_records_of_another_application() {
+    World::run(async |w| {
+        let record = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: windlass-other, namespace: {}}}\ndata: {{definition: \"9\"}}\n",
+            w.installation
+        );
+        let first = w.ship(&[("shop/record.yaml", &record)]).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "failure", &["windlass keeps its own records"]).await;
+    })
+    .await;
+}

@@ -1,11 +1,13 @@
 //! What is remembered and listed.
 
 use windlass::application::Application;
+use windlass::commit::Inputs;
 use windlass::commit::RefName;
 use windlass::fault::Fault;
 use windlass::moment::Moment;
 use windlass::outcome::Action;
 use windlass::outcome::Phase;
+use windlass::outcome::Progress;
 use windlass::outcome::Told;
 use windlass::select::Memory;
 use windlass::select::State;
@@ -156,4 +158,19 @@ async fn a_file_that_is_no_store_is_refused_with_what_to_do() {
     let error = Store::open(&path).await.err().unwrap();
     assert!(error.to_string().contains("move it away"), "{error}");
     assert_eq!(error.fault(), Fault::Ours);
+}
+
+#[tokio::test]
+async fn a_run_that_made_another_tree_true_closes_nothing() {
+    let desk = Desk::new().await;
+    let a = commit('a');
+    desk.store.open_targets(&[memory("d1", &a)]).await.unwrap();
+    let other = Progress {
+        inputs: Inputs("another tree".into()),
+        ..progress("r1", "d1", &a, "shop@east", Phase::Healthy)
+    };
+    desk.hear(Told::Run(other)).await;
+    assert_eq!(desk.state().await, State::Open);
+    desk.hear(run("r2", "d1", &a, Phase::Healthy)).await;
+    assert_eq!(desk.state().await, State::Closed);
 }

@@ -58,6 +58,7 @@ async fn a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_tar
 async fn a_state_that_comes_while_its_predecessor_is_posted_stays_due() {
     let desk = Desk::new().await;
     let a = commit('a');
+    desk.hear(roster("d1", &a, &["shop@east"])).await;
     desk.hear(run("r1", "d1", &a, Phase::Running)).await;
     let under_way = desk.due_rows().await;
     desk.hear(run("r1", "d1", &a, Phase::Failed)).await;
@@ -83,6 +84,7 @@ async fn a_state_that_comes_while_its_predecessor_is_posted_stays_due() {
 async fn a_postponed_status_waits_counts_its_tries_and_comes_in_its_newest_state() {
     let desk = Desk::new().await;
     let a = commit('a');
+    desk.hear(roster("d1", &a, &["shop@east"])).await;
     desk.hear(run("r1", "d1", &a, Phase::Running)).await;
     for due in desk.due_rows().await {
         desk.store.postpone(&due, Moment(60_000), "the forge is away").await.unwrap();
@@ -106,4 +108,18 @@ async fn whoever_waits_for_statuses_is_woken_by_the_next_report() {
     let waiting = tokio::spawn(async move { store.wait_due(Moment(0), Duration::from_secs(600)).await });
     desk.hear(roster("d1", &commit('a'), &["shop@east"])).await;
     waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_is_not_summed_up_before_its_targets_are_known() {
+    let desk = Desk::new().await;
+    let a = commit('a');
+    desk.hear(run("r1", "d0", &a, Phase::Healthy)).await;
+    assert!(desk.due().await.iter().all(|line| !line.starts_with("windlass ")), "{:?}", desk.due().await);
+    desk.hear(roster("d1", &a, &["shop@east", "shop@west"])).await;
+    assert!(
+        desk.due().await.iter().any(|line| line.starts_with("windlass pending")),
+        "{:?}",
+        desk.due().await
+    );
 }

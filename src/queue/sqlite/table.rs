@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::moment::Moment;
+use crate::queue::DEAD_LISTED;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Draft;
 use crate::queue::Lane;
@@ -36,6 +37,8 @@ UPDATE messages SET state = 3, due = ?3 WHERE seq = ?1 AND deliveries = ?2 AND s
 const BURY: &str = "
 UPDATE messages SET state = 4, due = NULL, why = ?3, buried_at = ?4, deliveries = min(deliveries, ?5)
 WHERE seq = ?1 AND deliveries = ?2 AND state IN (0, 1)";
+const FORGET: &str = "
+DELETE FROM messages WHERE state = 4 AND seq <= (SELECT seq FROM messages WHERE state = 4 ORDER BY seq DESC LIMIT 1 OFFSET ?1)";
 const ADVANCE: &str = "
 UPDATE messages SET state = 0
 WHERE seq = (SELECT seq FROM messages WHERE lane = ?1 AND state = 2 AND partition = ?2 ORDER BY seq LIMIT 1)";
@@ -164,6 +167,7 @@ impl Table {
     pub(super) async fn bury(&mut self, key: &Key, why: &str, at: Moment) -> Result<bool, sqlx::Error> {
         let bury = sqlx::query(BURY).bind(key.seq).bind(key.epoch).bind(why).bind(at.0).bind(DELIVERY_LIMIT);
         let done = bury.execute(&mut self.connection).await?.rows_affected() > 0;
+        sqlx::query(FORGET).bind(DEAD_LISTED).execute(&mut self.connection).await?;
         self.advance(key, done).await
     }
 
