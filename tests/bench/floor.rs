@@ -1,7 +1,12 @@
 //! What the same work costs without windlass: fetching one commit, and three requests to the API server.
+//!
+//! The `git` command fetches, in the way that costs it the fewest requests: the older protocol, with the token sent at
+//! once. Its start is part of the time. libgit2's own client is no floor: it waits 40 ms for each request's body.
 
+use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine;
 use kube::Api;
 use kube::api::ApiResource;
 use kube::api::DynamicObject;
@@ -14,6 +19,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::world::bed;
+use crate::world::git::git;
 
 /// A bare repository and a client, warm after the first use.
 pub struct Floor {
@@ -26,10 +32,8 @@ impl Floor {
     /// Prepares it for a repository and a namespace of `east`.
     pub async fn new(url: &str, namespace: &str) -> Self {
         let cache = tempfile::tempdir().unwrap();
-        drop(git2::Repository::init_bare(cache.path()).unwrap());
-        let (user, token) = (bed("WINDLASS_BED_GITEA_BOT"), bed("WINDLASS_BED_GITEA_BOT_TOKEN"));
-        let url = url.replacen("://", &format!("://{user}:{token}@"), 1);
-        Self { cache, url, objects: config_maps(namespace).await }
+        git(cache.path(), &["init", "--quiet", "--bare"]);
+        Self { cache, url: url.to_owned(), objects: config_maps(namespace).await }
     }
 
     /// Fetches the tip, then reads a ConfigMap, applies it dry, and applies it; returns how long both took.
@@ -49,12 +53,13 @@ impl Floor {
     }
 }
 
-fn fetch(folder: &std::path::Path, url: &str) {
-    let repository = git2::Repository::open_bare(folder).unwrap();
-    let mut remote = repository.remote_anonymous(url).unwrap();
-    let mut options = git2::FetchOptions::new();
-    options.depth(1).download_tags(git2::AutotagOption::None);
-    remote.fetch(&["+refs/heads/main:refs/heads/main"], Some(&mut options), None).unwrap();
+fn fetch(folder: &Path, url: &str) {
+    let (user, token) = (bed("WINDLASS_BED_GITEA_BOT"), bed("WINDLASS_BED_GITEA_BOT_TOKEN"));
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{token}"));
+    let header = format!("http.extraHeader=Authorization: Basic {basic}");
+    let (tip, options) = ("+refs/heads/main:refs/heads/main", ["--quiet", "--depth=1", "--no-tags"]);
+    let quick = ["-c", "protocol.version=0", "-c", "gc.auto=0", "-c", "maintenance.auto=false"];
+    git(folder, &[&["-c", &header], &quick[..], &["fetch"], &options, &[url, tip]].concat());
 }
 
 /// Returns the ConfigMaps of a namespace of `east`, as its administrator.

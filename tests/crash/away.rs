@@ -128,7 +128,6 @@ async fn told_to_stop_it_waits_for_nobody_for_ever() {
         let held = proxy.hold_answer(move |line| line.contains(what));
         rig.push().await;
         held.arrived().await;
-        rig.twice.insert(rig.repo.head());
         rig.process().signal("TERM");
         let ended = rig.process().ended(STOP_WITHIN).await;
         assert!(ended.is_some_and(|status| status.success()), "{what}: {ended:?}\n{}", rig.process().said());
