@@ -320,9 +320,11 @@ impl World {
         self.line.queue.publish(vec![Draft { lane: Lane::events(), id, partition, body }]).await.unwrap();
     }
 
-    /// Sweeps the source.
+    /// Sweeps the source, and looks after what nobody else would end.
     pub async fn sweep(&self) -> windlass::sweep::Swept {
-        self.line.roles.sweeper.step(&source(), false).await.unwrap()
+        let swept = self.line.roles.sweeper.step(&source(), false).await.unwrap();
+        let tended = self.line.roles.sweeper.tend().await.unwrap();
+        windlass::sweep::Swept { again: tended.again, closed: tended.closed, ..swept }
     }
 
     /// Returns the runs so far, the oldest first.
