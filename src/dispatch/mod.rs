@@ -218,6 +218,20 @@ impl Dispatcher {
         Ok(step)
     }
 
+    /// Says that the tip touches nothing more: a run may have made it true already, and its rows may be summed up now.
+    async fn call_off(&self, event: &Event, commits: &[CommitId]) -> Result<(), Error> {
+        let Some(tip) = commits.last() else { return Ok(()) };
+        let what = Told::Roster {
+            dispatch: event.id.clone(),
+            source: event.source.clone(),
+            commit: tip.clone(),
+            targets: Vec::new(),
+            received_at: event.received_at,
+        };
+        let report = Report { version: crate::outcome::VERSION, at: now(), what };
+        Ok(self.queue.publish(vec![Draft::report(&report)]).await?)
+    }
+
     /// Ends the row of an overdue commit that the repository no longer has: nobody could answer for it any more.
     async fn end_overdue(&self, question: &Question<'_>, tip: Option<&CommitId>) -> Result<(), Error> {
         let (Some(commit), Some(target)) = (question.after, question.only) else { return Ok(()) };
@@ -295,6 +309,7 @@ impl Dispatcher {
         let event = question.event;
         if touched.is_empty() {
             let why = "what the applications read is as last dispatched".to_owned();
+            self.call_off(event, commits).await?;
             tracing::info!(event.id = event.id, source = %event.source, why, "nothing touched");
             return Ok(Step::Nothing { why });
         }

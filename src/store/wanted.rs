@@ -72,6 +72,9 @@ pub async fn sum_up(
         return Ok(());
     }
     let counts = counts(connection, source, commit).await?;
+    if counts.all() == 0 {
+        return Ok(());
+    }
     let bad = bad_targets(connection, source, commit).await?;
     let wanted = Wanted {
         source,
