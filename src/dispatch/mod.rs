@@ -48,8 +48,12 @@ const LAG_MS: u64 = 60_000;
 /// How long is an event put back at first? Doubled each time.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// How long is an event put back at most?
-const RETRY_AT_MOST: Duration = Duration::from_secs(5);
+/// How long is an event put back at most while the repository does not show its push yet?
+const LAG_AT_MOST: Duration = Duration::from_secs(5);
+
+/// How long is an event put back at most for another reason? With the queue's limit of deliveries this bridges more than
+/// ten minutes of a forge that is away.
+const RETRY_AT_MOST: Duration = Duration::from_secs(60);
 
 /// The dispatch role.
 pub struct Dispatcher {
@@ -134,7 +138,9 @@ impl Dispatcher {
             },
             Err(error) if error.fault() == Fault::Passing && lease.deliveries < DELIVERY_LIMIT => {
                 let doubled = 2_u32.saturating_pow(lease.deliveries.saturating_sub(1));
-                let after = RETRY_AFTER.saturating_mul(doubled).min(RETRY_AT_MOST);
+                let lagging = matches!(error, Error::Lagging(_));
+                let most = if lagging { LAG_AT_MOST } else { RETRY_AT_MOST };
+                let after = RETRY_AFTER.saturating_mul(doubled).min(most);
                 let why = format!("failed to {}", chain(&error));
                 tracing::warn!(event.id = event.id, source = %event.source, attempt = lease.deliveries, why, "put back");
                 let _settled = self.queue.retry(&lease, after).await?;
