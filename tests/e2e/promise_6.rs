@@ -55,6 +55,8 @@ async fn promise_6_a_forge_that_is_away_hears_each_verdict_once_it_is_back() {
                 w.reconcile_step().await;
             }
             assert_eq!(w.value("one").await.as_deref(), Some("2"), "the cluster waits for no forge");
+            // What is due now are the verdicts.
+            w.report_all().await;
             w.settle().await;
             for commit in &commits {
                 w.expect(commit, "shop@east", "success", &["healthy in"]).await;
