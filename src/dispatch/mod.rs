@@ -4,7 +4,9 @@
 //! a delivery says of commits and files is a hint: the ref is resolved here, and what targets read is compared by
 //! tree ids. A target that is not touched gets neither job nor status nor request.
 
+mod ends;
 mod error;
+mod lag;
 mod messages;
 
 use std::collections::BTreeMap;
@@ -23,11 +25,8 @@ use crate::event::Event;
 use crate::event::What;
 use crate::fault::Fault;
 use crate::fault::chain;
-use crate::outcome::Report;
-use crate::outcome::Told;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::DRAFTS;
-use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Queue;
@@ -36,14 +35,10 @@ use crate::select::Candidate;
 use crate::select::Memory;
 use crate::select::Touched;
 use crate::select::select;
-use crate::source::Resolved;
 use crate::source::Source;
 use crate::store::Store;
 
 pub use error::Error;
-
-/// For how long after its event may a ref still stand where it stood before, in milliseconds?
-const LAG_MS: u64 = 60_000;
 
 /// How long is an event put back at first? Doubled each time.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -222,56 +217,6 @@ impl Dispatcher {
         let step = self.publish(question, applications, &commits, touched).await?;
         self.store.saw(&event.source, &question.reference, Some(&tip)).await?;
         Ok(step)
-    }
-
-    /// Says that the tip touches nothing more: a run may have made it true already, and its rows may be summed up now.
-    async fn call_off(&self, event: &Event, commits: &[CommitId]) -> Result<(), Error> {
-        let Some(tip) = commits.last() else { return Ok(()) };
-        let what = Told::Roster {
-            dispatch: event.id.clone(),
-            source: event.source.clone(),
-            commit: tip.clone(),
-            targets: Vec::new(),
-            received_at: event.received_at,
-        };
-        let report = Report { version: crate::outcome::VERSION, at: now(), what };
-        Ok(self.queue.publish(vec![Draft::report(&report)]).await?)
-    }
-
-    /// Ends the row of an overdue commit that the repository no longer has: nobody could answer for it any more.
-    async fn end_overdue(&self, question: &Question<'_>, tip: Option<&CommitId>) -> Result<(), Error> {
-        let (Some(commit), Some(target)) = (question.after, question.only) else { return Ok(()) };
-        let (dispatch, source) = (String::new(), question.event.source.clone());
-        let (commit, target) = (commit.clone(), target.clone());
-        let what = match tip {
-            Some(by) => Told::Superseded { dispatch, source, commit, target, by: by.clone() },
-            None => {
-                let why = format!("{} no longer exists; nothing was deleted", question.reference);
-                Told::Buried { dispatch, source, commit, target, why }
-            }
-        };
-        let report = Report { version: crate::outcome::VERSION, at: now(), what };
-        Ok(self.queue.publish(vec![Draft::report(&report)]).await?)
-    }
-
-    /// Returns whether the repository seems not to show the push yet: its ref stands where it stood before, or where
-    /// it was last seen although the pushed commit was never answered and is not there at all. One that is there was
-    /// overtaken by a push that came before its turn.
-    async fn is_lagging(&self, question: &Question<'_>, resolved: &Resolved) -> Result<bool, Error> {
-        let (event, tip) = (question.event, resolved.tip.as_ref());
-        let (Some(after), None) = (question.after, question.only) else { return Ok(false) };
-        if tip == Some(after) || now().since(event.received_at) >= LAG_MS {
-            return Ok(false);
-        }
-        if tip.is_none() || tip == question.before {
-            return Ok(true);
-        }
-        if resolved.found.contains(after) {
-            return Ok(false);
-        }
-        let seen = self.store.seen(&event.source).await?;
-        let unmoved = seen.get(&question.reference) == tip;
-        Ok(unmoved && self.store.verdicts(&event.source, after).await?.is_empty())
     }
 
     async fn candidates(
