@@ -10,6 +10,7 @@ use crate::manifest::DOCUMENTS;
 use crate::manifest::Text;
 use crate::manifest::problem;
 use crate::manifest::value;
+use crate::manifest::value::Budget;
 use crate::manifest::value::Mistake;
 use crate::object::Place;
 use crate::outcome::Problem;
@@ -18,7 +19,7 @@ use crate::outcome::Problem;
 pub(super) type Read = Result<(Place, Value), Problem>;
 
 /// Reads the documents of a file, one after the other; empty ones are passed over and not counted.
-pub(super) fn each(text: &Text<'_>, take: &mut dyn FnMut(Read)) {
+pub(super) fn each(text: &Text<'_>, budget: &Budget, take: &mut dyn FnMut(Read)) {
     let bytes = text.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.bytes);
     match std::str::from_utf8(bytes) {
         Err(e) => {
@@ -27,11 +28,11 @@ pub(super) fn each(text: &Text<'_>, take: &mut dyn FnMut(Read)) {
             take(Err(problem(&place, "is not UTF-8; save the file in that encoding")));
         }
         Ok(content) if text.file.to_ascii_lowercase().ends_with(".json") => json(text.file, content, take),
-        Ok(content) => yaml(text.file, content, take),
+        Ok(content) => yaml(text.file, content, budget, take),
     }
 }
 
-fn yaml(file: &str, content: &str, take: &mut dyn FnMut(Read)) {
+fn yaml(file: &str, content: &str, budget: &Budget, take: &mut dyn FnMut(Read)) {
     for (at, part) in parts(content).into_iter().enumerate() {
         let line = part.content_line.unwrap_or(part.line);
         let place = Place { file: file.to_owned(), document: at + 1, line };
@@ -44,10 +45,13 @@ fn yaml(file: &str, content: &str, take: &mut dyn FnMut(Read)) {
             take(Err(problem(&place, format!("has {size} bytes, and a document may have {DOCUMENT_BYTES}"))));
             continue;
         }
-        let read = value::yaml(part.text);
+        let read = value::yaml(part.text, budget);
         take(
             read.map(|value| (place.clone(), value)).map_err(|mistake| mistaken(&place, part.line, &mistake)),
         );
+        if budget.is_spent() {
+            return;
+        }
     }
 }
 

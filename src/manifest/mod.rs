@@ -50,11 +50,15 @@ impl fmt::Debug for Text<'_> {
 pub fn read(files: &[Text<'_>]) -> Result<Vec<Manifest>, Vec<Problem>> {
     let mut manifests = Vec::new();
     let mut problems = Problems::default();
+    let budget = value::Budget::new();
     for text in files {
-        documents::each(text, &mut |document| match document {
+        documents::each(text, &budget, &mut |document| match document {
             Ok((place, value)) => objects::take(value, &place, &mut manifests, &mut problems),
             Err(problem) => problems.tell(problem),
         });
+        if budget.is_spent() {
+            break;
+        }
         if manifests.len() > OBJECTS {
             let place = Place { file: text.file.to_owned(), document: 1, line: 1 };
             problems.tell(problem(

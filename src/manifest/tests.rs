@@ -252,6 +252,22 @@ fn an_alias_bomb_is_refused_and_soon() {
 }
 
 #[test]
+fn what_aliases_make_of_all_documents_together_is_bounded() {
+    let document = |name: &str| {
+        let aliases = vec!["*l"; 90].join(", ");
+        format!("{}l: &l {}\nv: [{aliases}]\n", object(name), "x".repeat(200_000))
+    };
+    let alone = document("x");
+    let fine = Text { file: "a.yaml", bytes: alone.as_bytes() };
+    assert_eq!(read(&[fine]).unwrap().len(), 1);
+    let files: Vec<String> = (0..40).map(|at| document(&format!("x{at}"))).collect();
+    let texts: Vec<Text<'_>> =
+        files.iter().map(|text| Text { file: "a.yaml", bytes: text.as_bytes() }).collect();
+    let problems = read(&texts).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].message.contains("beyond the 256 MiB"), "{problems:?}");
+}
+
+#[test]
 fn nesting_is_bounded_however_it_is_written() {
     let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
     assert!(value(&nested(60)).is_array());

@@ -1,5 +1,6 @@
 //! From the text of one document to a JSON value, by the rules that `kubectl` has for YAML.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserialize;
@@ -22,14 +23,21 @@ use serde_saphyr::options::Options;
 const DEPTH: usize = 64;
 /// How many mappings, lists and values may one document have, its aliases written out?
 const NODES: usize = 500_000;
+/// How many bytes may all YAML documents that are read together take once their aliases are written out? Eight times
+/// what the files of an application may have; only aliases can make more of a text.
+const WRITTEN_OUT_BYTES: usize = 256 << 20;
+/// How many of these does a value take beside its text?
+const VALUE_BYTES: usize = 32;
 
 const TWICE: &str = "a key is given twice";
 const NO_TEXT: &str = "a key is no text; quote it";
 const TOO_MUCH: &str = "is nested deeper, is larger or repeats itself more often than a manifest may";
+const ALL_TOO_MUCH: &str = "brings all manifests together beyond the 256 MiB that they may take with their aliases written out; \
+                            repeat less, or split the application";
 const NO_JSON: &str = "a number is beyond what JSON can hold; quote it if it is a text";
 
 /// What this module itself says, through parsers that add words of their own.
-const OWN: [&str; 4] = [TWICE, NO_TEXT, NO_JSON, TOO_MUCH];
+const OWN: [&str; 5] = [TWICE, NO_TEXT, NO_JSON, TOO_MUCH, ALL_TOO_MUCH];
 
 /// What is wrong with a document. Never repeats any of it.
 pub(super) struct Mistake {
@@ -38,9 +46,34 @@ pub(super) struct Mistake {
     pub(super) at: Option<(usize, usize)>,
 }
 
+/// What documents that are read together may still take.
+pub(super) struct Budget(Cell<usize>);
+
+impl Budget {
+    /// Returns the budget of an application.
+    pub(super) fn new() -> Self {
+        Self(Cell::new(WRITTEN_OUT_BYTES))
+    }
+
+    /// Returns whether nothing more can be read.
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    fn pay<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.unwrap_or_default());
+        left.map(|_| ()).ok_or_else(|| E::custom(ALL_TOO_MUCH))
+    }
+}
+
 /// Reads one YAML document.
-pub(super) fn yaml(text: &str) -> Result<Value, Mistake> {
-    serde_saphyr::from_str_with_options::<Json>(text, options()).map(|json| json.0).map_err(|error| {
+pub(super) fn yaml(text: &str, budget: &Budget) -> Result<Value, Mistake> {
+    let seed = Depth { left: DEPTH, budget: Some(budget) };
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options(), |document| {
+        seed.deserialize(document)
+    });
+    read.map_err(|error| {
         let error = error.without_snippet();
         let at = error.location().and_then(|location| {
             let line = usize::try_from(location.line()).ok().filter(|line| *line > 0)?;
@@ -107,29 +140,39 @@ pub(super) struct Json(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Depth(DEPTH).deserialize(from).map(Self)
+        // JSON repeats nothing, so that its text is bound enough.
+        Depth { left: DEPTH, budget: None }.deserialize(from).map(Self)
     }
 }
 
 /// How many levels may follow. Only this bounds nested aliases: the parser counts levels as they are written.
 #[derive(Clone, Copy)]
-struct Depth(usize);
+struct Depth<'b> {
+    left: usize,
+    budget: Option<&'b Budget>,
+}
 
-impl Depth {
+impl Depth<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom(TOO_MUCH))
+        let left = self.left.checked_sub(1).ok_or_else(|| E::custom(TOO_MUCH))?;
+        Ok(Self { left, ..self })
+    }
+
+    fn pay<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
+        self.budget.map_or(Ok(()), |budget| budget.pay(bytes))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Depth {
+impl<'de> DeserializeSeed<'de> for Depth<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        self.pay(VALUE_BYTES)?;
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Depth {
+impl<'de> Visitor<'de> for Depth<'_> {
     type Value = Value;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,11 +232,13 @@ impl<'de> Visitor<'de> for Depth {
         Number::from_f64(number).map(Value::Number).ok_or_else(|| E::custom(NO_JSON))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        self.pay(text.len())?;
         Ok(Value::String(text.to_owned()))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Value, E> {
+        self.pay(text.len())?;
         Ok(Value::String(text))
     }
 
