@@ -108,11 +108,20 @@ impl<'a> Snapshot<'a> {
             if entry.mode & KIND != FOLDER {
                 return Ok(None);
             }
+            if self.size(entry.id, ObjectType::Tree)? > TREE_BYTES {
+                return Err(self.too_long(&entry.name));
+            }
             let tree = self.tree(entry.id)?;
             let Some(found) = tree.get_name(name) else { return Ok(None) };
             entry = Entry { id: found.id(), mode: found.filemode(), name: name.to_owned() };
         }
         Ok(Some(entry))
+    }
+
+    fn too_long(&self, folder: &str) -> Error {
+        let file = if folder.is_empty() { "." } else { folder }.to_owned();
+        let refusals = Refusals { list: vec![Refusal { file, why: long_list() }], more: false };
+        Error::Contents { commit: self.commit.clone(), refusals }
     }
 
     fn tree(&self, id: Oid) -> Result<Tree<'_>, Error> {
@@ -160,7 +169,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         if self.snapshot.size(id, ObjectType::Tree)? > TREE_BYTES {
-            self.refuse(folder, format!("lists more than {TREE_BYTES} bytes of names"));
+            self.refuse(folder, long_list());
             return Ok(());
         }
         let snapshot = self.snapshot;
@@ -247,6 +256,10 @@ impl<'a> Walk<'a> {
         self.refuse(file, why);
         self.over = true;
     }
+}
+
+fn long_list() -> String {
+    format!("lists more than {TREE_BYTES} bytes of names")
 }
 
 /// Returns why a name is refused; Git stores any bytes, but these mean something else to whoever reads them as a path.

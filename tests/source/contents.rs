@@ -86,6 +86,24 @@ async fn a_tree_that_repeats_itself_is_refused_before_it_is_walked() {
 }
 
 #[tokio::test]
+async fn a_folder_of_endless_names_is_refused_before_it_is_read() {
+    let scene = Scene::new().await;
+    let blob = scene.blob("a: 1\n");
+    let entries: String = (0..120_000).map(|n| format!("100644 blob {blob}\t{n:048}\0")).collect();
+    let tree = scene.mktree(&entries);
+    let commit = scene.raw(&format!("040000 tree {tree}\tlong\0")).await;
+    let path = "long/deeper".to_owned();
+    for error in [
+        scene.source.read(&commit, "long").await.unwrap_err(),
+        scene.source.read(&commit, "long/deeper").await.unwrap_err(),
+        scene.source.inputs_of(&commit, &[path]).await.unwrap_err(),
+    ] {
+        assert_eq!(error.fault(), Fault::Theirs);
+        assert!(error.to_string().contains("lists more than 8388608 bytes of names"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_is_not_there_is_named() {
     let scene = Scene::new().await;
     let commit = scene.at("apps/a.yaml", "a: 1\n").await;
