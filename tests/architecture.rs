@@ -39,6 +39,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("git2", &["source"]),
     ("hmac", &["forge"]),
+    ("http_body_util", &["cluster"]),
     ("k8s_openapi", &["cluster"]),
     ("kube", &["cluster"]),
     ("lapin", &["queue"]),
@@ -48,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["manifest"]),
     ("sqlx", &["queue", "store"]),
     ("toml", &["settings"]),
+    ("tower", &["cluster"]),
     ("tracing_subscriber", &["telemetry"]),
 ];
 

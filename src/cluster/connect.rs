@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::USER_AGENT;
+use http_body_util::Limited;
+use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
 use tokio::sync::Semaphore;
+use tower::util::MapResponseLayer;
 
+use super::ANSWER_BYTES;
 use super::Cluster;
 use super::Error;
 use super::Settings;
@@ -18,6 +22,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long may a connection that waits for an answer be silent?
 const SILENT_FOR: Duration = Duration::from_secs(30);
+
+/// How many bytes may one watch bring before it is begun anew?
+const WATCH_BYTES: usize = 256 << 20;
 
 /// How large may a kubeconfig be, in bytes?
 const KUBECONFIG_BYTES: u64 = 1 << 20;
@@ -40,13 +47,18 @@ impl Cluster {
         watching.read_timeout = None;
         config.read_timeout = Some(SILENT_FOR);
         config.reset_reader_on_write = true;
-        let client = |config: kube::Config| {
-            kube::Client::try_from(config).map_err(|error: kube::Error| failed(error.to_string()))
-        };
-        let (client, watching) = (client(config)?, client(watching)?);
+        let client = |config, limit| client(config, limit).map_err(|error| failed(error.to_string()));
+        let (client, watching) = (client(config, ANSWER_BYTES)?, client(watching, WATCH_BYTES)?);
         let slots = Arc::new(Semaphore::new(settings.requests.max(1)));
         Ok(Self { settings: Arc::new(settings), client, watching, kinds: Arc::default(), slots })
     }
+}
+
+/// Makes a client that breaks off an answer of more than `limit` bytes, whatever it is read for.
+fn client(config: kube::Config, limit: usize) -> Result<kube::Client, kube::Error> {
+    let bounded =
+        MapResponseLayer::new(move |answer: http::Response<_>| answer.map(|body| Limited::new(body, limit)));
+    Ok(ClientBuilder::try_from(config)?.with_layer(&bounded).build())
 }
 
 async fn config(settings: &Settings) -> Result<kube::Config, String> {

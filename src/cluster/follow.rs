@@ -112,13 +112,13 @@ impl Following {
             Selector::Label(label) => params = params.labels(label),
             Selector::Named(name) => params = params.fields(&format!("metadata.name={name}")),
         }
-        let mut list = self.cluster.send(Request::new(self.url.as_str()).list(&params)).await?;
-        let mut version = text(&list, "/metadata/resourceVersion");
-        if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
+        let mut pages = self.cluster.pages(&self.url, params);
+        while let Some(items) = pages.next().await? {
             for item in items {
                 self.tell(item, |live| Seen::There(Box::new(live))).await?;
             }
         }
+        let mut version = pages.version;
         loop {
             version = self.watch(&version).await?;
         }

@@ -7,7 +7,6 @@ use kube::core::Request;
 use kube::core::Resource;
 use kube::core::params::GetParams;
 use kube::core::params::ListParams;
-use serde_json::Value;
 
 use super::Answer;
 use super::Cluster;
@@ -18,12 +17,6 @@ use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::ObjectId;
 use crate::object::Scope;
-
-/// How many objects does a page of a list hold?
-const PAGE: u32 = 500;
-
-/// How many pages may a list have?
-const PAGES: usize = 200;
 
 /// What was found of a set.
 #[derive(Debug, Default)]
@@ -85,13 +78,9 @@ impl Cluster {
     }
 
     async fn list(&self, url: &str, set: &str, api_version: &str, kind: &str) -> Result<Vec<Live>, Answer> {
-        let mut params = ListParams::default().labels(&format!("{PART_OF}={set}")).limit(PAGE);
+        let mut pages = self.pages(url, ListParams::default().labels(&format!("{PART_OF}={set}")));
         let mut found = Vec::new();
-        for _ in 0..PAGES {
-            let mut page = self.send(Request::new(url).list(&params)).await?;
-            let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
-                return Err(Answer::Unreachable("its answer is no list".to_owned()));
-            };
+        while let Some(items) = pages.next().await? {
             // Items of a list do not say what they are.
             found.extend(items.into_iter().filter_map(|mut item| {
                 let fields = item.as_object_mut()?;
@@ -99,13 +88,8 @@ impl Cluster {
                 fields.insert("kind".to_owned(), kind.into());
                 Live::read(item)
             }));
-            match page.pointer("/metadata/continue").and_then(Value::as_str).filter(|token| !token.is_empty())
-            {
-                Some(token) => params = params.continue_token(token),
-                None => return Ok(found),
-            }
         }
-        Err(Answer::Unreachable(format!("the list has more than {PAGES} pages of {PAGE}")))
+        Ok(found)
     }
 
     /// Reads objects by name; those that are not there, and those of unknown kinds, are left out.

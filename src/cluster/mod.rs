@@ -1,12 +1,13 @@
 //! A Kubernetes API: reads and writes objects as JSON, and decides nothing.
 //!
-//! Every request has a time limit, and every answer that holds objects a size limit; none is retried here.
+//! Every request has a time limit, and every answer a size limit; none is retried here.
 
 mod connect;
 mod error;
 mod follow;
 mod kinds;
 mod members;
+mod pages;
 mod parent;
 mod write;
 
@@ -14,7 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::io::AsyncReadExt;
+use futures::io::AsyncBufRead;
+use futures::io::AsyncBufReadExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -33,7 +35,7 @@ pub use members::Members;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// How many bytes may an answer have?
-const ANSWER_BYTES: u64 = 64 << 20;
+const ANSWER_BYTES: usize = 64 << 20;
 
 /// How a cluster is reached.
 #[derive(Clone, Debug)]
@@ -91,12 +93,11 @@ impl Cluster {
         };
         let exchange = async {
             let body = self.client.request_stream(request).await?;
-            let mut bytes = Vec::new();
-            let read = body.take(ANSWER_BYTES).read_to_end(&mut bytes).await;
-            read.map_err(|error| Answer::Unreachable(error.to_string()))?;
-            if bytes.len() as u64 >= ANSWER_BYTES {
-                return Err(Answer::Unreachable(format!("its answer is longer than {ANSWER_BYTES} bytes")));
-            }
+            let bytes = whole(body).await.map_err(|error| {
+                Answer::Unreachable(format!(
+                    "its answer broke off (it may have {ANSWER_BYTES} bytes): {error}"
+                ))
+            })?;
             serde_json::from_slice(&bytes)
                 .map_err(|_| Answer::Unreachable("its answer is not JSON".to_owned()))
         };
@@ -104,6 +105,21 @@ impl Cluster {
             Ok(answer) => answer,
             Err(_) => Err(Answer::Unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
         }
+    }
+}
+
+/// Reads a body as it comes: `read_to_end` would write zeros over the whole of its room at every wait.
+async fn whole(body: impl AsyncBufRead) -> std::io::Result<Vec<u8>> {
+    let mut body = std::pin::pin!(body);
+    let mut bytes = Vec::new();
+    loop {
+        let chunk = body.fill_buf().await?;
+        let length = chunk.len();
+        if length == 0 {
+            return Ok(bytes);
+        }
+        bytes.extend_from_slice(chunk);
+        body.consume_unpin(length);
     }
 }
 
