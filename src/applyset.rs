@@ -40,6 +40,8 @@ pub fn id(name: &str, namespace: &str) -> String {
 pub struct Fence {
     /// The installation of windlass that writes here; another one keeps off.
     pub installation: String,
+    /// What that installation calls the cluster; the same cluster under two names would be two writers.
+    pub cluster: String,
     /// The run that wrote it.
     pub run: String,
     /// How often a run took the fence.
@@ -103,6 +105,7 @@ impl Parent {
             |key: &str| live.value.pointer("/data").and_then(|data| data.get(key)).and_then(Value::as_str);
         let fence = Fence {
             installation: data("installation").unwrap_or_default().to_owned(),
+            cluster: data("cluster").unwrap_or_default().to_owned(),
             run: data("run").unwrap_or_default().to_owned(),
             generation: data("generation").and_then(|text| text.parse().ok()).unwrap_or_default(),
             commit: data("commit").and_then(|text| CommitId::parse(text).ok()),
@@ -143,6 +146,7 @@ impl Parent {
         let fence = &self.fence;
         let mut data = BTreeMap::from([
             ("installation", fence.installation.clone()),
+            ("cluster", fence.cluster.clone()),
             ("run", fence.run.clone()),
             ("generation", fence.generation.to_string()),
             ("definition", fence.definition.to_string()),
@@ -198,6 +202,7 @@ mod tests {
         parent.resource_version = Some("7".into());
         parent.fence = Fence {
             installation: "home".into(),
+            cluster: "east".into(),
             run: "r1".into(),
             generation: 3,
             commit: Some(CommitId::parse(&"a".repeat(40)).unwrap()),

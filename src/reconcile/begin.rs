@@ -62,6 +62,10 @@ impl Reconciler {
         if !owner.is_empty() && *owner != self.hands.installation {
             return Err(Error::Foreign(owner.clone()));
         }
+        let known_as = &parent.fence.cluster;
+        if !known_as.is_empty() && *known_as != job.target.cluster.as_str() {
+            return Err(Error::Twice(job.target.cluster.clone(), known_as.clone()));
+        }
         let inputs = source.inputs(&tip, &job.application.path_in(&job.target.cluster)).await?;
         let run = uuid::Uuid::now_v7().to_string();
         let begun = Begun { job: job.clone(), run, parent, kinds, tip, inputs };

@@ -19,6 +19,12 @@ pub enum Error {
          ConfigMap once that installation no longer runs"
     )]
     Foreign(String),
+    /// The cluster has another name too, under which this target is written.
+    #[error(
+        "take the fence: cluster {0} holds this target as cluster `{1}` already; give one of the two another \
+         namespace or take it out, or, where it was only renamed, delete the key `cluster` of its parent ConfigMap"
+    )]
+    Twice(Name, String),
     /// Another run took the fence meanwhile.
     #[error("go on: run {0} has taken the fence")]
     Overtaken(String),
@@ -47,7 +53,9 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) => Fault::Ours,
+            Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) | Self::Twice(..) => {
+                Fault::Ours
+            }
             Self::Owned(..) => Fault::Theirs,
             Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) => Fault::Passing,
             Self::Queue(error) => error.fault(),

@@ -32,6 +32,7 @@ impl Reconciler {
         let idle = ready.writes.is_empty() && ready.prune.is_empty() && begun.is_known_done();
         let now = applyset::Fence {
             installation: self.hands.installation.clone(),
+            cluster: begun.job.target.cluster.to_string(),
             run: begun.run.clone(),
             generation: parent.fence.generation + 1,
             commit: Some(begun.tip.clone()),

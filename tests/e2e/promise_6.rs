@@ -81,6 +81,23 @@ async fn promise_6_a_status_whose_answer_was_lost_is_told_again_and_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_6_a_cluster_with_two_names_is_written_under_one_of_them() {
+    World::run(async |w| {
+        w.expect_dead();
+        w.east.make_namespace(&w.installation).await;
+        let path = format!("/api/v1/namespaces/{}/configmaps", w.installation);
+        let parent = json!({ "metadata": { "name": "windlass-shop" },
+            "data": { "installation": w.installation, "cluster": "orient" } });
+        w.east.create(&path, &parent).await;
+        let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "error", &["as cluster `orient` already"]).await;
+        assert_eq!(w.value("one").await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_6_a_target_of_another_installation_ends_in_error() {
     World::run(async |w| {
         w.expect_dead();
