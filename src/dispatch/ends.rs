@@ -1,10 +1,13 @@
 //! What dispatch says of commits that lead to no job, so that no row stays open and none is left out of the sum.
 
+use crate::application::Application;
 use crate::clock::now;
 use crate::commit::CommitId;
 use crate::event::Event;
+use crate::event::What;
 use crate::outcome::Report;
 use crate::outcome::Told;
+use crate::queue::DRAFTS;
 use crate::queue::Draft;
 
 use super::Dispatcher;
@@ -22,8 +25,35 @@ impl Dispatcher {
             targets: Vec::new(),
             received_at: event.received_at,
         };
-        let report = Report { version: crate::outcome::VERSION, at: now(), what };
-        Ok(self.queue.publish(vec![Draft::report(&report)]).await?)
+        Ok(self.queue.publish(vec![report(what)]).await?)
+    }
+
+    /// Gives a pushed commit that cannot be read a verdict for every target that it could have touched.
+    pub(super) async fn turn_down(&self, event: &Event, why: &str) -> Result<(), crate::queue::Error> {
+        let What::Push { reference, after: Some(commit), .. } = &event.what else { return Ok(()) };
+        let reads = |one: &&Application| one.source == event.source && one.reference == *reference;
+        let targets: Vec<_> = self.applications.iter().filter(reads).flat_map(Application::targets).collect();
+        let (dispatch, source) = (event.id.clone(), event.source.clone());
+        let buried = targets.iter().map(|target| Told::Buried {
+            dispatch: dispatch.clone(),
+            source: source.clone(),
+            commit: commit.clone(),
+            target: target.clone(),
+            why: why.to_owned(),
+        });
+        let buried: Vec<Told> = buried.collect();
+        let roster = Told::Roster {
+            dispatch,
+            source,
+            commit: commit.clone(),
+            targets,
+            received_at: event.received_at,
+        };
+        let drafts: Vec<Draft> = std::iter::once(roster).chain(buried).map(report).collect();
+        for part in drafts.chunks(DRAFTS) {
+            self.queue.publish(part.to_vec()).await?;
+        }
+        Ok(())
     }
 
     /// Ends the row of an overdue commit that the repository no longer has: nobody could answer for it any more.
@@ -42,7 +72,10 @@ impl Dispatcher {
                 Told::Buried { dispatch, source, commit, target, why }
             }
         };
-        let report = Report { version: crate::outcome::VERSION, at: now(), what };
-        Ok(self.queue.publish(vec![Draft::report(&report)]).await?)
+        Ok(self.queue.publish(vec![report(what)]).await?)
     }
+}
+
+fn report(what: Told) -> Draft {
+    Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what })
 }

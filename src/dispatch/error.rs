@@ -25,6 +25,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns whether it is for the author of the pushed commit: then it is the commit's verdict.
+    #[must_use]
+    pub fn is_the_commits(&self) -> bool {
+        use crate::source::Error as Source;
+        matches!(self, Self::Source(Source::Outgrown { .. } | Source::TooManyRefs { .. }))
+    }
+
     /// Returns whose turn it is.
     #[must_use]
     pub fn fault(&self) -> Fault {

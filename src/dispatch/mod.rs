@@ -141,7 +141,13 @@ impl Dispatcher {
                 let _settled = self.queue.retry(&lease, after).await?;
                 Ok(Step::Retried { why })
             }
-            Err(error) => self.bury(&lease, format!("failed to {}", chain(&error))).await,
+            Err(error) => {
+                let why = format!("failed to {}", chain(&error));
+                if error.is_the_commits() {
+                    self.turn_down(&event, &why).await?;
+                }
+                self.bury(&lease, why).await
+            }
         }
     }
 

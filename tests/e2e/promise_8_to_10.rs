@@ -84,6 +84,23 @@ async fn promise_9_hostile_commits_are_red_with_a_reason_and_the_next_one_is_gre
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_9_a_push_that_is_too_large_to_fetch_is_told_on_its_commit() {
+    // Digests do not compress.
+    let digest = |n: u32| uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &n.to_le_bytes()).to_string();
+    let noise: String = (0..100_000).map(digest).collect();
+    Setup::default()
+        .section("[source]\nfetch_bytes = \"1MiB\"")
+        .run(async |w| {
+            w.expect_dead();
+            let first = w.ship(&[("other/noise.txt", &noise)]).await;
+            w.settle().await;
+            w.expect(&first, "shop@east", "error", &["more than 1048576 bytes"]).await;
+            w.expect(&first, "", "error", &["1 in error: shop@east"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_9_a_delivery_that_is_too_large_or_no_sense_costs_nothing() {
     World::run(async |w| {
         let large = format!("{{\"x\":\"{}\"}}", "x".repeat(6 << 20));
