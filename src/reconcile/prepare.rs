@@ -76,7 +76,7 @@ impl Reconciler {
         let (mut extent, set) = (Extent::default(), begun.parent.id());
         manifests.iter().for_each(|manifest| extent.add(&manifest.id));
         let wanted = manifests.len();
-        let found = match look(&cluster, &begun, &manifests, &extent).await? {
+        let found = match look(&cluster, &mut begun, &manifests, &extent).await? {
             Ok(found) => found,
             Err(problems) => return self.refuse(&begun, problems).await.map(Err),
         };
@@ -165,13 +165,21 @@ struct Found {
 /// Lists the members, and reads by name what is wanted but not among them.
 async fn look(
     cluster: &Cluster,
-    begun: &Begun,
+    begun: &mut Begun,
     manifests: &[Manifest],
     extent: &Extent,
 ) -> Result<Result<Found, Vec<Problem>>, Error> {
     let kinds: BTreeSet<_> = begun.parent.group_kinds.union(&extent.kinds).collect();
     let namespaces: Vec<String> = begun.parent.namespaces.union(&extent.namespaces).cloned().collect();
-    let members = cluster.members(&begun.parent.id(), &begun.kinds, kinds.into_iter(), &namespaces).await;
+    let set = begun.parent.id();
+    let mut members = cluster.members(&set, &begun.kinds, kinds.iter().copied(), &namespaces).await;
+    if members.unknown.iter().any(|kind| begun.parent.group_kinds.contains(kind)) {
+        // It may be known since the kinds were discovered, and what is not listed is not pruned.
+        begun.kinds = cluster.discover().await?;
+        if members.unknown.iter().any(|kind| begun.kinds.api_version(kind).is_some()) {
+            members = cluster.members(&set, &begun.kinds, kinds.iter().copied(), &namespaces).await;
+        }
+    }
     let mut problems = refusals(members.errors)?;
     let present: BTreeSet<_> = members.found.iter().map(|live| &live.id).collect();
     let absent: Vec<_> = manifests

@@ -11,6 +11,7 @@ use crate::world::manifests::widget;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
 use crate::world::unique;
+use crate::world::until;
 use crate::world::windlass::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,6 +93,39 @@ async fn a_definition_and_its_custom_resource_come_in_one_commit() {
         w.east
             .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
             .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_of_a_kind_that_came_behind_our_back_is_pruned_all_the_same() {
+    World::run(async |w| {
+        let group = format!("bed-{}.example.org", unique());
+        w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        // As another process leaves it behind: a kind that this one has not discovered, and a member of it.
+        let crd = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}");
+        w.east.apply(&format!("{crd}?fieldManager=bed"), &definition(&group)).await;
+        until("the new kind is served", async || {
+            w.east.find(&format!("/apis/{group}/v1/namespaces/{}/widgets", w.namespace)).await
+        })
+        .await;
+        let parent = format!("/api/v1/namespaces/{}/configmaps/windlass-shop", w.installation);
+        let id = windlass::applyset::id("windlass-shop", &w.installation);
+        let member = format!("/apis/{group}/v1/namespaces/{}/widgets/two", w.namespace);
+        let labelled = widget(&group, "two", "2").replace(
+            "  name: two\n",
+            &format!("  name: two\n  labels: {{ applyset.kubernetes.io/part-of: {id} }}\n"),
+        );
+        w.east.apply(&format!("{member}?fieldManager=windlass:shop"), &labelled).await;
+        let kinds = format!("ConfigMap,Widget.{group}");
+        let annotations = json!({ "applyset.kubernetes.io/contains-group-kinds": kinds });
+        w.east.change(&parent, &json!({ "metadata": { "annotations": annotations } })).await;
+        let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["1 configured, 1 pruned"]).await;
+        assert_eq!(w.east.find(&member).await, None);
+        w.east.delete(&crd).await;
     })
     .await;
 }

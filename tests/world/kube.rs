@@ -99,6 +99,14 @@ impl Kube {
         Self::done(path, self.ask("PATCH", path, "application/merge-patch+json", patch).await)
     }
 
+    /// Applies an object, given as YAML, at its path with a field manager.
+    pub async fn apply(&self, path: &str, text: &str) {
+        let request = http::Request::builder().method("PATCH").uri(path);
+        let request = request.header("content-type", "application/apply-patch+yaml");
+        let answer = self.client.request::<Value>(request.body(text.as_bytes().to_vec()).unwrap()).await;
+        answer.unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
+    }
+
     /// Deletes an object; one that is not there is deleted.
     pub async fn delete(&self, path: &str) {
         match self.ask("DELETE", path, "application/json", &Value::Null).await {
