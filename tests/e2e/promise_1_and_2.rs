@@ -96,3 +96,20 @@ async fn promise_2_deliveries_in_any_order_end_at_the_tip() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_2_a_pass_makes_the_tip_true_and_not_the_commit_of_its_job() {
+    World::run(async |w| {
+        let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.dispatch_step().await;
+        let second = w.commit(&[("shop/one.yaml", &config_map("one", "2"))]);
+        w.reconcile_step().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("2"));
+        w.push_from(Some(&first), &second).await;
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("2"));
+        w.expect(&first, "shop@east", "warning", &["superseded by", second.short()]).await;
+        w.expect(&second, "shop@east", "success", &["1 created"]).await;
+    })
+    .await;
+}
