@@ -57,19 +57,28 @@ SELECT seq FROM messages WHERE lane = ?1 AND id = ?2 AND state = 4 ORDER BY seq 
 const RESET: &str = "UPDATE messages SET deliveries = 0 WHERE seq = ?1";
 const LAST: &str = "SELECT coalesce(max(seq), 0) FROM messages";
 
+/// What comes after messages were put into line?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// More of the transaction.
+    GoOn,
+    /// Its commit, together with the last of them.
+    Commit,
+}
+
 /// The table, seen from its one writer.
 pub(super) struct Table {
     pub(super) connection: SqliteConnection,
     // Invariant: no message has, or had while this process runs, a higher place. So a lease that outlived its
     // message never meets another one in its place.
     last: i64,
-    // One statement for each size in `ROWS`.
-    inserts: [Arc<str>; ROWS.len()],
+    // One statement for each size in `ROWS`, and the same with the commit behind it.
+    inserts: [[Arc<str>; 2]; ROWS.len()],
 }
 
 /// Returns the statement that inserts so many messages: each is the first of its partition unless another one of the
 /// table is, or, as its last value says, an earlier one of the same statement.
-fn insert(rows: usize) -> Arc<str> {
+fn insert(rows: usize) -> [Arc<str>; 2] {
     let mut statement =
         "INSERT INTO messages (seq, lane, partition, id, body, published_at, state) VALUES ".to_owned();
     for row in 0..rows {
@@ -82,7 +91,8 @@ fn insert(rows: usize) -> Arc<str> {
             ) THEN 2 ELSE 0 END)"
         );
     }
-    statement.into()
+    let committed = format!("{statement}; COMMIT");
+    [statement.into(), committed.into()]
 }
 
 impl Table {
@@ -97,13 +107,20 @@ impl Table {
         self.last
     }
 
-    /// Puts new messages at the end of their lines, in this order.
-    pub(super) async fn insert(&mut self, drafts: &[&Draft], at: Moment) -> Result<(), sqlx::Error> {
+    /// Puts new messages at the end of their lines, in this order; there is at least one where `then` is a commit.
+    pub(super) async fn insert(
+        &mut self,
+        drafts: &[&Draft],
+        at: Moment,
+        then: Then,
+    ) -> Result<(), sqlx::Error> {
         let mut rest = drafts;
-        for (rows, statement) in ROWS.into_iter().zip(self.inserts.clone()) {
+        for (rows, [statement, committed]) in ROWS.into_iter().zip(self.inserts.clone()) {
             while let Some((now, later)) = rest.split_at_checked(rows) {
+                let last = later.is_empty() && then == Then::Commit;
+                let statement = if last { &committed } else { &statement };
                 let mut seen = HashSet::with_capacity(rows);
-                let mut insert = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&statement)));
+                let mut insert = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(statement)));
                 for Draft { lane, id, partition, body } in now {
                     let behind = !seen.insert((lane, partition));
                     insert = insert.bind(self.place()).bind(&*lane.0).bind(&**partition).bind(&**id);
@@ -241,10 +258,10 @@ mod tests {
     async fn no_statement_of_the_line_scans_the_table() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = open::connect(&folder.path().join("queue.db")).await.unwrap();
-        let inserts = ROWS.map(insert);
+        let [many, _, _, one] = ROWS.map(insert).map(|[statement, _]| statement);
         for statement in [
-            &*inserts[0],
-            &*inserts[3],
+            &*many,
+            &*one,
             CLAIM,
             EXTEND,
             GIVE_BACK,

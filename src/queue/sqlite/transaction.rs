@@ -7,10 +7,18 @@ use crate::queue::sqlite::operation::Mode;
 use crate::queue::sqlite::writer::Writer;
 
 impl Writer {
-    /// Begins a transaction that promises `mode`.
+    /// Begins a transaction that promises `mode`. Every command crosses to the database's thread and back, so what the
+    /// connection must be told first goes along.
     pub(super) async fn begin(&mut self, mode: Mode) -> Result<(), sqlx::Error> {
-        let begun = self.promise(mode).await;
-        let begun = if begun.is_ok() { self.tell("BEGIN IMMEDIATE").await } else { begun };
+        let begun = if self.mode == Some(mode) {
+            self.tell("BEGIN IMMEDIATE").await
+        } else {
+            self.mode = None;
+            let statements = format!("{} BEGIN IMMEDIATE", self.options.pragmas(mode));
+            let told =
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut self.table.connection).await;
+            told.map(|_| self.mode = Some(mode))
+        };
         if begun.is_err() {
             self.roll_back().await;
         }
@@ -24,17 +32,6 @@ impl Writer {
             self.roll_back().await;
         }
         committed
-    }
-
-    /// Tells the connection what the next transaction promises, unless it knows.
-    async fn promise(&mut self, mode: Mode) -> Result<(), sqlx::Error> {
-        if self.mode != Some(mode) {
-            self.mode = None;
-            let pragmas = sqlx::AssertSqlSafe(self.options.pragmas(mode));
-            sqlx::raw_sql(pragmas).execute(&mut self.table.connection).await?;
-            self.mode = Some(mode);
-        }
-        Ok(())
     }
 
     async fn tell(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {

@@ -25,6 +25,7 @@ use crate::queue::sqlite::operation::Mode;
 use crate::queue::sqlite::operation::Operation;
 use crate::queue::sqlite::operation::Outcome;
 use crate::queue::sqlite::table::Table;
+use crate::queue::sqlite::table::Then;
 use crate::queue::sqlite::waiting::Waiting;
 
 /// How many operations may share one transaction?
@@ -161,6 +162,9 @@ impl Writer {
     async fn transact(&mut self, asked: &[Operation]) -> Result<Vec<Outcome>, Failure> {
         let Some(mode) = asked.iter().map(Operation::mode).max() else { return Ok(Vec::new()) };
         self.begin(mode).await.map_err(Failure::Begin)?;
+        if asked.iter().all(|one| one.drafts().is_some_and(|drafts| !drafts.is_empty())) {
+            return self.publish(asked).await.map_err(Failure::Within);
+        }
         let mut outcomes = Vec::with_capacity(asked.len());
         // Publishes that follow each other go to the database together: that is where the time goes.
         for run in asked.chunk_by(|one, next| one.drafts().is_some() && next.drafts().is_some()) {
@@ -173,10 +177,21 @@ impl Writer {
         Ok(outcomes)
     }
 
+    /// Puts all messages of publishes into line and commits: what a forge waits for takes one command less.
+    async fn publish(&mut self, asked: &[Operation]) -> Result<Vec<Outcome>, sqlx::Error> {
+        let drafts: Vec<&Draft> = asked.iter().filter_map(Operation::drafts).flatten().collect();
+        if let Err(error) = self.table.insert(&drafts, clock::wall(), Then::Commit).await {
+            self.roll_back().await;
+            return Err(error);
+        }
+        drafts.iter().for_each(|draft| self.waiting.stir(&draft.lane));
+        Ok(asked.iter().map(|_| Outcome::Published).collect())
+    }
+
     /// Does a run of publishes, or one other operation, within the transaction.
     async fn steps(&mut self, run: &[Operation], outcomes: &mut Vec<Outcome>) -> Result<(), sqlx::Error> {
         let drafts: Vec<&Draft> = run.iter().filter_map(Operation::drafts).flatten().collect();
-        self.table.insert(&drafts, clock::wall()).await?;
+        self.table.insert(&drafts, clock::wall(), Then::GoOn).await?;
         drafts.iter().for_each(|draft| self.waiting.stir(&draft.lane));
         for operation in run {
             outcomes.push(self.step(operation).await?);
