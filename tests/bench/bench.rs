@@ -12,6 +12,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::Subcommand;
@@ -46,6 +47,10 @@ enum What {
         /// How many pushes?
         #[arg(long, default_value_t = 50)]
         pushes: usize,
+        /// How many milliseconds lie between a push and its delivery? Gitea itself works on after a push, on the same
+        /// cores; a pause tells windlass's own time from that.
+        #[arg(long, default_value_t = 0)]
+        pause: u64,
     },
     /// Deliveries of 8 KB, accepted in a second, at 1, 64 and 256 connections.
     Door {
@@ -61,7 +66,10 @@ async fn main() {
     let Arguments { what, json, windlass } = Arguments::parse();
     let cores = std::thread::available_parallelism().unwrap().get();
     let (name, numbers) = match what {
-        What::Latency { pushes } => ("latency", latency::measure(&windlass, pushes).await),
+        What::Latency { pushes, pause } => {
+            let pause = Duration::from_millis(pause);
+            ("latency", latency::measure(&windlass, pushes, pause).await)
+        }
         What::Door { seconds } => ("door", door::measure(&windlass, seconds).await),
     };
     say(&format!("\n{cores} cores, shared by windlass, the bed and this measurement."));

@@ -1,8 +1,10 @@
-//! What the same work costs without windlass: fetching one commit, and three requests to the API server.
+//! What the same work costs without windlass: fetching one commit, three requests to the API server, an empty answer of
+//! an HTTP server and one wait for the disk.
 //!
 //! The `git` command fetches, in the way that costs it the fewest requests: the older protocol, with the token sent at
 //! once. Its start is part of the time. libgit2's own client is no floor: it waits 40 ms for each request's body.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,6 +36,19 @@ impl Floor {
         let cache = tempfile::tempdir().unwrap();
         git(cache.path(), &["init", "--quiet", "--bare"]);
         Self { cache, url: url.to_owned(), objects: config_maps(namespace).await }
+    }
+
+    /// Makes 16 KiB more of a file durable, as much as a delivery adds to the queue's log; returns how long it took.
+    pub async fn durable(&self) -> Duration {
+        let path = self.cache.path().join("durable");
+        let append = move || {
+            let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+            let started = Instant::now();
+            file.write_all(&[0x5a; 16 << 10]).unwrap();
+            file.sync_all().unwrap();
+            started.elapsed()
+        };
+        tokio::task::spawn_blocking(append).await.unwrap()
     }
 
     /// Fetches the tip, then reads a ConfigMap, applies it dry, and applies it; returns how long both took.

@@ -1,9 +1,12 @@
 //! Deliveries, as Gitea would post them, over one connection each; written by hand, so that the measurement takes
 //! little of the machine.
 
+use std::time::Duration;
+
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use windlass::event::Push;
 use windlass::forge::Kind;
 use windlass::secret::Secret;
@@ -59,7 +62,18 @@ impl Knocker {
 
     /// Posts a delivery under a name of its own and returns the status code of the answer.
     pub async fn knock(&mut self, delivery: &Delivery) -> u16 {
-        self.stream.write_all(&delivery.request()).await.unwrap();
+        self.ask(&delivery.request()).await
+    }
+
+    /// Asks for the emptiest page that the door has; returns how long its answer took.
+    pub async fn look(&mut self) -> Duration {
+        let started = Instant::now();
+        assert_eq!(self.ask(b"GET /healthz HTTP/1.1\r\nhost: windlass\r\n\r\n").await, 200);
+        started.elapsed()
+    }
+
+    async fn ask(&mut self, request: &[u8]) -> u16 {
+        self.stream.write_all(request).await.unwrap();
         self.heard.clear();
         loop {
             let count = self.stream.read_buf(&mut self.heard).await.unwrap();

@@ -34,22 +34,27 @@ const SECRET: &str = "the bench signs with this";
 /// How long may anything that is waited for take?
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For how long is nothing asked of the door before its floor is measured?
+const QUIET: Duration = Duration::from_millis(200);
+
 /// How many pushes come before those that count?
 const WARM_UP: usize = 2;
 
 /// What is measured of each push, and its goals: p50 and p95 in milliseconds.
-const POINTS: [(&str, Option<f64>, Option<f64>); 7] = [
+const POINTS: [(&str, Option<f64>, Option<f64>); 9] = [
     ("answered 202", Some(2.0), None),
     ("pending status", None, None),
     ("applied", Some(120.0), Some(250.0)),
     ("final status", None, None),
     ("final aggregate", None, None),
+    ("floor: an empty answer", None, None),
+    ("floor: 16 KiB to the disk", None, None),
     ("floor: fetch", None, None),
     ("floor: fetch and 3 API calls", None, None),
 ];
 
 /// Measures so many pushes, prints a table and returns the numbers.
-pub async fn measure(program: &Path, pushes: usize) -> Value {
+pub async fn measure(program: &Path, pushes: usize, pause: Duration) -> Value {
     let repo = Repo::create().await;
     let id = uuid::Uuid::now_v7().simple().to_string();
     let namespace = format!("bench-{}", &id[id.len() - 8..]);
@@ -68,7 +73,7 @@ pub async fn measure(program: &Path, pushes: usize) -> Value {
     };
     let mut all: [Times; POINTS.len()] = Default::default();
     for number in 0..WARM_UP + pushes {
-        let times = run.push(number).await;
+        let times = run.push(number, pause).await;
         if number >= WARM_UP {
             all.iter_mut().zip(times).for_each(|(all, time)| all.add(time));
         }
@@ -91,7 +96,7 @@ struct Run {
 
 impl Run {
     /// Pushes a change, posts its delivery, and returns the times of all points.
-    async fn push(&self, number: usize) -> [Duration; POINTS.len()] {
+    async fn push(&self, number: usize, pause: Duration) -> [Duration; POINTS.len()] {
         let mut knocker = Knocker::connect(&self.door).await;
         let value = number.to_string();
         let manifest = format!(
@@ -107,6 +112,8 @@ impl Run {
             after: Some(commit.clone()),
         };
         let delivery = Delivery::new(&push, SECRET, 8 << 10);
+        // why: the bench asks how busy the machine is at the delivery, and that is a matter of time.
+        tokio::time::sleep(pause).await;
         let started = Instant::now();
         assert_eq!(knocker.knock(&delivery).await, 202);
         let answered = started.elapsed();
@@ -118,8 +125,12 @@ impl Run {
         let last = self.statuses.taken(commit, own, |state| state == "success").await;
         let whole = self.statuses.taken(commit, "windlass", |state| state == "success").await;
         let (fetch, calls) = self.floor.measure(number).await;
+        // why: a delivery comes after a while without one, so its floor is measured like that as well.
+        tokio::time::sleep(QUIET).await;
+        let (empty, durable) = (knocker.look().await, self.floor.durable().await);
         let since = |at: Instant| at.duration_since(started);
-        [answered, since(pending), since(applied), since(last), since(whole), fetch, fetch + calls]
+        let [pending, applied, last, whole] = [pending, applied, last, whole].map(since);
+        [answered, pending, applied, last, whole, empty, durable, fetch, fetch + calls]
     }
 }
 
