@@ -116,7 +116,7 @@ pub struct Knock {
     #[arg(long)]
     pub url: String,
     /// The kind of forge to sign as.
-    #[arg(long, value_parser = ["gitea", "forgejo", "github"])]
+    #[arg(long, value_parser = ["gitea", "forgejo", "github", "gitlab"])]
     pub forge: String,
     /// The file that holds the secret.
     #[arg(long, value_name = "FILE")]
@@ -130,7 +130,7 @@ pub struct Knock {
     /// The name of the event that the file is about.
     #[arg(long, requires = "payload")]
     pub event: Option<String>,
-    /// The repository of a made-up push, as owner/name.
+    /// The repository of a made-up push, as owner/name; at GitLab with all its groups.
     #[arg(long, requires = "reference", requires = "after")]
     pub repository: Option<String>,
     /// The full name of the ref of a made-up push.

@@ -125,7 +125,7 @@ impl Courier {
         let sending = self.client.request(method, url).headers(headers(request, token)?);
         let mut response = sending.body(request.body.clone()).send().await.map_err(reach)?;
         let body = first_bytes(&mut response).await.map_err(reach)?;
-        Ok(judge(forge, &response, &body))
+        Ok(judge(forge, request, &response, &body))
     }
 
     /// Posts a signed delivery to a door, and returns the status code and the body of the answer, at most 64 KiB.
@@ -182,7 +182,7 @@ async fn first_bytes(response: &mut Response) -> Result<Vec<u8>, reqwest::Error>
     Ok(body)
 }
 
-fn judge(forge: &dyn Forge, response: &Response, body: &[u8]) -> Answer {
+fn judge(forge: &dyn Forge, request: &HttpRequest, response: &Response, body: &[u8]) -> Answer {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let headers: Vec<(String, String)> = response
         .headers()
@@ -191,12 +191,13 @@ fn judge(forge: &dyn Forge, response: &Response, body: &[u8]) -> Answer {
         .collect();
     let headers: Vec<(&str, &str)> =
         headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    forge.classify(&HttpAnswer {
+    let answer = HttpAnswer {
         status: response.status().as_u16(),
         headers: &headers,
         body,
         now: Moment(jiff::Timestamp::now().as_millisecond()),
-    })
+    };
+    forge.classify(request, &answer)
 }
 
 #[cfg(test)]
@@ -214,6 +215,7 @@ mod tests {
     use crate::forge::Answer;
     use crate::forge::HttpRequest;
     use crate::forge::Kind;
+    use crate::outcome::Phase;
     use crate::secret::Secret;
 
     const TOKEN: &str = "a-token-of-more-than-16-bytes";
@@ -225,6 +227,7 @@ mod tests {
             scheme: "token",
             headers: vec![("content-type", "application/json".to_owned())],
             body: "{\"state\":\"success\"}".to_owned(),
+            phase: Phase::Healthy,
         }
     }
 

@@ -23,7 +23,7 @@ pub enum Hint {
 /// A ref that may have moved from one commit to another, as the forge tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Push {
-    /// The repository as `owner/name`.
+    /// The repository as `owner/name`, or with more groups before it where the forge has such.
     pub repository: String,
     /// The ref.
     pub reference: RefName,

@@ -11,6 +11,7 @@ use windlass::application::Name;
 use windlass::cli::History;
 use windlass::cli::Knock;
 use windlass::cli::Render;
+use windlass::clock::now;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
 use windlass::courier::Courier;
@@ -210,6 +211,9 @@ pub async fn knock(asked: &Knock) -> anyhow::Result<ExitCode> {
         (None, None) => bail!("find the secret: give --secret-file or --secret-env"),
     };
     let secret = Secret::new(&secret).context("take the secret")?;
+    if let Err(why) = kind.rules().vet(&secret) {
+        bail!("take the secret: it {why}");
+    }
     let (event, body) = match (&asked.payload, &asked.event) {
         (Some(file), Some(event)) => {
             let text =
@@ -219,7 +223,7 @@ pub async fn knock(asked: &Knock) -> anyhow::Result<ExitCode> {
         _ => made_up(asked, kind)?,
     };
     let id = uuid::Uuid::now_v7().to_string();
-    let headers = kind.rules().sign(&event, &id, body.as_bytes(), &secret);
+    let headers = kind.rules().sign(&event, &id, body.as_bytes(), &secret, now());
     let (status, answer) = Courier::new()?.knock(&asked.url, &headers, body).await?;
     out(&format!("{status} {answer}\n"))?;
     Ok(if (200..300).contains(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use windlass::application::Name;
+use windlass::clock::now;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
 use windlass::event::Event;
@@ -43,7 +44,7 @@ const LIMITS: Limits = Limits {
     stop_within: Duration::from_secs(10),
 };
 
-/// A door on its own port with its own queue: forges `gitea`, `forgejo` and `github`, each with a source `team/shop`;
+/// A door on its own port with its own queue: a forge of each kind, called like it, each with a source `team/shop`;
 /// at `github`, a second source reads the same repository.
 struct Door {
     address: SocketAddr,
@@ -134,7 +135,8 @@ struct Sent {
 
 impl Sent {
     fn signed(kind: Kind, event: &str, body: &str, secret: &str) -> Self {
-        let headers = kind.rules().sign(event, "delivery-1", body.as_bytes(), &Secret::new(secret).unwrap());
+        let headers =
+            kind.rules().sign(event, "delivery-1", body.as_bytes(), &Secret::new(secret).unwrap(), now());
         Self { headers, body: body.to_owned(), path: format!("/hooks/{kind}") }
     }
 
@@ -165,6 +167,7 @@ async fn a_signed_push_is_one_event_for_each_source_of_its_repository() {
         (Kind::Gitea, vec!["shop-gitea"]),
         (Kind::Forgejo, vec!["shop-forgejo"]),
         (Kind::Github, vec!["other", "shop-github"]),
+        (Kind::Gitlab, vec!["shop-gitlab"]),
     ] {
         let reply = door.ask(&Sent::push(kind).bytes()).await;
         assert_eq!(

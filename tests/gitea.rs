@@ -135,7 +135,7 @@ async fn send(request: &HttpRequest, token: &str, rules: Kind) -> Answer {
     let answer = post.header("authorization", format!("{} {token}", request.scheme)).send().await.unwrap();
     let status = answer.status().as_u16();
     let body = answer.bytes().await.unwrap();
-    rules.rules().classify(&HttpAnswer { status, headers: &[], body: &body, now: Moment(0) })
+    rules.rules().classify(request, &HttpAnswer { status, headers: &[], body: &body, now: Moment(0) })
 }
 
 #[tokio::test]

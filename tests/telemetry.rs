@@ -30,14 +30,14 @@ async fn deliveries_and_lanes_are_counted_without_words_of_strangers() {
     let secret = Secret::new("a secret of sixteen bytes").unwrap();
     let known = Known { kind: Kind::Gitea, secrets: vec![secret.clone()], sources: Vec::new() };
     let intake = Intake::new(BTreeMap::from([(name, known)]), queue);
-    let signed = Kind::Gitea.rules().sign("ping", "id", b"{}", &secret);
+    let signed = Kind::Gitea.rules().sign("ping", "id", b"{}", &secret, Moment(0));
     let signed: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
     for (forge, headers, answer) in [
         ("gitea", &signed[..], "ignored"),
         ("gitea", &[], "unsigned"),
         ("made-up", &signed[..], "unknown_forge"),
     ] {
-        let said: Answer = intake.accept(forge, Request { headers, body: b"{}" }).await;
+        let said: Answer = intake.accept(forge, Request { headers, body: b"{}", now: Moment(0) }).await;
         assert_eq!(said.word(), answer);
     }
     let depth = Depth { count: 3, oldest: Some(Moment(0)), dead: 1 };

@@ -16,6 +16,7 @@ use crate::forge::form;
 use crate::forge::payload;
 use crate::forge::post;
 use crate::forge::signature;
+use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::secret::Secret;
 
@@ -86,7 +87,7 @@ impl Forge for Gitea {
         post::status(status, state, DESCRIPTION_CHARS, "token", &[("accept", "application/json")])
     }
 
-    fn classify(&self, answer: &HttpAnswer<'_>) -> Answer {
+    fn classify(&self, _: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
         post::classify(answer)
     }
 
@@ -108,7 +109,14 @@ impl Forge for Gitea {
         ("delete", body.to_string())
     }
 
-    fn sign(&self, event: &str, id: &str, body: &[u8], secret: &Secret) -> Vec<(&'static str, String)> {
+    fn sign(
+        &self,
+        event: &str,
+        id: &str,
+        body: &[u8],
+        secret: &Secret,
+        _: Moment,
+    ) -> Vec<(&'static str, String)> {
         let digits = signature::sign(secret, body);
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),

@@ -17,6 +17,7 @@ use crate::forge::form;
 use crate::forge::payload;
 use crate::forge::post;
 use crate::forge::signature;
+use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::secret::Secret;
 
@@ -64,7 +65,7 @@ impl Forge for Github {
         post::status(status, state, DESCRIPTION_CHARS, "Bearer", &headers)
     }
 
-    fn classify(&self, answer: &HttpAnswer<'_>) -> Answer {
+    fn classify(&self, _: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
         let says_limited = || {
             let text = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
             text.contains("secondary rate") || text.contains("rate limit exceeded")
@@ -73,7 +74,7 @@ impl Forge for Github {
         match answer.status {
             403 | 429 if answer.retry_after().is_some() => Answer::Later(answer.retry_after()),
             403 | 429 if answer.first("x-ratelimit-remaining") == Some("0") => {
-                Answer::Later(Some(reset(answer).unwrap_or(LIMITED_FOR)))
+                Answer::Later(Some(answer.until("x-ratelimit-reset").unwrap_or(LIMITED_FOR)))
             }
             403 if says_limited() => Answer::Later(Some(LIMITED_FOR)),
             429 => Answer::Later(Some(LIMITED_FOR)),
@@ -94,7 +95,14 @@ impl Forge for Github {
         ("push", payload::make_up(push))
     }
 
-    fn sign(&self, event: &str, id: &str, body: &[u8], secret: &Secret) -> Vec<(&'static str, String)> {
+    fn sign(
+        &self,
+        event: &str,
+        id: &str,
+        body: &[u8],
+        secret: &Secret,
+        _: Moment,
+    ) -> Vec<(&'static str, String)> {
         vec![
             ("content-type", "application/json".to_owned()),
             ("x-github-delivery", id.to_owned()),
@@ -102,10 +110,4 @@ impl Forge for Github {
             ("x-hub-signature-256", format!("sha256={}", signature::sign(secret, body))),
         ]
     }
-}
-
-fn reset(answer: &HttpAnswer<'_>) -> Option<Duration> {
-    let reset: i64 = answer.first("x-ratelimit-reset")?.parse().ok()?;
-    let seconds = reset.saturating_sub(answer.now.0 / 1000).saturating_add(1);
-    Some(post::bounded(Duration::from_secs(u64::try_from(seconds).unwrap_or(1))))
 }

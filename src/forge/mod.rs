@@ -10,14 +10,17 @@ use std::fmt;
 
 use crate::event::Hint;
 use crate::event::Push;
+use crate::moment::Moment;
 use crate::secret::Secret;
 
 mod form;
 mod gitea;
 mod github;
+mod gitlab;
 mod payload;
 mod post;
 mod signature;
+mod standard;
 
 pub use self::post::Answer;
 pub use self::post::HttpAnswer;
@@ -33,11 +36,13 @@ pub enum Kind {
     Forgejo,
     /// github.com or GitHub Enterprise Server.
     Github,
+    /// gitlab.com or a GitLab of one's own.
+    Gitlab,
 }
 
 impl Kind {
     /// All of them, in the order in which they are listed to people.
-    pub const ALL: [Self; 3] = [Self::Gitea, Self::Forgejo, Self::Github];
+    pub const ALL: [Self; 4] = [Self::Gitea, Self::Forgejo, Self::Github, Self::Gitlab];
 
     /// Returns the word for it in settings, logs and metrics.
     #[must_use]
@@ -46,6 +51,7 @@ impl Kind {
             Self::Gitea => "gitea",
             Self::Forgejo => "forgejo",
             Self::Github => "github",
+            Self::Gitlab => "gitlab",
         }
     }
 
@@ -62,6 +68,17 @@ impl Kind {
             Self::Gitea => &gitea::Gitea { forgejo: false },
             Self::Forgejo => &gitea::Gitea { forgejo: true },
             Self::Github => &github::Github,
+            Self::Gitlab => &gitlab::Gitlab,
+        }
+    }
+
+    /// Returns how many parts the name of a repository has at most: two, as in `owner/name`, or more where groups lie
+    /// in groups.
+    #[must_use]
+    pub fn name_parts(self) -> usize {
+        match self {
+            Self::Gitea | Self::Forgejo | Self::Github => payload::PLAIN_PARTS,
+            Self::Gitlab => payload::NESTED_PARTS,
         }
     }
 }
@@ -86,7 +103,7 @@ pub trait Forge: Send + Sync {
     fn describe(&self, status: &StatusPost<'_>) -> HttpRequest;
 
     /// Says what the answer to such a request means.
-    fn classify(&self, answer: &HttpAnswer<'_>) -> Answer;
+    fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer;
 
     /// Returns the address of the API for a forge at this URL, which has no trailing slash.
     fn api(&self, url: &str) -> String;
@@ -94,8 +111,23 @@ pub trait Forge: Send + Sync {
     /// Makes up the delivery that this forge would send for a push: the name of the event and the JSON body.
     fn make_up(&self, push: &Push) -> (&'static str, String);
 
-    /// Returns the headers that this forge would send with a JSON body, signed; names are lowercase.
-    fn sign(&self, event: &str, id: &str, body: &[u8], secret: &Secret) -> Vec<(&'static str, String)>;
+    /// Returns the headers that this forge would send with a JSON body at this time, signed; names are lowercase.
+    fn sign(
+        &self,
+        event: &str,
+        id: &str,
+        body: &[u8],
+        secret: &Secret,
+        now: Moment,
+    ) -> Vec<(&'static str, String)>;
+
+    /// Says what is wrong with a secret of a webhook, to whoever gave it; most forges take any.
+    ///
+    /// # Errors
+    /// No delivery could ever hold by it; the text reads on after what the secret is called.
+    fn vet(&self, _: &Secret) -> Result<(), &'static str> {
+        Ok(())
+    }
 }
 
 /// A request to a webhook as it was received, nothing in it believed yet.
@@ -105,11 +137,18 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// The raw body.
     pub body: &'a [u8],
+    /// When it was received.
+    pub now: Moment,
 }
 
 impl<'a> Request<'a> {
     fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(found, _)| *found == name).map(|(_, value)| *value)
+    }
+
+    /// Returns the value of a header that is there exactly once.
+    fn only(&self, name: &str) -> Option<&'a str> {
+        post::only(self.values(name)).flatten()
     }
 
     fn first(&self, names: &[&str]) -> Option<&'a str> {

@@ -11,6 +11,12 @@ use crate::event::Push;
 /// How long may a repository's `owner/name` be, in bytes?
 const REPOSITORY_BYTES: usize = 256;
 
+/// How many parts has the name of a repository?
+pub const PLAIN_PARTS: usize = 2;
+
+/// How many parts may the name of a repository have where groups lie in groups? GitLab takes 20 of them, and the name.
+pub const NESTED_PARTS: usize = 21;
+
 #[derive(Deserialize)]
 struct PushBody {
     #[serde(rename = "ref")]
@@ -31,6 +37,30 @@ struct DeleteBody {
 #[derive(Deserialize)]
 struct RepositoryBody {
     full_name: String,
+}
+
+/// The push as GitLab tells it.
+#[derive(Deserialize)]
+struct ProjectPushBody {
+    #[serde(rename = "ref")]
+    reference: String,
+    before: String,
+    after: String,
+    /// The commit, where `after` is the object of an annotated tag; `null` after a deletion.
+    checkout_sha: Option<String>,
+    project: ProjectBody,
+}
+
+#[derive(Deserialize)]
+struct ProjectBody {
+    path_with_namespace: String,
+}
+
+/// What a system hook of GitLab is about: some give it under one name, some under the other, some under both.
+#[derive(Deserialize)]
+struct SystemBody {
+    event_name: Option<String>,
+    object_kind: Option<String>,
 }
 
 /// Why a payload is no hint.
@@ -54,6 +84,24 @@ pub fn push(body: &[u8]) -> Hint {
 /// Reads a deletion, where the ref is a short name beside its type.
 pub fn delete(body: &[u8]) -> Hint {
     told("delete", read_delete(body))
+}
+
+/// Reads a push of a branch or a tag as GitLab tells it.
+pub fn project_push(body: &[u8]) -> Hint {
+    told("push", read_project_push(body))
+}
+
+/// Reads a system hook of GitLab, which hears of everything on the whole instance.
+pub fn system(body: &[u8]) -> Hint {
+    let about: SystemBody = match serde_json::from_slice(body) {
+        Ok(about) => about,
+        Err(error) => return told("system hook", Err(Unusable::Json(error))),
+    };
+    match about.event_name.or(about.object_kind).as_deref() {
+        Some("push" | "tag_push") => project_push(body),
+        Some(event) => other(event),
+        None => other(""),
+    }
 }
 
 /// Ignores an event that windlass has no use for.
@@ -89,7 +137,7 @@ fn told(event: &str, read: Result<Push, Unusable>) -> Hint {
 fn read_push(body: &[u8]) -> Result<Push, Unusable> {
     let body: PushBody = serde_json::from_slice(body).map_err(Unusable::Json)?;
     Ok(Push {
-        repository: repository(body.repository)?,
+        repository: repository(body.repository.full_name, PLAIN_PARTS)?,
         reference: RefName::parse(&body.reference)?,
         before: CommitId::parse_or_zero(&body.before)?,
         after: CommitId::parse_or_zero(&body.after)?,
@@ -104,15 +152,30 @@ fn read_delete(body: &[u8]) -> Result<Push, Unusable> {
         _ => return Err(Unusable::Words("it deletes neither a branch nor a tag")),
     };
     let reference = RefName::parse(&format!("refs/{folder}/{}", body.name))?;
-    Ok(Push { repository: repository(body.repository)?, reference, before: None, after: None })
+    let repository = repository(body.repository.full_name, PLAIN_PARTS)?;
+    Ok(Push { repository, reference, before: None, after: None })
 }
 
-fn repository(body: RepositoryBody) -> Result<String, Unusable> {
-    let name = body.full_name;
-    let parts = name.split('/').filter(|part| !part.is_empty()).count();
-    let fine = name.len() <= REPOSITORY_BYTES && parts == 2 && name.matches('/').count() == 1;
-    if fine && !name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+fn read_project_push(body: &[u8]) -> Result<Push, Unusable> {
+    let body: ProjectPushBody = serde_json::from_slice(body).map_err(Unusable::Json)?;
+    let checkout = body.checkout_sha.as_deref().map(CommitId::parse_or_zero).transpose()?.flatten();
+    let after = CommitId::parse_or_zero(&body.after)?;
+    Ok(Push {
+        repository: repository(body.project.path_with_namespace, NESTED_PARTS)?,
+        reference: RefName::parse(&body.reference)?,
+        before: CommitId::parse_or_zero(&body.before)?,
+        after: after.map(|after| checkout.unwrap_or(after)),
+    })
+}
+
+fn repository(name: String, most: usize) -> Result<String, Unusable> {
+    let parts = name.split('/').count();
+    let fine = name.len() <= REPOSITORY_BYTES && (PLAIN_PARTS..=most).contains(&parts);
+    let whole = name.split('/').all(|part| !part.is_empty());
+    if fine && whole && !name.chars().any(|c| c.is_control() || c.is_whitespace()) {
         Ok(name)
+    } else if most > PLAIN_PARTS {
+        Err(Unusable::Words("a project is called by its groups and its own name, as in group/name"))
     } else {
         Err(Unusable::Words("a repository is called owner/name"))
     }
@@ -122,23 +185,25 @@ fn repository(body: RepositoryBody) -> Result<String, Unusable> {
 const WORD_CHARS: usize = 40;
 
 fn readable(word: &str) -> String {
-    word.chars().filter(|c| c.is_ascii_graphic()).take(WORD_CHARS).collect()
+    word.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(WORD_CHARS).collect()
 }
 
-/// Returns the zero id in the length of another id.
-pub fn zeros(like: Option<&CommitId>) -> String {
-    "0".repeat(like.map_or(40, |id| id.as_str().len()))
-}
-
-/// Makes up the body of a push, in the part that all forges share.
-pub fn make_up(push: &Push) -> String {
+/// Returns the ids before and after a push, with zeros of the same length for nothing.
+pub fn ids(push: &Push) -> (String, String) {
     let known = push.after.as_ref().or(push.before.as_ref());
-    let id = |id: &Option<CommitId>| id.as_ref().map_or_else(|| zeros(known), |id| id.as_str().to_owned());
+    let zeros = "0".repeat(known.map_or(40, |id| id.as_str().len()));
+    let id = |id: &Option<CommitId>| id.as_ref().map_or_else(|| zeros.clone(), |id| id.as_str().to_owned());
+    (id(&push.before), id(&push.after))
+}
+
+/// Makes up the body of a push as GitHub and Gitea tell it.
+pub fn make_up(push: &Push) -> String {
+    let (before, after) = ids(push);
     let name = push.repository.split('/').next_back().unwrap_or_default();
     serde_json::json!({
         "ref": push.reference.as_str(),
-        "before": id(&push.before),
-        "after": id(&push.after),
+        "before": before,
+        "after": after,
         "commits": [],
         "repository": { "name": name, "full_name": push.repository },
     })

@@ -11,7 +11,7 @@ use crate::outcome::Phase;
 pub struct StatusPost<'a> {
     /// The address of the forge's API, without a trailing slash.
     pub api: &'a str,
-    /// The repository as `owner/name`.
+    /// The repository as `owner/name`, or with more groups before it where the forge has such.
     pub repository: &'a str,
     /// The commit.
     pub commit: &'a CommitId,
@@ -39,6 +39,8 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The body, JSON.
     pub body: String,
+    /// How far the work has come that it tells of; some answers mean one thing or another by it.
+    pub phase: Phase,
 }
 
 /// The answer to such a request.
@@ -81,10 +83,17 @@ impl<'a> HttpAnswer<'a> {
         let seconds: u64 = self.first("retry-after")?.trim().parse().ok()?;
         Some(bounded(Duration::from_secs(seconds)))
     }
+
+    /// Returns how long it is to the time in a header, in seconds since 1970: at least a second, at most an hour.
+    pub(super) fn until(&self, name: &str) -> Option<Duration> {
+        let time: i64 = self.first(name)?.trim().parse().ok()?;
+        let seconds = time.saturating_sub(self.now.0 / 1000).saturating_add(1);
+        Some(bounded(Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1))))
+    }
 }
 
 /// Bounds a wait that a forge asks for.
-pub(super) fn bounded(wait: Duration) -> Duration {
+fn bounded(wait: Duration) -> Duration {
     wait.min(LONGEST_WAIT)
 }
 
@@ -110,20 +119,37 @@ pub(super) fn status(
     if let (Some(url), Some(fields)) = (status.target_url, body.as_object_mut()) {
         fields.insert("target_url".to_owned(), url.into());
     }
-    let repository: Vec<String> = status.repository.split('/').map(escaped).collect();
+    let path = format!("repos/{}", escaped(status.repository, "/"));
+    request(status, &path, scheme, headers, &body)
+}
+
+/// Describes the request that posts a status of a commit in what lies at a path of the API.
+pub(super) fn request(
+    status: &StatusPost<'_>,
+    path: &str,
+    scheme: &'static str,
+    headers: &[(&'static str, &str)],
+    body: &serde_json::Value,
+) -> HttpRequest {
     let mut all = vec![("content-type", "application/json".to_owned())];
     all.extend(headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
     HttpRequest {
         method: "POST",
-        url: format!("{}/repos/{}/statuses/{}", status.api, repository.join("/"), status.commit),
+        url: format!("{}/{path}/statuses/{}", status.api, status.commit),
         scheme,
         headers: all,
         body: body.to_string(),
+        phase: status.phase,
     }
 }
 
+/// Encodes the parts of a repository's name for a path, with `between` for the slashes.
+pub(super) fn escaped(repository: &str, between: &str) -> String {
+    repository.split('/').map(escaped_part).collect::<Vec<_>>().join(between)
+}
+
 /// Encodes a part of a path; also dots where they would climb.
-fn escaped(part: &str) -> String {
+fn escaped_part(part: &str) -> String {
     let plain = |b: u8| {
         b.is_ascii_alphanumeric() || b"-_~".contains(&b) || (b == b'.' && !part.trim_matches('.').is_empty())
     };
@@ -131,7 +157,7 @@ fn escaped(part: &str) -> String {
 }
 
 /// Cuts a text to a number of characters, on one line; what was cut off shows as `…`.
-fn cut(text: &str, limit: usize) -> String {
+pub(super) fn cut(text: &str, limit: usize) -> String {
     let line: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.len() <= limit {
         return line.into_iter().collect();
@@ -169,11 +195,12 @@ pub(super) fn classify(answer: &HttpAnswer<'_>) -> Answer {
 const WORDS_CHARS: usize = 200;
 
 /// Returns the forge's own words, where it sent some.
-fn words(answer: &HttpAnswer<'_>) -> String {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        message: String,
-    }
-    let body: Option<Body> = serde_json::from_slice(answer.body).ok();
-    body.map(|body| format!(" ({})", cut(&body.message, WORDS_CHARS))).unwrap_or_default()
+pub(super) fn words(answer: &HttpAnswer<'_>) -> String {
+    let body: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(answer.body).ok();
+    // What OAuth's part of a forge refuses is said in fields of its own.
+    let said = body.and_then(|body| {
+        let said = ["message", "error_description", "error"].into_iter().find_map(|name| body.get(name))?;
+        Some(said.as_str().map_or_else(|| said.to_string(), str::to_owned))
+    });
+    said.map(|said| format!(" ({})", cut(&said, WORDS_CHARS))).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! HMAC-SHA256 over a body, compared in constant time.
+//! HMAC-SHA256 over a body, and secrets as they are, compared in constant time.
 
 use hmac::Hmac;
 use hmac::KeyInit;
@@ -10,6 +10,9 @@ use crate::secret::Secret;
 
 /// A signature as a header claims it; `None` when the header cannot be one.
 pub type Claim = Option<[u8; 32]>;
+
+/// The code of a message, as long as it is not looked at.
+pub type Code = Hmac<Sha256>;
 
 /// Reads 64 hexadecimal digits; digits of either case name the same bytes.
 pub fn bare(text: &str) -> Claim {
@@ -30,7 +33,7 @@ pub fn holds(secrets: &[Secret], body: &[u8], claims: &[Claim]) -> Option<usize>
     let claims = if claims.is_empty() { nothing } else { claims };
     let mut found = None;
     for (index, secret) in secrets.iter().enumerate() {
-        let Some(code) = code(secret, body) else { continue };
+        let Some(code) = code(secret.expose().as_bytes(), &[body]) else { continue };
         let fine = claims.iter().fold(true, |fine, claim| {
             let equal = code.clone().verify_slice(&claim.unwrap_or_default()).is_ok();
             fine & equal & claim.is_some()
@@ -44,13 +47,26 @@ pub fn holds(secrets: &[Secret], body: &[u8], claims: &[Claim]) -> Option<usize>
 
 /// Returns the signature of a body in lowercase hexadecimal digits.
 pub fn sign(secret: &Secret, body: &[u8]) -> String {
-    code(secret, body).map(|code| hex::encode(code.finalize().into_bytes())).unwrap_or_default()
+    let code = code(secret.expose().as_bytes(), &[body]);
+    code.map(|code| hex::encode(code.finalize().into_bytes())).unwrap_or_default()
 }
 
-/// `None` never comes: HMAC takes keys of any length.
-fn code(secret: &Secret, body: &[u8]) -> Option<Hmac<Sha256>> {
-    let mut code = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).ok()?;
-    code.update(body);
+/// Says whether a text is the secret itself. Digests are compared, and they are keyed, so that how long it takes says
+/// nothing about how much of it is right.
+pub fn is(secret: &Secret, text: &str) -> bool {
+    let own = secret.expose().as_bytes();
+    match (code(own, &[own]), code(own, &[text.as_bytes()])) {
+        (Some(own), Some(other)) => other.verify_slice(&own.finalize().into_bytes()).is_ok(),
+        _ => false,
+    }
+}
+
+/// Begins the code of a message that is given in parts. `None` never comes: HMAC takes keys of any length.
+pub fn code(key: &[u8], parts: &[&[u8]]) -> Option<Code> {
+    let mut code = Code::new_from_slice(key).ok()?;
+    for part in parts {
+        code.update(part);
+    }
     Some(code)
 }
 
@@ -63,6 +79,7 @@ pub fn digest(bytes: &[u8]) -> String {
 mod tests {
     use super::bare;
     use super::holds;
+    use super::is;
     use super::prefixed;
     use super::sign;
     use crate::secret::Secret;
@@ -116,5 +133,21 @@ mod tests {
         }
         assert_eq!(holds(&[], b"body", &[first]), None);
         assert_eq!(holds(&secrets, b"body\n", &[first]), None);
+    }
+
+    #[test]
+    fn a_secret_is_itself_and_nothing_else() {
+        let secret = Secret::new("a plain token of this test").unwrap();
+        let cases = [
+            ("a plain token of this test", true),
+            ("", false),
+            ("a plain token of this tes", false),
+            ("a plain token of this test ", false),
+            ("a plain token of this test\0", false),
+            ("A plain token of this test", false),
+        ];
+        for (text, same) in cases {
+            assert_eq!(is(&secret, text), same, "{text:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::Answer;
 use super::HttpAnswer;
+use super::HttpRequest;
 use super::Kind;
 use super::Request;
 use super::StatusPost;
@@ -16,8 +17,24 @@ use crate::secret::Secret;
 type Headers = Vec<(&'static str, String)>;
 type Answered = (Kind, u16, &'static [(&'static str, &'static str)], &'static str, &'static str);
 
-fn secret() -> Secret {
-    Secret::new("the secret of the test").unwrap()
+const NOW: Moment = Moment(1_000_000);
+
+/// A secret by which a kind of forge signs all of a body.
+fn secret(kind: Kind) -> Secret {
+    let text = match kind {
+        Kind::Gitea | Kind::Forgejo | Kind::Github => "the secret of the test",
+        Kind::Gitlab => "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    };
+    Secret::new(text).unwrap()
+}
+
+/// What a kind of forge calls a push.
+fn push_event(kind: Kind) -> &'static str {
+    kind.rules().make_up(&push(Some("a"))).0
+}
+
+fn sign(kind: Kind, event: &str, id: &str, body: &[u8]) -> Headers {
+    kind.rules().sign(event, id, body, &secret(kind), NOW)
 }
 
 fn push(after: Option<&str>) -> Push {
@@ -32,14 +49,14 @@ fn push(after: Option<&str>) -> Push {
 /// What a forge makes of a request: `None` when it is unsigned.
 fn hear(kind: Kind, headers: &Headers, body: &[u8]) -> Option<(String, Hint)> {
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let secrets = [Secret::new("an older secret here").unwrap(), secret()];
-    let delivery = kind.rules().verify(&Request { headers: &headers, body }, &secrets)?;
+    let secrets = [Secret::new("an older secret here").unwrap(), secret(kind)];
+    let delivery = kind.rules().verify(&Request { headers: &headers, body, now: NOW }, &secrets)?;
     assert_eq!(delivery.secret(), 1);
     Some((delivery.id().to_owned(), kind.rules().read(&delivery)))
 }
 
 fn why(kind: Kind, event: &str, body: &str) -> String {
-    let headers = kind.rules().sign(event, "id-1", body.as_bytes(), &secret());
+    let headers = sign(kind, event, "id-1", body.as_bytes());
     match hear(kind, &headers, body.as_bytes()).unwrap().1 {
         Hint::Ignored { why } => why,
         Hint::Push(push) => panic!("{push:?}"),
@@ -51,7 +68,7 @@ fn what_a_forge_would_send_is_heard_as_it_was_meant() {
     for kind in Kind::ALL {
         for push in [push(Some("a")), push(None)] {
             let (event, body) = kind.rules().make_up(&push);
-            let headers = kind.rules().sign(event, "id-1", body.as_bytes(), &secret());
+            let headers = sign(kind, event, "id-1", body.as_bytes());
             let heard = hear(kind, &headers, body.as_bytes());
             assert_eq!(heard, Some(("id-1".to_owned(), Hint::Push(push))), "{kind}");
         }
@@ -62,11 +79,12 @@ fn what_a_forge_would_send_is_heard_as_it_was_meant() {
 fn a_signature_that_does_not_hold_in_every_respect_is_unheard() {
     let body = b"{}";
     for kind in Kind::ALL {
-        let good = || kind.rules().sign("push", "id-1", body, &secret());
+        let good = || sign(kind, "push", "id-1", body);
         assert!(hear(kind, &good(), body).is_some());
         assert!(hear(kind, &good(), b"{}\n").is_none());
         assert!(hear(kind, &good(), b"").is_none());
-        let wrong = kind.rules().sign("push", "id-1", body, &Secret::new("another secret of all").unwrap());
+        let other = secret(kind).expose().replace("the secret", "a secret").replace("C2FV", "D2FV");
+        let wrong = kind.rules().sign("push", "id-1", body, &Secret::new(&other).unwrap(), NOW);
         assert!(hear(kind, &wrong, body).is_none());
         let signatures: Vec<usize> =
             (0..good().len()).filter(|at| good()[*at].0.contains("signature")).collect();
@@ -74,9 +92,9 @@ fn a_signature_that_does_not_hold_in_every_respect_is_unheard() {
         assert!(hear(kind, &without, body).is_none());
         for at in signatures {
             let value = good()[at].1.clone();
-            let digits = value.trim_start_matches("sha256=");
+            let digits = value.trim_start_matches("sha256=").trim_start_matches("v1,");
             for bad in
-                ["", "sha256=", &value[1..], &format!("sha1={digits}"), &format!("{value} "), "\u{fffd}"]
+                ["", "sha256=", &value[1..], &format!("sha1={digits}"), &format!("{value}x"), "\u{fffd}"]
             {
                 let mut headers = good();
                 headers[at].1 = bad.to_owned();
@@ -91,7 +109,7 @@ fn a_signature_that_does_not_hold_in_every_respect_is_unheard() {
 
 #[test]
 fn sha1_counts_for_nothing() {
-    let mut headers = Kind::Github.rules().sign("push", "id-1", b"{}", &secret());
+    let mut headers = sign(Kind::Github, "push", "id-1", b"{}");
     headers.retain(|(name, _)| *name != "x-hub-signature-256");
     headers.push(("x-hub-signature", "sha1=d2f9a0b2ffb0cbb0ce6f6b1c0bb6c7a2ae39c5a1".to_owned()));
     assert!(hear(Kind::Github, &headers, b"{}").is_none());
@@ -102,9 +120,9 @@ fn forms_are_signed_as_each_forge_signs_them() {
     let (event, json) = Kind::Github.rules().make_up(&push(Some("b")));
     let encoded: String = json.bytes().map(|b| format!("%{b:02x}")).collect();
     let form = format!("payload={encoded}");
-    for kind in Kind::ALL {
+    for kind in [Kind::Gitea, Kind::Forgejo, Kind::Github] {
         for (signed, over) in [("json", json.as_bytes()), ("form", form.as_bytes())] {
-            let mut headers = kind.rules().sign(event, "id-1", over, &secret());
+            let mut headers = sign(kind, event, "id-1", over);
             headers[0].1 = "application/X-www-form-urlencoded; charset=utf-8".to_owned();
             let holds = (kind == Kind::Github) == (signed == "form");
             let expected = holds.then(|| ("id-1".to_owned(), Hint::Push(push(Some("b")))));
@@ -116,10 +134,14 @@ fn forms_are_signed_as_each_forge_signs_them() {
 #[test]
 fn a_delivery_without_a_usable_id_is_called_by_its_digest() {
     let digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-    for id in ["", "a b", "../x", &"a".repeat(65), "é"] {
-        let headers = Kind::Github.rules().sign("push", id, b"{}", &secret());
-        assert_eq!(hear(Kind::Github, &headers, b"{}").unwrap().0, digest, "{id:?}");
+    for kind in Kind::ALL {
+        for id in ["a b", "a/x", "a_b", &"a".repeat(65), "é"] {
+            let headers = sign(kind, "push", id, b"{}");
+            assert_eq!(hear(kind, &headers, b"{}").unwrap().0, digest, "{kind} {id:?}");
+        }
     }
+    let headers = sign(Kind::Github, "push", "", b"{}");
+    assert_eq!(hear(Kind::Github, &headers, b"{}").unwrap().0, digest);
 }
 
 #[test]
@@ -162,12 +184,12 @@ fn no_payload_does_harm() {
     bodies.push(whole(&"{\"a\":".repeat(deep), &id, &id, shop));
     for kind in Kind::ALL {
         for body in &bodies {
-            let why = why(kind, "push", body);
+            let why = why(kind, push_event(kind), body);
             assert!(why.contains("of no use") && why.len() < 200, "{why}");
         }
     }
     let many = format!("{{\"x\":[{}0],{}", "[],".repeat(1_000_000), &whole(main, &zero, &id, shop)[1..]);
-    let headers = Kind::Gitea.rules().sign("push", "id-1", many.as_bytes(), &secret());
+    let headers = sign(Kind::Gitea, "push", "id-1", many.as_bytes());
     assert!(matches!(hear(Kind::Gitea, &headers, many.as_bytes()), Some((_, Hint::Push(_)))));
 }
 
@@ -205,10 +227,24 @@ fn statuses_are_told_in_each_forges_words() {
     }
 }
 
+/// The request that posts a status of this phase.
+fn posted(kind: Kind, phase: Phase) -> HttpRequest {
+    kind.rules().describe(&StatusPost {
+        api: "http://forge/api",
+        repository: "team/shop",
+        commit: &CommitId::parse(&"c".repeat(40)).unwrap(),
+        context: "windlass/shop@east",
+        phase,
+        description: "all is well",
+        target_url: None,
+    })
+}
+
 #[test]
 fn descriptions_are_cut_between_characters() {
     let commit = CommitId::parse(&"c".repeat(40)).unwrap();
-    for (kind, limit) in [(Kind::Gitea, 255), (Kind::Forgejo, 255), (Kind::Github, 140)] {
+    for (kind, limit) in [(Kind::Gitea, 255), (Kind::Forgejo, 255), (Kind::Github, 140), (Kind::Gitlab, 255)]
+    {
         for (length, expected) in
             [(limit, "é".repeat(limit)), (limit + 1, format!("{}…", "é".repeat(limit - 1)))]
         {
@@ -257,8 +293,8 @@ fn answers_say_whose_turn_it_is() {
         (Kind::Github, 502, &[], "", "later"),
     ];
     for (kind, status, headers, body, expected) in cases {
-        let answer = HttpAnswer { status: *status, headers, body: body.as_bytes(), now: Moment(1_000_000) };
-        let said = kind.rules().classify(&answer);
+        let answer = HttpAnswer { status: *status, headers, body: body.as_bytes(), now: NOW };
+        let said = kind.rules().classify(&posted(*kind, Phase::Healthy), &answer);
         let fine = match *expected {
             "taken" => said == Answer::Taken,
             "later" => said == Answer::Later(None),
@@ -277,6 +313,7 @@ fn each_forge_has_its_api_where_it_is() {
         (Kind::Forgejo, "https://codeberg.org", "https://codeberg.org/api/v1"),
         (Kind::Github, "https://github.com", "https://api.github.com"),
         (Kind::Github, "https://git.example.org", "https://git.example.org/api/v3"),
+        (Kind::Gitlab, "https://gitlab.com", "https://gitlab.com/api/v4"),
     ] {
         assert_eq!(kind.rules().api(url), api);
         assert_eq!(Kind::from_word(kind.word()), Some(kind));

@@ -6,6 +6,7 @@ use actix_web::Resource;
 use actix_web::http::header;
 use actix_web::web;
 
+use crate::clock::now;
 use crate::forge::Request;
 use crate::intake::Answer;
 use crate::server::Shared;
@@ -53,7 +54,8 @@ async fn decide(
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or(NO_TEXT)))
         .collect();
-    Ok(shared.intake.accept(forge, Request { headers: &headers, body: &body.bytes }).await)
+    let request = Request { headers: &headers, body: &body.bytes, now: now() };
+    Ok(shared.intake.accept(forge, request).await)
 }
 
 fn tell(answer: Answer) -> HttpResponse {

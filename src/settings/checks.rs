@@ -25,15 +25,24 @@ pub fn is_open(url: &str) -> bool {
     !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
 }
 
-/// Reads `owner/name`.
-pub fn repository(text: &str) -> Result<String, &'static str> {
+/// How long may the name of a repository be, in bytes? GitLab takes no longer ones, and deliveries are read to here.
+const REPOSITORY_BYTES: usize = 255;
+
+/// Reads `owner/name`, or a name of more parts where the forge allows so many.
+pub fn repository(text: &str, parts: usize) -> Result<String, &'static str> {
     let fine = |part: &str| {
         let letters = part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         !part.is_empty() && part.len() <= 100 && letters && part != "." && part != ".."
     };
-    match text.split_once('/') {
-        Some((owner, name)) if fine(owner) && fine(name) => Ok(text.to_owned()),
-        _ => Err("must be owner/name, such as \"team/shop\""),
+    if (2..=parts).contains(&text.split('/').count())
+        && text.split('/').all(fine)
+        && text.len() <= REPOSITORY_BYTES
+    {
+        Ok(text.to_owned())
+    } else if parts > 2 {
+        Err("must be owner/name or, at GitLab, all groups and the name, such as \"team/web/shop\"")
+    } else {
+        Err("must be owner/name, such as \"team/shop\"")
     }
 }
 
@@ -145,10 +154,28 @@ mod tests {
 
     #[test]
     fn repositories_and_namespaces_have_their_form() {
-        for (text, fine) in
-            [("team/shop", true), ("team", false), ("a/b/c", false), ("../x", false), ("a/ b", false)]
-        {
-            assert_eq!(repository(text).is_ok(), fine, "{text}");
+        let (deep, deeper) = (["g"; 21].join("/"), ["g"; 22].join("/"));
+        let long = format!("{}/{}", "a".repeat(100), "b".repeat(100));
+        let longer = format!("{long}/{}", "c".repeat(54));
+        for (text, plain, nested) in [
+            ("team/shop", true, true),
+            ("team", false, false),
+            ("a/b/c", false, true),
+            (&deep, false, true),
+            (&deeper, false, false),
+            (&long, true, true),
+            (&longer, false, false),
+            ("../x", false, false),
+            ("a/../x", false, false),
+            ("a//x", false, false),
+            ("a/b/", false, false),
+            ("a/ b", false, false),
+        ] {
+            assert_eq!(
+                (repository(text, 2).is_ok(), repository(text, 21).is_ok()),
+                (plain, nested),
+                "{text}"
+            );
         }
         for (text, fine) in
             [("shop", true), ("shop-{cluster}", true), ("", false), ("Shop", false), ("{x}", false)]

@@ -37,7 +37,7 @@ pub struct Forge {
 pub struct Source {
     /// The forge that holds it.
     pub forge: Name,
-    /// The repository, as `owner/name`.
+    /// The repository, as `owner/name`, or with more groups before it where the forge has such.
     pub repository: String,
     /// Where it is cloned from.
     pub url: String,
@@ -111,13 +111,14 @@ pub fn forge(
 ) -> Option<Forge> {
     let kinds = Kind::ALL.map(|kind| (kind.word(), kind));
     let kind = section
-        .required("kind", "\"gitea\", \"forgejo\" or \"github\"")
+        .required("kind", "\"gitea\", \"forgejo\", \"github\" or \"gitlab\"")
         .and_then(|text| checks::word(&text, &kinds).map_err(|error| section.wrong("kind", error)).ok());
     let url = section
         .required("url", "its address")
         .and_then(|text| checks::url(&text).map_err(|error| section.wrong("url", error)).ok());
     let api = section.parsed("api", checks::url);
-    let webhook_secrets = secrets::several(section, "webhook_secrets", environment);
+    let vet = |secret: &Secret| kind.map_or(Ok(()), |kind| kind.rules().vet(secret));
+    let webhook_secrets = secrets::several(section, "webhook_secrets", environment, vet);
     let token = secrets::one(section, "token", environment);
     let read_token = secrets::one(section, "read_token", environment);
     if !section.has("token") {
@@ -142,9 +143,11 @@ pub fn source(
     let forge = section
         .required("forge", "the name of its forge")
         .and_then(|text| forges.check(&text, "forge").map_err(|error| section.wrong("forge", error)).ok());
-    let repository = section
-        .required("repository", "owner/name")
-        .and_then(|text| checks::repository(&text).map_err(|error| section.wrong("repository", error)).ok());
+    // Of a forge that is in error, the most is allowed that any forge allows.
+    let kind = forge.as_ref().and_then(|forge| known.get(forge)).map_or(Kind::Gitlab, |forge| forge.kind);
+    let repository = section.required("repository", "owner/name").and_then(|text| {
+        checks::repository(&text, kind.name_parts()).map_err(|error| section.wrong("repository", error)).ok()
+    });
     let url = section.parsed("url", checks::url);
     let poll = sections::poll(section).unwrap_or(poll);
     let (forge, repository) = (forge?, repository?);

@@ -19,11 +19,18 @@ const SECRETS: usize = 8;
 /// Reads one secret; whatever is wrong is noted, and never shows a value.
 pub fn one(section: &mut Section<'_>, name: &'static str, environment: &Environment) -> Option<Secret> {
     let (value, base) = section.any(name)?;
-    read(&value, &base, environment).map_err(|message| section.wrong(name, message)).ok()
+    let read = read(&value, &base, environment).map_err(|message| section.wrong(name, message)).ok();
+    read.map(|(secret, _)| secret)
 }
 
-/// Reads the secrets of a webhook: at least one, for an empty list would have to accept anybody or nobody.
-pub fn several(section: &mut Section<'_>, name: &'static str, environment: &Environment) -> Vec<Secret> {
+/// Reads the secrets of a webhook, each of which `vet` must find good: at least one, for an empty list would have to
+/// accept anybody or nobody.
+pub fn several(
+    section: &mut Section<'_>,
+    name: &'static str,
+    environment: &Environment,
+    vet: impl Fn(&Secret) -> Result<(), &'static str>,
+) -> Vec<Secret> {
     let base = section.any(name).map(|(_, base)| base).unwrap_or_default();
     let values = section.list(name).unwrap_or_default();
     if values.is_empty() || values.len() > SECRETS {
@@ -34,7 +41,11 @@ pub fn several(section: &mut Section<'_>, name: &'static str, environment: &Envi
     }
     let mut secrets = Vec::new();
     for (index, value) in values.iter().enumerate() {
-        match read(value, &base, environment) {
+        let vetted = read(value, &base, environment).and_then(|(secret, from)| match vet(&secret) {
+            Ok(()) => Ok(secret),
+            Err(why) => Err(format!("{from} {why}")),
+        });
+        match vetted {
             Ok(secret) => secrets.push(secret),
             Err(message) => section.wrong(&format!("{name}[{index}]"), message),
         }
@@ -42,7 +53,8 @@ pub fn several(section: &mut Section<'_>, name: &'static str, environment: &Envi
     secrets
 }
 
-fn read(value: &Value, base: &Path, environment: &Environment) -> Result<Secret, String> {
+/// Reads a secret, and returns it with words for where it was found.
+fn read(value: &Value, base: &Path, environment: &Environment) -> Result<(Secret, String), String> {
     const SHAPE: &str = "must be { env = \"NAME\" } or { file = \"path\" }; secrets do not stand in settings";
     let table = value.as_table().filter(|table| table.len() == 1).ok_or(SHAPE)?;
     let (name, at) = table.iter().next().ok_or(SHAPE)?;
@@ -59,7 +71,10 @@ fn read(value: &Value, base: &Path, environment: &Environment) -> Result<Secret,
         }
         _ => return Err(SHAPE.to_owned()),
     };
-    Secret::new(&text).map_err(|error| format!("{from} {error}"))
+    match Secret::new(&text) {
+        Ok(secret) => Ok((secret, from)),
+        Err(error) => Err(format!("{from} {error}")),
+    }
 }
 
 fn contents(path: &Path) -> Result<String, String> {

@@ -121,8 +121,8 @@ fn later_layers_win() {
 const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "kind = \"gitea\"",
-        "kind = \"gitlab\"",
-        "forges[0].kind: must be one of \"gitea\", \"forgejo\", \"github\"",
+        "kind = \"bitbucket\"",
+        "forges[0].kind: must be one of \"gitea\", \"forgejo\", \"github\", \"gitlab\"",
     ),
     ("ref = \"refs/heads/main\"", "ref = \"main\"", "applications[0].ref: \"main\" is a short name"),
     ("ref = \"refs/heads/main\"", "ref = \"main\"", "write refs/heads/main"),
@@ -194,6 +194,40 @@ fn every_mistake_is_named_with_what_is_allowed() {
             !problems.iter().any(|problem| problem.contains(SECRET) || problem.contains("hunter2")),
             "{problems:?}"
         );
+    }
+}
+
+#[test]
+fn gitlab_has_its_own_form_of_names_and_secrets() {
+    let folder = folder();
+    let nested = GOOD.replace("team/shop", "team/web/shop");
+    let refused = load(folder.path(), &nested, &[]).unwrap_err();
+    assert!(refused[0].ends_with("must be owner/name, such as \"team/shop\""), "{refused:?}");
+    let gitlab = nested.replace("kind = \"gitea\"", "kind = \"gitlab\"");
+    let settings = load(folder.path(), &gitlab, &[]).unwrap();
+    let name = |text| Name::parse(text).unwrap();
+    assert_eq!(settings.sources[&name("shop")].url, "http://127.0.0.1:3000/team/web/shop.git");
+    assert_eq!(settings.forges[&name("gitea")].api, "http://127.0.0.1:3000/api/v4");
+
+    let key = |bytes: usize| format!("whsec_{}", "QUFB".repeat(bytes / 3));
+    let cases = [
+        (key(24), None),
+        (key(63), None),
+        (key(21), Some("no base64 of 24 to 64 bytes")),
+        (key(66), Some("no base64 of 24 to 64 bytes")),
+        (format!("{}!", key(24)), Some("no base64 of 24 to 64 bytes")),
+        ("a plain token of é".to_owned(), Some("printable ASCII")),
+    ];
+    for (secret, wrong) in cases {
+        let problems = load(folder.path(), &gitlab, &[("HOOK", &secret)]).err().unwrap_or_default();
+        let said = problems.join("\n");
+        assert_eq!(problems.len(), usize::from(wrong.is_some()), "{secret}: {said}");
+        assert!(wrong.is_none_or(|wrong| said.contains(wrong)), "{said}");
+        let where_to = "forges[0].webhook_secrets[0]: the environment variable HOOK";
+        assert!(wrong.is_none() || said.contains(where_to), "{said}");
+        assert!(!said.contains(&secret), "{said}");
+        // Nothing of it means anything to the other forges.
+        load(folder.path(), GOOD, &[("HOOK", &secret)]).unwrap();
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use windlass::event::Push;
 use windlass::forge::Kind;
+use windlass::moment::Moment;
 use windlass::secret::Secret;
 
 /// A delivery that is ready to be posted. Its name is no part of what is signed, so it can be posted again under
@@ -29,7 +30,7 @@ impl Delivery {
         // What fills real payloads are mostly the messages of commits.
         body["commits"] = serde_json::json!([{ "message": "m".repeat(lacking) }]);
         let body = body.to_string().into_bytes();
-        let headers = rules.sign(event, "", &body, &Secret::new(secret).unwrap());
+        let headers = rules.sign(event, "", &body, &Secret::new(secret).unwrap(), Moment(0));
         Self { headers, body }
     }
 

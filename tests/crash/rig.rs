@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use windlass::clock::now;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
 use windlass::courier::Courier;
@@ -224,7 +225,7 @@ namespace = "{namespace}"
         };
         let rules = Kind::Gitea.rules();
         let (event, body) = rules.make_up(&push);
-        let headers = rules.sign(event, &unique(), body.as_bytes(), &Secret::new(SECRET).unwrap());
+        let headers = rules.sign(event, &unique(), body.as_bytes(), &Secret::new(SECRET).unwrap(), now());
         let url = format!("{}/hooks/gitea", self.process().door);
         let status = Courier::new().unwrap().knock(&url, &headers, body).await.unwrap().0;
         if status == 202 {

@@ -251,7 +251,7 @@ impl World {
     /// Posts a body to the door, signed with a secret, and returns the status code of the answer.
     pub async fn knock(&self, event: &str, body: String, secret: &str) -> u16 {
         let secret = Secret::new(secret).unwrap();
-        let headers = Kind::Gitea.rules().sign(event, &unique(), body.as_bytes(), &secret);
+        let headers = Kind::Gitea.rules().sign(event, &unique(), body.as_bytes(), &secret, now());
         let url = format!("{}/hooks/gitea", self.door_url());
         Courier::new().unwrap().knock(&url, &headers, body).await.unwrap().0
     }

@@ -1,0 +1,247 @@
+//! gitlab.com and GitLabs of one's own.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::event::Hint;
+use crate::event::Push;
+use crate::forge::Answer;
+use crate::forge::Delivery;
+use crate::forge::Forge;
+use crate::forge::HttpAnswer;
+use crate::forge::HttpRequest;
+use crate::forge::Names;
+use crate::forge::Request;
+use crate::forge::StatusPost;
+use crate::forge::payload;
+use crate::forge::post;
+use crate::forge::signature;
+use crate::forge::standard;
+use crate::moment::Moment;
+use crate::outcome::Phase;
+use crate::secret::Secret;
+
+/// The rules of GitLab.
+pub struct Gitlab;
+
+/// `X-Gitlab-Event-UUID` is shared by deliveries that caused each other, and `X-Gitlab-Webhook-UUID` is new with each
+/// attempt: neither names a delivery.
+const NAMES: Names = Names { event: &["x-gitlab-event"], delivery: &["idempotency-key", "webhook-id"] };
+
+/// A signature covers this id and not the other, which is the same where GitLab itself sends both.
+const SIGNED_NAMES: Names = Names { event: &["x-gitlab-event"], delivery: &["webhook-id"] };
+
+/// How many characters may a description have? A longer one is answered with 400.
+const DESCRIPTION_CHARS: usize = 255;
+
+/// How many characters may the address of more have? A longer one is answered with 400.
+const TARGET_URL_CHARS: usize = 255;
+
+/// How long is waited when GitLab limits requests and does not say for how long?
+const LIMITED_FOR: Duration = Duration::from_secs(60);
+
+/// The states of GitLab, and how far each is. A status only ever moves on; from those that are furthest it does not
+/// move at all, and the next post begins a new one.
+const STATES: &[(&str, u8)] = &[
+    ("created", 0),
+    ("waiting_for_resource", 0),
+    ("preparing", 0),
+    ("waiting_for_callback", 0),
+    ("manual", 0),
+    ("scheduled", 0),
+    ("pending", 1),
+    ("running", 2),
+    ("canceling", 3),
+    ("success", 4),
+    ("failed", 4),
+    ("canceled", 4),
+    ("skipped", 4),
+];
+
+impl Forge for Gitlab {
+    fn verify<'a>(&self, request: &Request<'a>, secrets: &[Secret]) -> Option<Delivery<'a>> {
+        // A signature that does not hold is not made good by a token, which anybody may have seen on the way.
+        let is_signed = request.values(standard::SIGNATURE).next().is_some();
+        let (secret, names) = if is_signed {
+            (standard::holds(request, secrets)?, &SIGNED_NAMES)
+        } else {
+            (token(request, secrets)?, &NAMES)
+        };
+        Some(Delivery::new(request, names, secret, Cow::Borrowed(request.body)))
+    }
+
+    fn read(&self, delivery: &Delivery<'_>) -> Hint {
+        match delivery.event() {
+            // Deletions come as pushes too.
+            "Push Hook" | "Tag Push Hook" => payload::project_push(delivery.body()),
+            "System Hook" => payload::system(delivery.body()),
+            event => payload::other(event),
+        }
+    }
+
+    fn describe(&self, status: &StatusPost<'_>) -> HttpRequest {
+        // Without `ref`, which is not known here, GitLab takes the newest pipeline of the commit, or else the first
+        // branch that holds it.
+        let mut body = serde_json::json!({
+            "state": state(status.phase),
+            "name": status.context,
+            "description": post::cut(status.description, DESCRIPTION_CHARS),
+        });
+        let url = status.target_url.filter(|url| url.chars().count() <= TARGET_URL_CHARS);
+        if let (Some(url), Some(fields)) = (url, body.as_object_mut()) {
+            fields.insert("target_url".to_owned(), url.into());
+        }
+        let path = format!("projects/{}", post::escaped(status.repository, "%2F"));
+        post::request(status, &path, "Bearer", &[("accept", "application/json")], &body)
+    }
+
+    fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
+        let words = || post::words(answer);
+        match answer.status {
+            400 => refused(state(request.phase), answer),
+            401 => Answer::Ours(format!(
+                "GitLab refuses the token: replace it with a valid one that has the scope api{}",
+                words()
+            )),
+            403 => Answer::Ours(format!(
+                "the token may not write statuses of this commit: it needs the scope api and the role Developer, or Maintainer where the branch is protected{}",
+                words()
+            )),
+            404 => absent(answer),
+            // That another writer is at this status (409) is no reason to hold back its neighbours, so no time is named.
+            429 => {
+                let wait = answer.retry_after().or_else(|| answer.until("ratelimit-reset"));
+                Answer::Later(Some(wait.unwrap_or(LIMITED_FOR)))
+            }
+            _ => post::classify(answer),
+        }
+    }
+
+    fn api(&self, url: &str) -> String {
+        format!("{url}/api/v4")
+    }
+
+    fn make_up(&self, push: &Push) -> (&'static str, String) {
+        let (event, kind) = if push.reference.as_str().starts_with("refs/tags/") {
+            ("Tag Push Hook", "tag_push")
+        } else {
+            ("Push Hook", "push")
+        };
+        let (before, after) = payload::ids(push);
+        let name = push.repository.split('/').next_back().unwrap_or_default();
+        let body = serde_json::json!({
+            "object_kind": kind,
+            "event_name": kind,
+            "before": before,
+            "after": after,
+            "ref": push.reference.as_str(),
+            "checkout_sha": push.after.as_ref().map(|after| after.as_str()),
+            "project": { "name": name, "path_with_namespace": push.repository },
+            "commits": [],
+            "total_commits_count": 0,
+        });
+        (event, body.to_string())
+    }
+
+    fn sign(
+        &self,
+        event: &str,
+        id: &str,
+        body: &[u8],
+        secret: &Secret,
+        now: Moment,
+    ) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("idempotency-key", id.to_owned()),
+            ("x-gitlab-event", event.to_owned()),
+        ];
+        if standard::is_key(secret) {
+            headers.extend(standard::sign(secret, id, body, now));
+        } else {
+            headers.push(("x-gitlab-token", secret.expose().to_owned()));
+        }
+        headers
+    }
+
+    fn vet(&self, secret: &Secret) -> Result<(), &'static str> {
+        if standard::is_key(secret) {
+            return standard::key(secret).map(drop).ok_or(
+                "starts with whsec_, as a signing token does, but what follows is no base64 of 24 to 64 bytes: \
+                copy the token as GitLab showed it, or make one anew",
+            );
+        }
+        // GitLab sends it as a header, where other characters do not arrive.
+        if secret.expose().bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+            Ok(())
+        } else {
+            Err("has other characters than printable ASCII: make one of letters and digits")
+        }
+    }
+}
+
+/// Returns the first secret, from 0, that the request gives as it is. Keys for signatures are never given so.
+fn token(request: &Request<'_>, secrets: &[Secret]) -> Option<usize> {
+    let token = request.only("x-gitlab-token");
+    let mut found = None;
+    for (index, secret) in secrets.iter().enumerate().filter(|(_, secret)| !standard::is_key(secret)) {
+        let same = signature::is(secret, token.unwrap_or_default());
+        if same & token.is_some() && found.is_none() {
+            found = Some(index);
+        }
+    }
+    found
+}
+
+fn state(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "pending",
+        Phase::Running | Phase::Applied => "running",
+        Phase::Healthy => "success",
+        Phase::Failed | Phase::Error => "failed",
+        Phase::Superseded => "canceled",
+    }
+}
+
+/// Says what it means that GitLab does not move a status. To the state in which it is already it cannot be moved, and
+/// that is all that was wanted. Where it is further on, this post came too late: it is given up rather than counted as
+/// posted, since it shows nowhere.
+fn refused(wanted: &str, answer: &HttpAnswer<'_>) -> Answer {
+    let rank = |state: &str| STATES.iter().find(|(name, _)| *name == state).map(|(_, rank)| *rank);
+    let text = String::from_utf8_lossy(answer.body);
+    let Some(found) = stands(&text) else { return post::classify(answer) };
+    if found == wanted {
+        return Answer::Taken;
+    }
+    match (rank(found), rank(wanted)) {
+        (Some(has), Some(wants)) if has > wants => Answer::Never(format!(
+            "GitLab shows this status as {found} already, which is further on than {wanted}"
+        )),
+        _ => post::classify(answer),
+    }
+}
+
+/// Returns the state in which a status stands, of which GitLab says that it cannot move on from there.
+fn stands(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("Cannot transition status via :")?;
+    let is_other = |c: char| !(c.is_ascii_lowercase() || c == '_');
+    let rest = rest.trim_start_matches(|c| !is_other(c)).strip_prefix(" from :")?;
+    rest.split(is_other).next().filter(|state| !state.is_empty())
+}
+
+/// Says what it means that something is not there. GitLab says what; only a commit that is gone stays gone.
+fn absent(answer: &HttpAnswer<'_>) -> Answer {
+    let words = post::words(answer);
+    if words.contains("References for commit") {
+        Answer::Never(format!(
+            "no branch holds this commit, and GitLab takes no status of such a one: push it to a branch{words}"
+        ))
+    } else if words.contains("Commit Not Found") {
+        Answer::Never(format!("the project has no such commit, or has it no longer{words}"))
+    } else {
+        post::classify(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests;
