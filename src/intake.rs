@@ -190,7 +190,7 @@ impl Gate {
         {
             tracing::warn!(
                 forge = %forge,
-                "a request to the webhook was not signed with any of its secrets; if the forge sent it, give both the same secret",
+                "a request to the webhook was not signed with any of its secrets; if the forge sent it, give both the same secret, and this machine the right time",
             );
         }
     }

@@ -20,6 +20,7 @@ use windlass::event::What;
 use windlass::forge::Kind;
 use windlass::intake::Intake;
 use windlass::intake::Known;
+use windlass::moment::Moment;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
 use windlass::secret::Secret;
@@ -33,6 +34,8 @@ use wire::Wire;
 
 const NEW: &str = "the new secret of the hook";
 const OLD: &str = "the old secret of the hook";
+/// A signing token, as GitLab makes them.
+const KEY: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 const LIMITS: Limits = Limits {
     body_bytes: 64 << 10,
@@ -68,7 +71,7 @@ impl Door {
             if kind == Kind::Github {
                 sources.push((name("other"), "team/shop".to_owned()));
             }
-            let secrets = vec![Secret::new(NEW).unwrap(), Secret::new(OLD).unwrap()];
+            let secrets = [NEW, OLD, KEY].map(|text| Secret::new(text).unwrap()).to_vec();
             forges.insert(name(kind.word()), Known { kind, secrets, sources });
         }
         let intake = Arc::new(Intake::new(forges, queue.clone()));
@@ -242,6 +245,32 @@ async fn whatever_is_wrong_with_a_signature_the_answer_is_the_same() {
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert_eq!(answers[0].0, 401);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_delivery_with_a_signing_token_holds_for_its_time_and_by_its_signature_alone() {
+    let door = Door::open(LIMITS).await;
+    let (event, body) = Kind::Gitlab.rules().make_up(&push());
+    let signed = |minutes: i64| {
+        let at = Moment(now().0 + minutes * 60_000);
+        let key = Secret::new(KEY).unwrap();
+        let headers = Kind::Gitlab.rules().sign(event, "delivery-1", body.as_bytes(), &key, at);
+        Sent { headers, body: body.clone(), path: "/hooks/gitlab".to_owned() }
+    };
+    for (sent, status) in [
+        (signed(0), 202),
+        (signed(-4), 202),
+        (signed(4), 202),
+        (signed(-6), 401),
+        (signed(6), 401),
+        (signed(-6).set("x-gitlab-token", NEW), 401),
+        (signed(0).set("webhook-id", "delivery-2").set("x-gitlab-token", NEW), 401),
+        (Sent::push(Kind::Gitlab).set("x-gitlab-token", KEY), 401),
+    ] {
+        assert_eq!(door.ask(&sent.bytes()).await.status, status, "{:?}", sent.headers);
+    }
+    assert_eq!(door.events().await.len(), 3);
     door.close().await;
 }
 

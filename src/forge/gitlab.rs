@@ -52,10 +52,10 @@ const STATES: &[(&str, u8)] = &[
     ("pending", 1),
     ("running", 2),
     ("canceling", 3),
-    ("success", 4),
-    ("failed", 4),
-    ("canceled", 4),
-    ("skipped", 4),
+    ("success", 3),
+    ("failed", 3),
+    ("canceled", 3),
+    ("skipped", 3),
 ];
 
 impl Forge for Gitlab {

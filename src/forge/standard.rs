@@ -106,10 +106,15 @@ fn claims(list: &str) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use hmac::Mac;
+
     use super::ID;
     use super::SIGNATURE;
     use super::SIGNATURES;
     use super::TIMESTAMP;
+    use super::code;
     use super::holds;
     use super::key;
     use super::sign;
@@ -178,6 +183,27 @@ mod tests {
         let made = sign(&secret, "a", b"1649367553.{}", Moment(7000));
         let cut = [(ID, "a.7"), (TIMESTAMP, TIME), (SIGNATURE, made[2].1.as_str())];
         assert_eq!(heard(&cut, "{}", NOW), None);
+    }
+
+    #[test]
+    fn whoever_has_the_key_must_give_an_id_and_a_time_too() {
+        let secret = Secret::new(KEY).unwrap();
+        type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str, bool);
+        let cases: &[Case] = &[
+            (&[(ID, MESSAGE), (TIMESTAMP, TIME)], MESSAGE, TIME, true),
+            (&[(ID, MESSAGE)], MESSAGE, "", false),
+            (&[(TIMESTAMP, TIME)], "", TIME, false),
+            (&[(ID, ""), (TIMESTAMP, TIME)], "", TIME, false),
+            (&[(ID, MESSAGE), (TIMESTAMP, "")], MESSAGE, "", false),
+            (&[(ID, MESSAGE), (TIMESTAMP, "+1649367553")], MESSAGE, "+1649367553", false),
+            (&[], "", "", false),
+        ];
+        for (headers, id, time, fine) in cases {
+            let code = code(&key(&secret).unwrap(), id, time, BODY.as_bytes()).unwrap();
+            let signature = format!("v1,{}", STANDARD.encode(code.finalize().into_bytes()));
+            let headers = [headers, &[(SIGNATURE, signature.as_str())][..]].concat();
+            assert_eq!(heard(&headers, BODY, NOW), fine.then_some(2), "{headers:?}");
+        }
     }
 
     #[test]
