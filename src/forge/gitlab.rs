@@ -108,7 +108,9 @@ impl Forge for Gitlab {
                 words()
             )),
             404 => absent(answer),
-            // That another writer is at this status (409) is no reason to hold back its neighbours, so no time is named.
+            // Another writer is at this status. Nothing holds its neighbours back, so no time is named; the pauses between
+            // tries are short at first.
+            409 => Answer::Later(answer.retry_after()),
             429 => {
                 let wait = answer.retry_after().or_else(|| answer.until("ratelimit-reset"));
                 Answer::Later(Some(wait.unwrap_or(LIMITED_FOR)))

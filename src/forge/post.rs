@@ -200,6 +200,7 @@ pub(super) fn words(answer: &HttpAnswer<'_>) -> String {
     // What OAuth's part of a forge refuses is said in fields of its own.
     let said = body.and_then(|body| {
         let said = ["message", "error_description", "error"].into_iter().find_map(|name| body.get(name))?;
+        let said = Some(said).filter(|said| !said.is_null())?;
         Some(said.as_str().map_or_else(|| said.to_string(), str::to_owned))
     });
     said.map(|said| format!(" ({})", cut(&said, WORDS_CHARS))).unwrap_or_default()
