@@ -1,7 +1,6 @@
 //! gitlab.com and GitLabs of one's own.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use crate::event::Hint;
 use crate::event::Push;
@@ -21,6 +20,8 @@ use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::secret::Secret;
 
+mod answers;
+
 /// The rules of GitLab.
 pub struct Gitlab;
 
@@ -36,27 +37,6 @@ const DESCRIPTION_CHARS: usize = 255;
 
 /// How many characters may the address of more have? A longer one is answered with 400.
 const TARGET_URL_CHARS: usize = 255;
-
-/// How long is waited when GitLab limits requests and does not say for how long?
-const LIMITED_FOR: Duration = Duration::from_secs(60);
-
-/// The states of GitLab, and how far each is. A status only ever moves on; from those that are furthest it does not
-/// move at all, and the next post begins a new one.
-const STATES: &[(&str, u8)] = &[
-    ("created", 0),
-    ("waiting_for_resource", 0),
-    ("preparing", 0),
-    ("waiting_for_callback", 0),
-    ("manual", 0),
-    ("scheduled", 0),
-    ("pending", 1),
-    ("running", 2),
-    ("canceling", 3),
-    ("success", 3),
-    ("failed", 3),
-    ("canceled", 3),
-    ("skipped", 3),
-];
 
 impl Forge for Gitlab {
     fn verify<'a>(&self, request: &Request<'a>, secrets: &[Secret]) -> Option<Delivery<'a>> {
@@ -96,27 +76,7 @@ impl Forge for Gitlab {
     }
 
     fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
-        let words = || post::words(answer);
-        match answer.status {
-            400 => refused(state(request.phase), answer),
-            401 => Answer::Ours(format!(
-                "GitLab refuses the token: replace it with a valid one that has the scope api{}",
-                words()
-            )),
-            403 => Answer::Ours(format!(
-                "the token may not write statuses of this commit: it needs the scope api and the role Developer, or Maintainer where the branch is protected{}",
-                words()
-            )),
-            404 => absent(answer),
-            // Another writer is at this status. Nothing holds its neighbours back, so no time is named; the pauses between
-            // tries are short at first.
-            409 => Answer::Later(answer.retry_after()),
-            429 => {
-                let wait = answer.retry_after().or_else(|| answer.until("ratelimit-reset"));
-                Answer::Later(Some(wait.unwrap_or(LIMITED_FOR)))
-            }
-            _ => post::classify(answer),
-        }
+        answers::classify(state(request.phase), answer)
     }
 
     fn api(&self, url: &str) -> String {
@@ -202,46 +162,6 @@ fn state(phase: Phase) -> &'static str {
         Phase::Healthy => "success",
         Phase::Failed | Phase::Error => "failed",
         Phase::Superseded => "canceled",
-    }
-}
-
-/// Says what it means that GitLab does not move a status. To the state in which it is already it cannot be moved, and
-/// that is all that was wanted. Where it is further on, this post came too late: it is given up rather than counted as
-/// posted, since it shows nowhere.
-fn refused(wanted: &str, answer: &HttpAnswer<'_>) -> Answer {
-    let rank = |state: &str| STATES.iter().find(|(name, _)| *name == state).map(|(_, rank)| *rank);
-    let text = String::from_utf8_lossy(answer.body);
-    let Some(found) = stands(&text) else { return post::classify(answer) };
-    if found == wanted {
-        return Answer::Taken;
-    }
-    match (rank(found), rank(wanted)) {
-        (Some(has), Some(wants)) if has > wants => Answer::Never(format!(
-            "GitLab shows this status as {found} already, which is further on than {wanted}"
-        )),
-        _ => post::classify(answer),
-    }
-}
-
-/// Returns the state in which a status stands, of which GitLab says that it cannot move on from there.
-fn stands(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("Cannot transition status via :")?;
-    let is_other = |c: char| !(c.is_ascii_lowercase() || c == '_');
-    let rest = rest.trim_start_matches(|c| !is_other(c)).strip_prefix(" from :")?;
-    rest.split(is_other).next().filter(|state| !state.is_empty())
-}
-
-/// Says what it means that something is not there. GitLab says what; only a commit that is gone stays gone.
-fn absent(answer: &HttpAnswer<'_>) -> Answer {
-    let words = post::words(answer);
-    if words.contains("References for commit") {
-        Answer::Never(format!(
-            "no branch holds this commit, and GitLab takes no status of such a one: push it to a branch{words}"
-        ))
-    } else if words.contains("Commit Not Found") {
-        Answer::Never(format!("the project has no such commit, or has it no longer{words}"))
-    } else {
-        post::classify(answer)
     }
 }
 

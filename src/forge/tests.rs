@@ -291,6 +291,10 @@ fn answers_say_whose_turn_it_is() {
         (Kind::Github, 429, &[], "", "60"),
         (Kind::Github, 422, &[], r#"{"message":"too many statuses"}"#, "never"),
         (Kind::Github, 502, &[], "", "later"),
+        (Kind::Gitlab, 400, &[], "Cannot transition status via :success from :success", "taken"),
+        (Kind::Gitlab, 400, &[], "Cannot transition status via :success from :running", "never"),
+        (Kind::Gitlab, 409, &[], "", "later"),
+        (Kind::Gitlab, 429, &[("ratelimit-reset", "1030")], "Retry later", "31"),
     ];
     for (kind, status, headers, body, expected) in cases {
         let answer = HttpAnswer { status: *status, headers, body: body.as_bytes(), now: NOW };

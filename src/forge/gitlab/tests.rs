@@ -1,13 +1,9 @@
-use std::time::Duration;
-
 use super::Gitlab;
 use crate::commit::CommitId;
 use crate::commit::RefName;
 use crate::event::Hint;
 use crate::event::Push;
-use crate::forge::Answer;
 use crate::forge::Forge;
-use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
 use crate::forge::Request;
 use crate::forge::StatusPost;
@@ -301,100 +297,5 @@ fn an_address_that_is_too_long_is_left_out() {
         let request = post(Phase::Healthy, "team/shop", Some(&url));
         let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
         assert_eq!(body.get("target_url").and_then(|url| url.as_str()), kept.then_some(url.as_str()));
-    }
-}
-
-fn judged(phase: Phase, status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
-    let answer = HttpAnswer { status, headers, body: body.as_bytes(), now: Moment(1_000_000) };
-    Gitlab.classify(&post(phase, "team/shop", None), &answer)
-}
-
-#[test]
-fn a_status_that_does_not_move_is_there_or_too_late_or_refused() {
-    let cases = [
-        (Phase::Pending, "enqueue", "pending", "taken"),
-        (Phase::Pending, "enqueue", "running", "late"),
-        (Phase::Pending, "enqueue", "success", "late"),
-        (Phase::Running, "run", "running", "taken"),
-        (Phase::Applied, "run", "running", "taken"),
-        (Phase::Running, "run", "failed", "late"),
-        (Phase::Running, "run", "canceling", "late"),
-        (Phase::Running, "run", "waiting_for_resource", "refused"),
-        (Phase::Running, "run", "pending", "refused"),
-        (Phase::Healthy, "success", "success", "taken"),
-        (Phase::Healthy, "success", "created", "refused"),
-        (Phase::Healthy, "success", "failed", "refused"),
-        (Phase::Failed, "drop", "failed", "taken"),
-        (Phase::Error, "drop", "failed", "taken"),
-        (Phase::Failed, "drop", "manual", "refused"),
-        (Phase::Superseded, "cancel", "canceled", "taken"),
-        (Phase::Superseded, "cancel", "canceling", "refused"),
-        (Phase::Pending, "enqueue", "a_state_of_tomorrow", "refused"),
-    ];
-    for (phase, event, found, expected) in cases {
-        let reason = format!("(Reason(s): Status cannot transition via \\\"{event}\\\")");
-        for body in [
-            format!(r#"{{"message":"Cannot transition status via :{event} from :{found} {reason}"}}"#),
-            format!(r#"{{ "message" : "Cannot transition status via :{event} from :{found}"}}"#),
-        ] {
-            let answer = judged(phase, 400, &[], &body);
-            let said = match &answer {
-                Answer::Taken => "taken",
-                Answer::Never(why) if why.contains("further on") && why.contains(found) => "late",
-                Answer::Never(why) if why.contains(&format!("from :{found}")) => "refused",
-                Answer::Never(_) | Answer::Later(_) | Answer::Ours(_) => "misread",
-            };
-            assert_eq!(said, expected, "{phase} {body}: {answer:?}");
-        }
-    }
-}
-
-#[test]
-fn answers_say_whose_turn_it_is_and_what_to_do() {
-    type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
-    let cases: &[Case] = &[
-        (201, &[], "{}", "taken", ""),
-        (302, &[], "", "ours", "another address"),
-        (400, &[], r#"{"message":{"target_url":["is blocked"]}}"#, "never", "is blocked"),
-        (400, &[], r#"{"message":null}"#, "never", "refuses the status with 400"),
-        (400, &[], "Cannot transition status via :run from", "never", "400"),
-        (400, &[], "Cannot transition status via :run from :", "never", "400"),
-        (401, &[], r#"{"message":"401 Unauthorized"}"#, "ours", "replace it"),
-        (
-            401,
-            &[],
-            r#"{"error":"invalid_token","error_description":"Token was revoked."}"#,
-            "ours",
-            "revoked",
-        ),
-        (403, &[], r#"{"message":"403 Forbidden"}"#, "ours", "Maintainer where the branch is protected"),
-        (403, &[], r#"{"error":"insufficient_scope","scope":"api"}"#, "ours", "insufficient_scope"),
-        (404, &[], r#"{"message":"404 Project Not Found"}"#, "ours", "check the repository's name"),
-        (404, &[], "", "ours", "check the repository's name"),
-        (404, &[], r#"{"message":"404 Commit Not Found"}"#, "never", "no such commit"),
-        (404, &[], r#"{"message":"404 References for commit Not Found"}"#, "never", "push it to a branch"),
-        (409, &[], r#"{"message":"409 Another update to this commit status is in progress"}"#, "later", ""),
-        (422, &[], r#"{"message":"The pipeline has too many jobs"}"#, "never", "too many jobs"),
-        (429, &[("retry-after", "7"), ("ratelimit-reset", "1030")], "Retry later\n", "7", ""),
-        (429, &[("ratelimit-reset", "1030")], "Retry later\n", "31", ""),
-        (429, &[("ratelimit-reset", "1"), ("ratelimit-remaining", "0")], "Retry later\n", "1", ""),
-        (429, &[("ratelimit-reset", "99999999")], "Retry later\n", "3600", ""),
-        (429, &[("ratelimit-reset", "soon")], "Retry later\n", "60", ""),
-        (429, &[], "Retry later\n", "60", ""),
-        (500, &[], r#"{"message":"500 Internal Server Error"}"#, "later", ""),
-        (502, &[], "<html>", "later", ""),
-        (503, &[("retry-after", "9")], "", "9", ""),
-    ];
-    for (status, headers, body, expected, words) in cases {
-        let said = judged(Phase::Running, *status, headers, body);
-        let fine = match (*expected, &said) {
-            ("taken", Answer::Taken) | ("later", Answer::Later(None)) => true,
-            ("ours", Answer::Ours(why)) | ("never", Answer::Never(why)) => {
-                why.contains(words) && !why.contains("null")
-            }
-            (seconds, Answer::Later(Some(wait))) => Ok(*wait) == seconds.parse().map(Duration::from_secs),
-            _ => false,
-        };
-        assert!(fine, "{status} {headers:?} {body}: {said:?}");
     }
 }
