@@ -3,6 +3,7 @@
 //! It adds the token, which goes nowhere but into the one header for it, and it follows no redirect: a token never
 //! goes to an address that the settings do not name.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
@@ -15,6 +16,10 @@ use reqwest::header::HeaderName;
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 
+use crate::dial;
+use crate::dial::Reach;
+use crate::dial::Refused;
+use crate::dial::Resolver;
 use crate::fault::Fault;
 use crate::forge::Answer;
 use crate::forge::Forge;
@@ -35,7 +40,10 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// Sends requests to forges. Cheap to clone; all clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Courier {
-    client: Client,
+    public: Client,
+    private: Client,
+    /// The schemes, hosts and ports that may be at loopback or private addresses.
+    near: Vec<(String, String, u16)>,
 }
 
 /// Why there is no answer. The texts fit after "failed to"; none holds a token.
@@ -49,6 +57,14 @@ pub enum Error {
     Address {
         /// The address as it was given.
         url: String,
+    },
+    /// The forge is at an address that windlass must not connect to.
+    #[error("reach the forge at {host}: {refused}")]
+    Forbidden {
+        /// The host that was to be asked.
+        host: String,
+        /// The address and why not.
+        refused: Refused,
     },
     /// The token or another header has characters that no header may have.
     #[error("write the header {name}: remove the line breaks and other control characters from its value")]
@@ -73,7 +89,9 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Reach { .. } => Fault::Passing,
-            Self::Prepare(_) | Self::Address { .. } | Self::Header { .. } => Fault::Ours,
+            Self::Prepare(_) | Self::Address { .. } | Self::Forbidden { .. } | Self::Header { .. } => {
+                Fault::Ours
+            }
         }
     }
 }
@@ -85,7 +103,7 @@ pub fn prepare() {
 }
 
 impl Courier {
-    /// Makes a courier.
+    /// Makes a courier that reaches forges at public addresses.
     ///
     /// # Errors
     /// The system has no certificates of authorities to trust.
@@ -95,15 +113,37 @@ impl Courier {
 
     fn within(answer: Duration) -> Result<Self, Error> {
         prepare();
-        let client = Client::builder()
-            .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(answer)
-            .build()
-            .map_err(Error::Prepare)?;
-        Ok(Self { client })
+        let client = |reach| {
+            Client::builder()
+                .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .no_proxy()
+                .dns_resolver(Arc::new(Resolver(reach)))
+                .connect_timeout(CONNECT_WITHIN)
+                .timeout(answer)
+                .build()
+                .map_err(Error::Prepare)
+        };
+        Ok(Self { public: client(Reach::Public)?, private: client(Reach::Private)?, near: Vec::new() })
+    }
+
+    /// Lets it reach these forges' APIs at loopback and private addresses too. What is no URL is left out.
+    #[must_use]
+    pub fn near<'a>(mut self, apis: impl IntoIterator<Item = &'a str>) -> Self {
+        self.near.extend(apis.into_iter().filter_map(|api| Some(place(&Url::parse(api).ok()?))));
+        self
+    }
+
+    /// Returns the client by which a URL is reached, and the URL's host for people.
+    fn to(&self, url: &Url) -> Result<(&Client, String), Error> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let near = self.near.contains(&place(url));
+        let (client, reach) =
+            if near { (&self.private, Reach::Private) } else { (&self.public, Reach::Public) };
+        match dial::judge_host(url, reach) {
+            Ok(()) => Ok((client, host)),
+            Err(refused) => Err(Error::Forbidden { host, refused }),
+        }
     }
 
     /// Sends a request with a token, and returns what the forge's answer means for it. Of a long answer only the first
@@ -119,16 +159,16 @@ impl Courier {
     ) -> Result<Answer, Error> {
         let url = Url::parse(&request.url).ok().filter(Url::has_host);
         let url = url.ok_or_else(|| Error::Address { url: request.url.clone() })?;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let reach = |error: reqwest::Error| Error::Reach { host: host.clone(), source: error.without_url() };
+        let (client, host) = self.to(&url)?;
+        let reach = |error| unreached(&host, error);
         let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::POST);
-        let sending = self.client.request(method, url).headers(headers(request, token)?);
+        let sending = client.request(method, url).headers(headers(request, token)?);
         let mut response = sending.body(request.body.clone()).send().await.map_err(reach)?;
         let body = first_bytes(&mut response).await.map_err(reach)?;
         Ok(judge(forge, request, &response, &body))
     }
 
-    /// Posts a signed delivery to a door, and returns the status code and the body of the answer, at most 64 KiB.
+    /// Posts a signed delivery to a door, which most often is near, and returns the status code and the body of the answer, at most 64 KiB.
     ///
     /// # Errors
     /// The door gave no answer within 10 s, or the request cannot be written as one.
@@ -141,13 +181,26 @@ impl Courier {
         let address = Url::parse(url).ok().filter(Url::has_host);
         let address = address.ok_or_else(|| Error::Address { url: url.to_owned() })?;
         let host = address.host_str().unwrap_or_default().to_owned();
-        let reach = |error: reqwest::Error| Error::Reach { host: host.clone(), source: error.without_url() };
+        let reach = |error| unreached(&host, error);
         let headers = plain_headers(headers)?;
-        let sending = self.client.post(address).headers(headers).body(body);
+        let sending = self.private.post(address).headers(headers).body(body);
         let mut response = sending.send().await.map_err(reach)?;
         let status = response.status().as_u16();
         let body = first_bytes(&mut response).await.map_err(reach)?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+}
+
+/// Returns where a URL leads, with the port written out.
+fn place(url: &Url) -> (String, String, u16) {
+    let port = url.port_or_known_default().unwrap_or_default();
+    (url.scheme().to_owned(), url.host_str().unwrap_or_default().to_owned(), port)
+}
+
+fn unreached(host: &str, error: reqwest::Error) -> Error {
+    match dial::refusal(&error) {
+        Some(refused) => Error::Forbidden { host: host.to_owned(), refused },
+        None => Error::Reach { host: host.to_owned(), source: error.without_url() },
     }
 }
 
@@ -201,137 +254,4 @@ fn judge(forge: &dyn Forge, request: &HttpRequest, response: &Response, body: &[
 }
 
 #[cfg(test)]
-mod tests {
-    use std::error::Error as _;
-    use std::time::Duration;
-
-    use tokio::io::AsyncReadExt;
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
-
-    use super::Courier;
-    use super::Error;
-    use crate::fault::Fault;
-    use crate::forge::Answer;
-    use crate::forge::HttpRequest;
-    use crate::forge::Kind;
-    use crate::outcome::Phase;
-    use crate::secret::Secret;
-
-    const TOKEN: &str = "a-token-of-more-than-16-bytes";
-
-    fn request(url: String) -> HttpRequest {
-        HttpRequest {
-            method: "POST",
-            url,
-            scheme: "token",
-            headers: vec![("content-type", "application/json".to_owned())],
-            body: "{\"state\":\"success\"}".to_owned(),
-            phase: Phase::Healthy,
-        }
-    }
-
-    async fn send(url: String) -> Result<Answer, Error> {
-        send_by(&Courier::new().unwrap(), url).await
-    }
-
-    async fn send_by(courier: &Courier, url: String) -> Result<Answer, Error> {
-        courier.send(Kind::Gitea.rules(), &request(url), &Secret::new(TOKEN).unwrap()).await
-    }
-
-    async fn ask(answer: Vec<u8>) -> (Result<Answer, Error>, String) {
-        ask_by(&Courier::new().unwrap(), answer, Duration::ZERO).await
-    }
-
-    /// Answers the first connection with `answer`, then holds it open for `hold`; returns what was sent to it.
-    async fn ask_by(courier: &Courier, answer: Vec<u8>, hold: Duration) -> (Result<Answer, Error>, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let forge = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut heard = vec![0; 4096];
-            let length = stream.read(&mut heard).await.unwrap();
-            // The courier hangs up when it has read enough, so not all of a long answer can be written.
-            let _written = stream.write_all(&answer).await;
-            tokio::time::sleep(hold).await;
-            String::from_utf8(heard[..length].to_vec()).unwrap()
-        });
-        let answer = send_by(courier, format!("http://{address}/api/v1/repos/o/r/statuses/abc")).await;
-        if answer.is_err() {
-            forge.abort();
-            return (answer, String::new());
-        }
-        (answer, forge.await.unwrap())
-    }
-
-    fn plain(status: &str, headers: &str, body: &str) -> Vec<u8> {
-        format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
-    }
-
-    #[tokio::test]
-    async fn a_request_arrives_as_described_with_the_token_in_its_one_header() {
-        let (answer, heard) = ask(plain("201 Created", "", "{}")).await;
-        assert_eq!(answer.unwrap(), Answer::Taken);
-        assert!(heard.starts_with("POST /api/v1/repos/o/r/statuses/abc HTTP/1.1\r\n"), "{heard}");
-        assert!(heard.contains("content-type: application/json\r\n"), "{heard}");
-        assert!(heard.contains("user-agent: windlass/"), "{heard}");
-        assert_eq!(heard.matches(TOKEN).count(), 1, "{heard}");
-        assert!(heard.contains(&format!("authorization: token {TOKEN}\r\n")), "{heard}");
-        assert!(heard.ends_with("{\"state\":\"success\"}"), "{heard}");
-    }
-
-    #[tokio::test]
-    async fn what_an_answer_means_is_the_forge_s_rule() {
-        let cases = [
-            (plain("429 Too Many", "retry-after: 7\r\n", ""), Answer::Later(Some(Duration::from_secs(7)))),
-            (plain("503 Away", "", ""), Answer::Later(None)),
-            (plain("500 Broken", "", "<html>"), Answer::Later(None)),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(ask(bytes).await.0.unwrap(), expected);
-        }
-        let refused = ask(plain("422 No", "", "{\"message\":\"too long\"}")).await.0.unwrap();
-        assert!(matches!(&refused, Answer::Never(why) if why.contains("too long")), "{refused:?}");
-        let token = ask(plain("401 No", "", "")).await.0.unwrap();
-        assert!(matches!(token, Answer::Ours(_)), "{token:?}");
-    }
-
-    #[tokio::test]
-    async fn a_redirect_is_not_followed() {
-        let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let location = format!("location: http://{}/\r\n", elsewhere.local_addr().unwrap());
-        let (answer, _) = ask(plain("307 Elsewhere", &location, "")).await;
-        assert!(matches!(answer.unwrap(), Answer::Ours(_)));
-        let nobody = tokio::time::timeout(Duration::from_millis(1), elsewhere.accept()).await;
-        assert!(nobody.is_err(), "the token went to an address that nobody configured");
-    }
-
-    #[tokio::test]
-    async fn an_endless_answer_is_left_after_the_bound() {
-        let mut endless = b"HTTP/1.1 201 Created\r\ncontent-length: 99999999\r\n\r\n".to_vec();
-        endless.resize(endless.len() + 1_000_000, b'x');
-        assert_eq!(ask(endless).await.0.unwrap(), Answer::Taken);
-    }
-
-    #[tokio::test]
-    async fn a_forge_that_does_not_answer_or_is_not_there_is_away() {
-        let half = b"HTTP/1.1 201 Created\r\ncontent-length: 10\r\n\r\nhalf".to_vec();
-        let impatient = Courier::within(Duration::from_millis(50)).unwrap();
-        let (silent, _) = ask_by(&impatient, half, Duration::from_secs(3600)).await;
-        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        for error in [silent.unwrap_err(), send(format!("http://{closed}/")).await.unwrap_err()] {
-            assert_eq!(error.fault(), Fault::Passing);
-            let chain = format!("{error} {:?} {error:?}", error.source());
-            assert!(chain.contains("127.0.0.1") && !chain.contains(TOKEN), "{chain}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_address_that_is_none_is_for_whoever_runs_windlass() {
-        for url in ["", "gitea.example", "unix:/run/gitea", "http://"] {
-            let error = send(url.to_owned()).await.unwrap_err();
-            assert!(matches!(error, Error::Address { .. }), "{url}: {error:?}");
-            assert_eq!(error.fault(), Fault::Ours);
-        }
-    }
-}
+mod tests;

@@ -37,8 +37,10 @@
 //!   objects are written with the uid and version that were read.
 //! - **Only what is ours is deleted**: members by label ([`member`]) that windlass itself applied, within the guard,
 //!   never because something failed to load, parse or list.
-//! - **Order of words**: a roster is published before its jobs, and the ledger takes reports in any order; a verdict is durable before the parent says "done"; a message is
-//!   acknowledged last. A crash anywhere repeats work and loses none.
+//! - **Order of words**: a roster is published before its jobs, and the ledger takes reports in any order; a verdict is
+//!   durable before the parent says "done"; a message is acknowledged last. A crash anywhere repeats work and loses none.
+//! - **Nobody is led astray**: forges and repositories are reached at public addresses ([`dial`]), or at private ones where
+//!   the settings say so; no redirect leads to another host, and a token goes to its own host only.
 //! - **Everything can be rebuilt** from the repositories, the clusters and the settings.
 //!
 //! # Floors
@@ -49,7 +51,7 @@
 //! |---|---|---|
 //! | 0 words | application commit event fault job member moment object outcome secret | hold values |
 //! | 1 rules | applyset drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
-//! | 2 hands | clock cluster courier queue source store | do I/O; decide nothing |
+//! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
 //! | 5 root | line settings telemetry, and the program | put it together |
@@ -87,7 +89,9 @@ pub mod phrase;
 pub mod plan;
 pub mod select;
 
-// Floor 2: hands.
+// Floor 2: hands. The first is what others reach out with.
+pub mod dial;
+
 pub mod clock;
 pub mod cluster;
 pub mod courier;

@@ -8,6 +8,7 @@ use crate::application::Name;
 use crate::cluster;
 use crate::cluster::Cluster;
 use crate::courier::Courier;
+use crate::dial::Reach;
 use crate::dispatch::Dispatcher;
 use crate::guard;
 use crate::intake::Intake;
@@ -97,7 +98,9 @@ impl Line {
             LANE.to_owned(),
         );
         // No page shows a run yet, so no status links to one.
-        let poster = Poster::new(store.clone(), Courier::new()?, addresses(settings), None);
+        let near = settings.forges.values().filter(|forge| forge.private).map(|forge| forge.api.as_str());
+        let courier = Courier::new()?.near(near);
+        let poster = Poster::new(store.clone(), courier, addresses(settings), None);
         let roles = Roles {
             dispatcher: Arc::new(dispatcher),
             reconciler: Reconciler::new(hands),
@@ -134,6 +137,7 @@ fn sources(settings: &Settings) -> Result<BTreeMap<Name, Source>, Error> {
             url: one.url.clone(),
             token: forge.and_then(|forge| forge.read_token.clone()),
             user: TOKEN_USER.to_owned(),
+            reach: forge.map_or(Reach::Public, |forge| forge.reach()),
             cache: settings.data.join("sources"),
             limits: limits.clone(),
         })?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::dial;
+use crate::dial::Reach;
 use crate::forge::Kind;
 use crate::secret::Secret;
 use crate::settings::checks;
@@ -26,10 +28,20 @@ pub struct Forge {
     pub api: String,
     /// The secrets of its webhooks; at least one.
     pub webhook_secrets: Vec<Secret>,
+    /// May it be at a loopback or private address?
+    pub private: bool,
     /// The token that posts statuses.
     pub token: Option<Secret>,
     /// The token that reads repositories.
     pub read_token: Option<Secret>,
+}
+
+impl Forge {
+    /// Returns how far windlass may reach for it.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        if self.private { Reach::Private } else { Reach::Public }
+    }
 }
 
 /// One of `[[sources]]`.
@@ -121,6 +133,10 @@ pub fn forge(
     let webhook_secrets = secrets::several(section, "webhook_secrets", environment, vet);
     let token = secrets::one(section, "token", environment);
     let read_token = secrets::one(section, "read_token", environment);
+    let private = section.flag("private").unwrap_or_default();
+    for (key, url) in [("url", &url), ("api", &api)] {
+        in_reach(section, key, url.as_deref(), private);
+    }
     if !section.has("token") {
         warnings.push(format!("{} has no token: no statuses are posted there", section.key));
     }
@@ -131,7 +147,15 @@ pub fn forge(
     }
     let (kind, url) = (kind?, url?);
     let api = api.unwrap_or_else(|| kind.rules().api(&url));
-    Some(Forge { kind, url, api, webhook_secrets, token, read_token })
+    Some(Forge { kind, url, api, webhook_secrets, private, token, read_token })
+}
+
+/// Notes an address to which windlass would never connect; names are judged when they are resolved.
+fn in_reach(section: &mut Section<'_>, key: &str, url: Option<&str>, private: bool) {
+    let reach = if private { Reach::Private } else { Reach::Public };
+    if let Err(refused) = dial::judge_url(url.unwrap_or_default(), reach) {
+        section.wrong(key, format!("leads out of reach: {refused}"));
+    }
 }
 
 pub fn source(
@@ -150,6 +174,9 @@ pub fn source(
     });
     let url = section.parsed("url", checks::url);
     let poll = sections::poll(section).unwrap_or(poll);
+    // Where the forge is in error, what it allows is not known.
+    let private = forge.as_ref().and_then(|forge| known.get(forge)).is_none_or(|forge| forge.private);
+    in_reach(section, "url", url.as_deref(), private);
     let (forge, repository) = (forge?, repository?);
     // A forge that is itself in error is not known; the problem is told where it stands.
     let url = url.or_else(|| known.get(&forge).map(|known| format!("{}/{repository}.git", known.url)))?;

@@ -26,6 +26,7 @@ const GOOD: &str = r#"
 [[forges]]
 name = "gitea"
 kind = "gitea"
+private = true
 url = "http://127.0.0.1:3000/"
 webhook_secrets = [{ env = "HOOK" }, { file = "token" }]
 token = { file = "token" }

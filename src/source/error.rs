@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::application::Name;
 use crate::commit::CommitId;
+use crate::dial::Refused;
 use crate::fault::Fault;
 
 /// Something that failed, named by the step. No message holds a token or a URL.
@@ -42,6 +43,14 @@ pub enum Error {
         host: String,
         /// What libgit2 says.
         why: String,
+    },
+    /// It is at an address that windlass must not connect to.
+    #[error("reach source {source_name}: {refused}")]
+    Forbidden {
+        /// The source.
+        source_name: Name,
+        /// The address and why not.
+        refused: Refused,
     },
     /// The server refuses the token, or wants one.
     #[error(
@@ -194,6 +203,7 @@ impl Error {
             | Self::Stopped { .. }
             | Self::NoCommit { .. } => Fault::Passing,
             Self::Settings { .. }
+            | Self::Forbidden { .. }
             | Self::Refused { .. }
             | Self::NoRepository { .. }
             | Self::Redirected { .. }

@@ -28,6 +28,9 @@ use reqwest::redirect::Attempt;
 use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
 
+use crate::dial;
+use crate::dial::Reach;
+use crate::dial::Resolver;
 use crate::source::Settings;
 use crate::source::address::Address;
 use crate::source::error::Error;
@@ -65,8 +68,14 @@ pub(super) fn register() -> Result<(), git2::Error> {
     unsafe { git2::transport::register(SCHEME, transport) }
 }
 
+/// Judges a URL that names an address, for which no name will be resolved.
+pub(super) fn judge(settings: &Settings) -> Result<(), Error> {
+    dial::judge_url(&settings.url, settings.reach)
+        .map_err(|refused| Error::Forbidden { source_name: settings.name.clone(), refused })
+}
+
 /// Makes the client of one source. It keeps connections and never leaves the source's scheme, host and port.
-pub(super) fn client(address: &Address) -> Result<Client, &'static str> {
+pub(super) fn client(address: &Address, reach: Reach) -> Result<Client, &'static str> {
     let own = address.clone();
     let redirects = Policy::custom(move |attempt: Attempt| {
         if attempt.previous().len() <= REDIRECTS && own.covers(attempt.url().as_str()) {
@@ -80,6 +89,7 @@ pub(super) fn client(address: &Address) -> Result<Client, &'static str> {
         .redirect(redirects)
         .referer(false)
         .no_proxy()
+        .dns_resolver(Arc::new(Resolver(reach)))
         .http1_only()
         .connect_timeout(CONNECT_FOR)
         .read_timeout(SILENT_FOR)
@@ -185,6 +195,9 @@ impl Call {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
+        if let Some(refused) = dial::refusal(error) {
+            return Error::Forbidden { source_name: self.settings.name.clone(), refused };
+        }
         // The chain says what happened; its first link would say the URL.
         let mut why = None;
         let mut link = std::error::Error::source(error);

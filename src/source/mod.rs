@@ -17,6 +17,7 @@ use crate::application::Name;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::commit::RefName;
+use crate::dial::Reach;
 use crate::secret::Secret;
 
 mod address;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub token: Option<Secret>,
     /// The user that the token goes with, such as `x-access-token`.
     pub user: String,
+    /// How far windlass may reach for it.
+    pub reach: Reach,
     /// The folder of all caches; this source's is the folder of its name in it.
     pub cache: PathBuf,
     /// What a commit may be.
@@ -132,13 +135,15 @@ impl Source {
     /// Takes a source as it is set; makes the folder of caches, and reaches nothing yet.
     ///
     /// # Errors
-    /// [`Error::Settings`] for a URL that is not plain HTTP or carries a user, [`Error::Folder`] when the folder of caches
+    /// [`Error::Settings`] for a URL that is not plain HTTP or carries a user, [`Error::Forbidden`] for one that leads to an
+    /// address out of reach, [`Error::Folder`] when the folder of caches
     /// cannot be made.
     pub fn open(settings: Settings) -> Result<Self, Error> {
         process::prepare();
         let address = Address::of(&settings.url)
             .map_err(|why| Error::Settings { source_name: settings.name.clone(), why })?;
-        let client = http::client(&address)
+        http::judge(&settings)?;
+        let client = http::client(&address, settings.reach)
             .map_err(|why| Error::Settings { source_name: settings.name.clone(), why })?;
         std::fs::create_dir_all(&settings.cache)
             .map_err(|e| Error::Folder { source_name: settings.name.clone(), why: e.to_string() })?;

@@ -117,6 +117,7 @@ fn settings(forge: &str) -> String {
 [[forges]]
 name = "gitea"
 kind = "gitea"
+private = true
 url = "http://{forge}"
 webhook_secrets = [{{ env = "SECRET" }}]
 

@@ -201,6 +201,7 @@ fn settings(repo: &Repo, namespace: &str, statuses: &Statuses) -> String {
 [[forges]]
 name = "gitea"
 kind = "gitea"
+private = true
 url = "{url}"
 api = "{api}"
 webhook_secrets = [{{ env = "SECRET" }}]

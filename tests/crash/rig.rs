@@ -119,6 +119,7 @@ impl Rig {
 [[forges]]
 name = "gitea"
 kind = "gitea"
+private = true
 url = "{gitea}"
 webhook_secrets = [{{ env = "SECRET" }}]
 token = {{ env = "TOKEN" }}

@@ -136,6 +136,7 @@ fn settings(place: &Where, forge: &Forge) -> String {
 [[forges]]
 name = "gitea"
 kind = "gitea"
+private = true
 url = "{url}"
 webhook_secrets = [{{ env = "DEMO_HOOK_SECRET" }}]
 token = {{ env = "DEMO_TOKEN" }}

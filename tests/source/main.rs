@@ -18,6 +18,7 @@ use windlass::application::Name;
 use windlass::commit::CommitId;
 use windlass::commit::Inputs;
 use windlass::commit::RefName;
+use windlass::dial::Reach;
 use windlass::fault::Fault;
 use windlass::secret::Secret;
 use windlass::source::Error;
@@ -35,6 +36,7 @@ fn settings(url: &str, cache: &Path) -> Settings {
         url: url.to_owned(),
         token: Some(Secret::new(bed("WINDLASS_BED_GITEA_ADMIN_TOKEN")).unwrap()),
         user: "x-access-token".to_owned(),
+        reach: Reach::Private,
         cache: cache.to_owned(),
         limits: Limits::default(),
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use windlass::application::Name;
+use windlass::dial::Reach;
 use windlass::fault::Fault;
 use windlass::secret::Secret;
 use windlass::source::Error;
@@ -146,6 +147,26 @@ async fn a_call_that_nobody_waits_for_hangs_up() {
     rest.await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn a_source_at_a_private_address_is_reached_only_where_that_is_meant() {
+    let cache = tempfile::tempdir().unwrap();
+    let public = Settings { reach: Reach::Public, ..settings_without_a_bed(cache.path()) };
+    let (port, heard) = answering("HTTP/1.1 404 None\r\ncontent-length: 0\r\n\r\n".to_owned());
+    let written = Settings { url: format!("http://127.0.0.1:{port}/x"), ..public.clone() };
+    let refused = Source::open(written).err().unwrap();
+    let named = Settings { url: format!("http://localhost:{port}/x"), ..public.clone() };
+    // A name is judged when it has been resolved.
+    let unnamed = Source::open(named.clone()).unwrap().tips().await.unwrap_err();
+    for error in [refused, unnamed] {
+        assert!(matches!(error, Error::Forbidden { .. }) && error.fault() == Fault::Ours, "{error:?}");
+        assert!(error.to_string().contains("set private = true"), "{error}");
+    }
+    assert!(heard.try_recv().is_err(), "a connection was made");
+    let near = Source::open(Settings { reach: Reach::Private, ..named }).unwrap();
+    assert!(matches!(near.tips().await.unwrap_err(), Error::NoRepository { .. }));
+    assert!(heard.recv().unwrap().starts_with("GET /x/info/refs"));
+}
+
 #[test]
 fn urls_that_carry_secrets_are_refused_without_showing_them() {
     let cache = tempfile::tempdir().unwrap();
@@ -169,6 +190,7 @@ fn settings_without_a_bed(cache: &Path) -> Settings {
         url: String::new(),
         token: None,
         user: String::new(),
+        reach: Reach::Private,
         cache: cache.to_owned(),
         limits: Limits::default(),
     }

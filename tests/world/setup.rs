@@ -97,7 +97,7 @@ impl Setup {
         let mut text = self.sections.clone();
         text.push_str(&format!("[data]\ndir = \"data\"\ninstallation = \"{}\"\n", made.installation));
         text.push_str(&format!(
-            "[[forges]]\nname = \"gitea\"\nkind = \"gitea\"\nurl = \"{}\"\nwebhook_secrets = [{{ file = \"hook-secret\" }}]\n\
+            "[[forges]]\nname = \"gitea\"\nkind = \"gitea\"\nprivate = true\nurl = \"{}\"\nwebhook_secrets = [{{ file = \"hook-secret\" }}]\n\
              token = {{ file = \"token\" }}\nread_token = {{ file = \"token\" }}\n\
              [[sources]]\nname = \"code\"\nforge = \"gitea\"\nrepository = \"{}\"\n",
             made.gitea, made.repo.full_name()
