@@ -118,7 +118,8 @@ impl Gitlab {
             description: text,
             target_url: None,
         });
-        Courier::new().unwrap().send(rules, &request, &Secret::new(token).unwrap()).await.unwrap()
+        let courier = Courier::new().unwrap().near([self.url.as_str()]);
+        courier.send(rules, &request, &Secret::new(token).unwrap()).await.unwrap()
     }
 }
 

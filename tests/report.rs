@@ -57,7 +57,9 @@ impl Station {
         };
         let addresses: BTreeMap<Name, Address> =
             sources.iter().map(|(source, forge)| (name(source), address(source, forge))).collect();
-        let poster = Poster::new(store.clone(), Courier::new().unwrap(), addresses, None);
+        let near = sources.iter().map(|(_, forge)| forge.api.as_str());
+        let courier = Courier::new().unwrap().near(near);
+        let poster = Poster::new(store.clone(), courier, addresses, None);
         let reporter = Reporter::new(queue.clone(), store.clone());
         Self { _folder: folder, queue, store, reporter, poster }
     }
