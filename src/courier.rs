@@ -55,7 +55,7 @@ pub enum Error {
     /// The request has no address that can be asked.
     #[error("read the address of the forge's API, {url}: correct it in the settings")]
     Address {
-        /// The address as it was given.
+        /// The address as it was given, without a user and a password.
         url: String,
     },
     /// The forge is at an address that windlass must not connect to.
@@ -158,7 +158,7 @@ impl Courier {
         token: &Secret,
     ) -> Result<Answer, Error> {
         let url = Url::parse(&request.url).ok().filter(Url::has_host);
-        let url = url.ok_or_else(|| Error::Address { url: request.url.clone() })?;
+        let url = url.ok_or_else(|| Error::Address { url: scrubbed(&request.url) })?;
         let (client, host) = self.to(&url)?;
         let reach = |error| unreached(&host, error);
         let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::POST);
@@ -179,7 +179,7 @@ impl Courier {
         body: String,
     ) -> Result<(u16, String), Error> {
         let address = Url::parse(url).ok().filter(Url::has_host);
-        let address = address.ok_or_else(|| Error::Address { url: url.to_owned() })?;
+        let address = address.ok_or_else(|| Error::Address { url: scrubbed(url) })?;
         let host = address.host_str().unwrap_or_default().to_owned();
         let reach = |error| unreached(&host, error);
         let headers = plain_headers(headers)?;
@@ -195,6 +195,11 @@ impl Courier {
 fn place(url: &Url) -> (String, String, u16) {
     let port = url.port_or_known_default().unwrap_or_default();
     (url.scheme().to_owned(), url.host_str().unwrap_or_default().to_owned(), port)
+}
+
+/// Returns an address without what may be a user and a password: all that stands before its last `@`.
+fn scrubbed(url: &str) -> String {
+    url.rsplit_once('@').map_or(url, |(_, rest)| rest).to_owned()
 }
 
 fn unreached(host: &str, error: reqwest::Error) -> Error {

@@ -92,9 +92,10 @@ const LOCAL: [(Ipv4Addr, u32, &str); 5] = [
     (Ipv4Addr::new(172, 16, 0, 0), 12, "a private address"),
     (Ipv4Addr::new(192, 168, 0, 0), 16, "a private address"),
 ];
-const NEVER: [(Ipv4Addr, u32, &str); 11] = [
+const NEVER: [(Ipv4Addr, u32, &str); 12] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, "no address of a host"),
     (Ipv4Addr::new(100, 100, 100, 200), 32, "the address of a cloud's metadata"),
+    (Ipv4Addr::new(168, 63, 129, 16), 32, "the address of a cloud's metadata"),
     (Ipv4Addr::new(169, 254, 0, 0), 16, "a link-local address, such as that of a cloud's metadata"),
     (Ipv4Addr::new(192, 0, 0, 0), 24, "an address of a protocol"),
     (Ipv4Addr::new(192, 0, 2, 0), 24, "an address of documentation"),
@@ -105,19 +106,19 @@ const NEVER: [(Ipv4Addr, u32, &str); 11] = [
     (Ipv4Addr::new(224, 0, 0, 0), 4, "a multicast address"),
     (Ipv4Addr::new(240, 0, 0, 0), 4, "a reserved address"),
 ];
-const LOCAL_SIX: [(Ipv6Addr, u32, &str); 3] = [
+const LOCAL_SIX: [(Ipv6Addr, u32, &str); 2] = [
     (Ipv6Addr::LOCALHOST, 128, "a loopback address"),
-    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "an address that is translated in one's own network"),
     (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, "a private address"),
 ];
-const NEVER_SIX: [(Ipv6Addr, u32, &str); 10] = [
+const NEVER_SIX: [(Ipv6Addr, u32, &str); 11] = [
     (Ipv6Addr::UNSPECIFIED, 128, "no address of a host"),
     (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64, "an address that discards"),
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, "an address of a protocol"),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, "an address of documentation"),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, "an address of documentation"),
     (Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16, "an address of a protocol"),
-    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128, "the address of a cloud's metadata"),
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32, "an address of a cloud's own services"),
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128, "the address of a cloud's metadata"),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "a link-local address"),
     (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, "a site-local address"),
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "a multicast address"),
@@ -146,7 +147,7 @@ fn inside(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let four = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] => {
             Some(four(high, low))
         }
         [0x2002, high, low, ..] => Some(four(high, low)),
@@ -225,7 +226,6 @@ mod tests {
             ("never", ["1.0.0.0", "0.0.0.0", "0.255.255.255", "1.0.0.1"]),
             ("never", ["223.255.255.255", "224.0.0.0", "255.255.255.255", "8.8.8.8"]),
             ("private", ["2003::", "fc00::", "fdff:ffff::ffff", "2606::"]),
-            ("private", ["64:ff9b:0:ffff::", "64:ff9b:1::", "64:ff9b:1:ffff::", "64:ff9b:2::"]),
             ("never", ["2606::", "fe80::", "febf:ffff::", "2620::"]),
             ("never", ["fe7f::", "fec0::", "feff::", "2620::"]),
             ("never", ["2620::", "ff00::", "ffff::", "2630::"]),
@@ -247,7 +247,11 @@ mod tests {
             ("100.100.100.200", "never"),
             ("169.254.169.254", "never"),
             ("fd00:ec2::254", "never"),
-            ("fd00:ec2::253", "private"),
+            ("fd00:ec2::23", "never"),
+            ("fd00:ec3::", "private"),
+            ("fd20:ce::254", "never"),
+            ("168.63.129.16", "never"),
+            ("168.63.129.17", "public"),
             ("::", "never"),
             ("::1", "private"),
             ("::ffff:127.0.0.1", "private"),
@@ -257,6 +261,8 @@ mod tests {
             ("::8.8.8.8", "public"),
             ("64:ff9b::a9fe:a9fe", "never"),
             ("64:ff9b::808:808", "public"),
+            ("64:ff9b:1::a9fe:a9fe", "never"),
+            ("64:ff9b:1::a00:1", "private"),
             ("2002:7f00:1::", "private"),
             ("2002:a9fe:a9fe::1", "never"),
             ("2002:808:808::1", "public"),

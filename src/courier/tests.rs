@@ -150,9 +150,10 @@ async fn a_forge_that_does_not_answer_or_is_not_there_is_away() {
 
 #[tokio::test]
 async fn an_address_that_is_none_is_for_whoever_runs_windlass() {
-    for url in ["", "gitea.example", "unix:/run/gitea", "http://"] {
+    for url in ["", "gitea.example", "unix:/run/gitea", "http://", "http//u:hunter2@h"] {
         let error = send(url.to_owned()).await.unwrap_err();
         assert!(matches!(error, Error::Address { .. }), "{url}: {error:?}");
         assert_eq!(error.fault(), Fault::Ours);
+        assert!(!format!("{error} {error:?}").contains(":hunter2"), "{error:?}");
     }
 }

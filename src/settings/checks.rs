@@ -17,6 +17,11 @@ pub fn url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// Returns the scheme, host and port of an address that [`url`] has read, in lowercase.
+pub fn origin(url: &str) -> String {
+    url.split('/').take(3).collect::<Vec<_>>().join("/").to_lowercase()
+}
+
 /// Says whether somebody on the way could read what is sent to an address.
 pub fn is_open(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };

@@ -175,8 +175,19 @@ pub fn source(
     let url = section.parsed("url", checks::url);
     let poll = sections::poll(section).unwrap_or(poll);
     // Where the forge is in error, what it allows is not known.
-    let private = forge.as_ref().and_then(|forge| known.get(forge)).is_none_or(|forge| forge.private);
-    in_reach(section, "url", url.as_deref(), private);
+    let held_by = forge.as_ref().and_then(|forge| known.get(forge));
+    in_reach(section, "url", url.as_deref(), held_by.is_none_or(|forge| forge.private));
+    let host = held_by.filter(|forge| forge.read_token.is_some()).map(|forge| checks::origin(&forge.url));
+    if let (Some(host), Some(url)) = (host, &url)
+        && host != checks::origin(url)
+    {
+        section.wrong(
+            "url",
+            format!(
+                "leads elsewhere than {host}, and read_token goes there only: give it a forge of its own"
+            ),
+        );
+    }
     let (forge, repository) = (forge?, repository?);
     // A forge that is itself in error is not known; the problem is told where it stands.
     let url = url.or_else(|| known.get(&forge).map(|known| format!("{}/{repository}.git", known.url)))?;

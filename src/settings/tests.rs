@@ -158,6 +158,27 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[{ env = \"HOOK\" }, { file = \"token\" }]", "[]", "forges[0].webhook_secrets: must have 1 to 8"),
     ("token = { file = \"token\" }", "token = { file = \"no\" }", "forges[0].token: the file"),
     ("http://127.0.0.1:3000/", "http://u:hunter2@h/", "forges[0].url: must not hold credentials"),
+    (
+        "token = { file = \"token\" }\n\n[[sources]]",
+        "read_token = { file = \"token\" }\n\n[[sources]]\nurl = \"https://other.example.org/x\"",
+        "sources[0].url: leads elsewhere than http://127.0.0.1:3000, and read_token goes there only",
+    ),
+    ("private = true", "", "forges[0].url: leads out of reach: 127.0.0.1 is a loopback address: set private"),
+    (
+        "http://127.0.0.1:3000/",
+        "http://169.254.169.254/",
+        "forges[0].url: leads out of reach: 169.254.169.254",
+    ),
+    (
+        "private = true",
+        "private = true\napi = \"https://[fe80::1]/\"",
+        "forges[0].api: leads out of reach: fe80::1",
+    ),
+    (
+        "forge = \"gitea\"",
+        "forge = \"gitea\"\nurl = \"http://[::]/x\"",
+        "sources[0].url: leads out of reach: :: is",
+    ),
     ("repository = \"team/shop\"", "repository = \"shop\"", "sources[0].repository: must be owner/name"),
     ("name = \"east\"", "name = \"East\"", "clusters[0].name: a name has 1 to 40"),
     ("[[clusters]]", "[clusters]", "clusters: must be a list of tables"),
