@@ -68,6 +68,8 @@ pub enum Command {
     Render(Render),
     /// Prints the last runs, newest first.
     History(History),
+    /// Prints what became of a commit: each target, its run, and what the forge was told.
+    Explain(Explain),
     /// Signs a delivery as a forge would and posts it to a door.
     Knock(Knock),
 }
@@ -105,6 +107,16 @@ pub struct History {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which commit is explained.
+#[derive(Clone, Debug, Args)]
+pub struct Explain {
+    /// The commit, or at least its first six digits.
+    pub commit: String,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// What is posted, and where.

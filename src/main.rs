@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Command::Config => print::out(windlass::settings::DEFAULTS).map(|()| ExitCode::SUCCESS),
         Command::Render(asked) => print::render(&asked),
         Command::History(asked) => block_on(print::history(&asked)),
+        Command::Explain(asked) => block_on(print::explain::explain(&asked)),
         Command::Knock(asked) => block_on(print::knock(&asked)),
     };
     ended.unwrap_or_else(|error| {

@@ -95,6 +95,20 @@ pub enum Action {
     Kept,
 }
 
+impl Action {
+    /// Returns the word for it, which is also how it is written down.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+            Self::Pruned => "pruned",
+            Self::Kept => "kept",
+        }
+    }
+}
+
 /// An object and what a run did to it. Never holds values of the object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {

@@ -18,12 +18,15 @@ use windlass::courier::Courier;
 use windlass::event::Push;
 use windlass::forge::Kind;
 use windlass::manifest;
+use windlass::moment::Moment;
 use windlass::object::Scope;
 use windlass::phrase::Facts;
 use windlass::secret::Secret;
 use windlass::settings::Settings;
 use windlass::store::Run;
 use windlass::store::Store;
+
+pub mod explain;
 
 /// How many files does `render` read at most?
 const RENDER_FILES: usize = 10_000;
@@ -141,11 +144,7 @@ pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
     };
     let application =
         asked.application.as_deref().map(Name::parse).transpose().context("read --application")?;
-    let path = windlass::line::store_path(&settings.data);
-    if !path.exists() {
-        bail!("read the history: {} is not there; has windlass run with these settings?", path.display());
-    }
-    let runs = Store::open(&path).await?.runs(application.as_ref(), asked.limit).await?;
+    let runs = store_of(&settings).await?.runs(application.as_ref(), asked.limit).await?;
     if asked.json {
         runs.iter().try_for_each(|run| out(&format!("{}\n", as_json(run))))?;
     } else if runs.is_empty() {
@@ -160,8 +159,22 @@ pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Opens the history that windlass has written with these settings.
+async fn store_of(settings: &Settings) -> anyhow::Result<Store> {
+    let path = windlass::line::store_path(&settings.data);
+    if !path.exists() {
+        bail!("read the history: {} is not there; has windlass run with these settings?", path.display());
+    }
+    Ok(Store::open(&path).await?)
+}
+
 fn when(run: &Run) -> String {
-    jiff::Timestamp::from_millisecond(run.at.0)
+    time(run.at)
+}
+
+/// Returns a moment as people and machines read it.
+fn time(at: Moment) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
         .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
         .unwrap_or_default()
 }

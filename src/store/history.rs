@@ -42,6 +42,18 @@ impl Store {
         Ok(runs)
     }
 
+    /// Returns one run.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn run(&self, id: &str) -> Result<Option<Run>, Error> {
+        let query = sqlx::query("SELECT * FROM runs WHERE run = ?").bind(id);
+        let Some(row) = query.fetch_optional(self.read()).await.map_err(Error::Read)? else {
+            return Ok(None);
+        };
+        run(&row, self.changes(id).await?).map(Some)
+    }
+
     async fn changes(&self, run: &str) -> Result<Vec<Change>, Error> {
         let rows = sqlx::query("SELECT change FROM changes WHERE run = ? ORDER BY object LIMIT ?")
             .bind(run)

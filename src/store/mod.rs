@@ -34,12 +34,16 @@ use crate::outcome::Problem;
 use crate::outcome::Tally;
 
 mod column;
+mod explain;
 mod history;
 mod memory;
 mod outbox;
 mod record;
 mod schema;
 mod wanted;
+
+pub use explain::Posting;
+pub use explain::Status;
 
 /// How long may a call wait for its turn to read or write?
 const TURN_WITHIN: Duration = Duration::from_secs(10);

@@ -42,6 +42,12 @@ impl Desk {
         Self { folder, store }
     }
 
+    /// Closes the store and returns its folder.
+    pub async fn close(self) -> tempfile::TempDir {
+        self.store.close().await;
+        self.folder
+    }
+
     pub async fn hear(&self, what: Told) {
         self.store.record(&at(5_000, what)).await.unwrap();
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 mod desk;
+mod explain;
 mod ledger;
 mod memory;
 mod outbox;

@@ -1,0 +1,112 @@
+//! What `windlass explain` finds, in the store and as it is printed.
+
+use std::path::Path;
+use std::process::Command;
+use std::process::Output;
+
+use windlass::moment::Moment;
+use windlass::outcome::Phase;
+use windlass::store::Posting;
+
+use crate::desk::Desk;
+use crate::desk::commit;
+use crate::desk::name;
+use crate::desk::roster;
+use crate::desk::run;
+
+fn explain(folder: &Path, asked: &str) -> Output {
+    let config = folder.join("windlass.toml");
+    std::fs::write(&config, "[data]\ndir = \".\"\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+    command.args(["explain", asked, "--config"]).arg(config).output().unwrap()
+}
+
+#[tokio::test]
+async fn how_far_each_status_has_come_is_told() {
+    let desk = Desk::new().await;
+    let targets = ["shop@east", "shop@north", "shop@south", "shop@west"];
+    desk.hear(roster("d", &commit('a'), &targets)).await;
+    for due in desk.due_rows().await {
+        match due.context.as_str() {
+            "windlass/shop@east" => desk.store.posted(&due, Moment(7_000)).await.unwrap(),
+            "windlass/shop@north" => desk.store.postpone(&due, Moment(9_000), "it is away").await.unwrap(),
+            "windlass/shop@south" => desk.store.give_up(&due, "it says no").await.unwrap(),
+            _ => {}
+        }
+    }
+    let statuses = desk.store.statuses(&name("git"), &commit('a')).await.unwrap();
+    let told: Vec<_> = statuses.into_iter().map(|one| (one.context, one.posting)).collect();
+    let waiting =
+        |due_at, tries, why: Option<&str>| Posting::Waiting { due_at, tries, why: why.map(str::to_owned) };
+    let expected = [
+        ("windlass", waiting(Moment(0), 0, None)),
+        ("windlass/shop@east", Posting::Posted(Moment(7_000))),
+        ("windlass/shop@north", waiting(Moment(9_000), 1, Some("it is away"))),
+        ("windlass/shop@south", Posting::GivenUp("it says no".to_owned())),
+        ("windlass/shop@west", waiting(Moment(0), 0, None)),
+    ];
+    assert_eq!(told, expected.map(|(context, posting)| (context.to_owned(), posting)));
+}
+
+#[tokio::test]
+async fn a_status_that_was_posted_and_then_moved_on_waits_again() {
+    let desk = Desk::new().await;
+    desk.hear(roster("d", &commit('a'), &["shop@east"])).await;
+    desk.post_all().await;
+    desk.hear(run("r", "d", &commit('a'), Phase::Healthy)).await;
+    let statuses = desk.store.statuses(&name("git"), &commit('a')).await.unwrap();
+    let own = statuses.iter().find(|one| one.context == "windlass/shop@east").unwrap();
+    assert!(matches!(own.posting, Posting::Waiting { tries: 0, .. }), "{own:?}");
+    assert_eq!(own.phase, Phase::Healthy);
+}
+
+#[tokio::test]
+async fn a_commit_is_found_by_its_first_digits_and_no_other_is() {
+    let desk = Desk::new().await;
+    for digit in ['a', 'b'] {
+        desk.hear(roster("d", &commit(digit), &["shop@east"])).await;
+    }
+    for (prefix, found) in [("aaaaaa", 1), ("b", 1), ("", 2), ("ab", 0), ("%", 0), ("f", 0)] {
+        assert_eq!(desk.store.commits(prefix).await.unwrap().len(), found, "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn what_became_of_a_commit_is_printed() {
+    let desk = Desk::new().await;
+    desk.hear(roster("d", &commit('a'), &["shop@east"])).await;
+    desk.hear(run("r", "d", &commit('a'), Phase::Applied)).await;
+    desk.hear(run("r", "d", &commit('a'), Phase::Failed)).await;
+    desk.post_all().await;
+    let folder = desk.close().await;
+    let output = explain(folder.path(), "AAAAAAA");
+    let (text, words) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{words}");
+    for part in [
+        &format!("commit {} of source git\n", commit('a')),
+        "  shop@east  failed: ",
+        "    run r: failed after 4100 ms, 1970-01-01T00:00:05Z\n",
+        "      configured Deployment/shop/web\n",
+        "      ! Deployment/shop/web: quota exceeded\n",
+        "    status windlass/shop@east, failed, ",
+        "\": posted at 1970-01-01T00:00:00Z\n",
+        "  the commit as a whole\n    status windlass, failed, ",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_said_and_what_is_no_commit_is_refused() {
+    let desk = Desk::new().await;
+    let folder = desk.close().await;
+    for (asked, words) in
+        [("aaaaaa", "no target was touched"), ("aaaaa", "at least 6"), ("main12", "hexadecimal")]
+    {
+        let output = explain(folder.path(), asked);
+        assert_eq!(output.status.code(), Some(1), "{asked}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(words), "{asked}: {said}");
+    }
+}
