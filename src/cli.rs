@@ -70,6 +70,8 @@ pub enum Command {
     History(History),
     /// Prints what became of a commit: each target, its run, and what the forge was told.
     Explain(Explain),
+    /// Prints what the body of a webhook would be read as, offline.
+    Read(Read),
     /// Signs a delivery as a forge would and posts it to a door.
     Knock(Knock),
 }
@@ -117,6 +119,19 @@ pub struct Explain {
     /// The settings file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Which body is read, and as what.
+#[derive(Clone, Debug, Args)]
+pub struct Read {
+    /// The kind of forge that sent it.
+    #[arg(long, value_parser = ["gitea", "forgejo", "github", "gitlab"])]
+    pub forge: String,
+    /// The event's name as the forge's header has it, such as push, delete or "Push Hook".
+    #[arg(long)]
+    pub event: String,
+    /// The file of the JSON; - is standard input.
+    pub file: PathBuf,
 }
 
 /// What is posted, and where.

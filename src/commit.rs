@@ -138,6 +138,12 @@ impl RefName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns whether it is a tag's.
+    #[must_use]
+    pub fn is_tag(&self) -> bool {
+        self.0.starts_with("refs/tags/")
+    }
 }
 
 impl TryFrom<String> for RefName {

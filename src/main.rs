@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Render(asked) => print::render(&asked),
         Command::History(asked) => block_on(print::history(&asked)),
         Command::Explain(asked) => block_on(print::explain::explain(&asked)),
+        Command::Read(asked) => print::read::read(&asked),
         Command::Knock(asked) => block_on(print::knock(&asked)),
     };
     ended.unwrap_or_else(|error| {

@@ -27,6 +27,7 @@ use windlass::store::Run;
 use windlass::store::Store;
 
 pub mod explain;
+pub mod read;
 
 /// How many files does `render` read at most?
 const RENDER_FILES: usize = 10_000;

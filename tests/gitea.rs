@@ -114,6 +114,10 @@ async fn what_gitea_signs_is_heard() {
     assert_eq!(told(&queue).await, ("refs/heads/feature/x".to_owned(), None, Some(second.clone())));
     repo.push("refs/tags/v1");
     assert_eq!(told(&queue).await, ("refs/tags/v1".to_owned(), None, Some(second.clone())));
+    // An annotated tag has an object of its own; what counts is the commit behind it.
+    repo.git(&["tag", "--annotate", "--message", "two", "v2"]);
+    repo.git(&["push", "--quiet", "origin", "refs/tags/v2"]);
+    assert_eq!(told(&queue).await, ("refs/tags/v2".to_owned(), None, Some(second.clone())));
     repo.delete("refs/tags/v1");
     // A deleted tag comes twice, as a push to nothing and as `delete`, of which GitHub's rules hear the first.
     let mut deletions = 0;

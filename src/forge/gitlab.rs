@@ -84,11 +84,8 @@ impl Forge for Gitlab {
     }
 
     fn make_up(&self, push: &Push) -> (&'static str, String) {
-        let (event, kind) = if push.reference.as_str().starts_with("refs/tags/") {
-            ("Tag Push Hook", "tag_push")
-        } else {
-            ("Push Hook", "push")
-        };
+        let (event, kind) =
+            if push.reference.is_tag() { ("Tag Push Hook", "tag_push") } else { ("Push Hook", "push") };
         let (before, after) = payload::ids(push);
         let name = push.repository.split('/').next_back().unwrap_or_default();
         let body = serde_json::json!({

@@ -23,7 +23,14 @@ struct PushBody {
     reference: String,
     before: String,
     after: String,
+    /// The commit behind `after`, which for an annotated tag is the tag's own object; `null` after a deletion.
+    head_commit: Option<HeadBody>,
     repository: RepositoryBody,
+}
+
+#[derive(Deserialize)]
+struct HeadBody {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -136,11 +143,16 @@ fn told(event: &str, read: Result<Push, Unusable>) -> Hint {
 
 fn read_push(body: &[u8]) -> Result<Push, Unusable> {
     let body: PushBody = serde_json::from_slice(body).map_err(Unusable::Json)?;
+    let reference = RefName::parse(&body.reference)?;
+    let mut after = CommitId::parse_or_zero(&body.after)?;
+    if let (true, Some(_), Some(head)) = (reference.is_tag(), &after, &body.head_commit) {
+        after = Some(CommitId::parse(&head.id)?);
+    }
     Ok(Push {
         repository: repository(body.repository.full_name, PLAIN_PARTS)?,
-        reference: RefName::parse(&body.reference)?,
+        reference,
         before: CommitId::parse_or_zero(&body.before)?,
-        after: CommitId::parse_or_zero(&body.after)?,
+        after,
     })
 }
 

@@ -145,6 +145,34 @@ fn a_delivery_without_a_usable_id_is_called_by_its_digest() {
 }
 
 #[test]
+fn an_annotated_tag_counts_as_the_commit_behind_it() {
+    let (tag, commit, zeros) = ("a".repeat(40), "b".repeat(40), "0".repeat(40));
+    let head = format!("{{\"id\":\"{commit}\"}}");
+    let cases = [
+        ("refs/tags/v1", &tag, head.as_str(), Some(&commit)),
+        ("refs/tags/v1", &tag, "null", Some(&tag)),
+        ("refs/heads/v1", &tag, head.as_str(), Some(&tag)),
+        ("refs/tags/v1", &zeros, "null", None),
+        ("refs/tags/v1", &zeros, head.as_str(), None),
+    ];
+    for kind in [Kind::Github, Kind::Gitea, Kind::Forgejo] {
+        for (reference, after, head, expected) in &cases {
+            let body = format!(
+                "{{\"ref\":\"{reference}\",\"before\":\"{zeros}\",\"after\":\"{after}\",\"head_commit\":{head},\
+                 \"repository\":{{\"full_name\":\"a/b\"}}}}"
+            );
+            let (_, hint) = hear(kind, &sign(kind, "push", "id", body.as_bytes()), body.as_bytes()).unwrap();
+            let Hint::Push(push) = hint else { panic!("{hint:?}") };
+            assert_eq!(
+                push.after.as_ref().map(|id| id.as_str()),
+                expected.map(String::as_str),
+                "{kind} {reference}"
+            );
+        }
+    }
+}
+
+#[test]
 fn other_events_are_ignored_with_a_reason() {
     for kind in Kind::ALL {
         assert!(why(kind, "ping", "{}").starts_with("ping"));
