@@ -45,6 +45,8 @@ pub struct Known {
     pub kind: Kind,
     /// The secrets of its webhooks; with none, every delivery is unsigned.
     pub secrets: Vec<Secret>,
+    /// The secrets of those sources whose own webhooks have others.
+    pub own: BTreeMap<Name, Vec<Secret>>,
     /// The sources that it holds, with their repository as `owner/name`.
     pub sources: Vec<(Name, String)>,
 }
@@ -54,6 +56,15 @@ struct Gate {
     /// Sources by repository in lowercase, since forges compare without case.
     sources: BTreeMap<String, Vec<Name>>,
     unsigned_logged: AtomicI64,
+}
+
+/// A webhook, as its path names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook<'a> {
+    /// The forge.
+    pub forge: &'a str,
+    /// The source, where the webhook is for one alone.
+    pub source: Option<&'a str>,
 }
 
 /// The way in from all forges.
@@ -81,8 +92,8 @@ pub enum Answer {
     },
     /// No secret signed it; that is all that is said.
     Unsigned,
-    /// There is no such forge.
-    UnknownForge,
+    /// There is no such forge, or it holds no such source.
+    UnknownHook,
     /// The queue does not confirm: the forge must count the delivery as failed.
     Unavailable,
 }
@@ -95,7 +106,7 @@ impl Answer {
             Self::Accepted { .. } => "accepted",
             Self::Ignored { .. } => "ignored",
             Self::Unsigned => "unsigned",
-            Self::UnknownForge => "unknown_forge",
+            Self::UnknownHook => "unknown_hook",
             Self::Unavailable => "unavailable",
         }
     }
@@ -109,10 +120,10 @@ impl Intake {
         Self { gates, queue }
     }
 
-    /// Returns whether there is a forge of this name, so that nothing is read for others.
+    /// Returns whether there is such a webhook, so that nothing is read for others.
     #[must_use]
-    pub fn knows(&self, forge: &str) -> bool {
-        self.gate(forge).is_some()
+    pub fn knows(&self, hook: Hook<'_>) -> bool {
+        self.gate(hook).is_some()
     }
 
     /// Returns whether the queue answers, and so whether deliveries can be accepted.
@@ -121,37 +132,41 @@ impl Intake {
         matches!(depth, Ok(Ok(_)))
     }
 
-    /// Decides about one delivery to the webhook of `forge`.
-    pub async fn accept(&self, forge: &str, request: Request<'_>) -> Answer {
+    /// Decides about one delivery to a webhook.
+    pub async fn accept(&self, hook: Hook<'_>, request: Request<'_>) -> Answer {
         let started = tokio::time::Instant::now();
-        let (name, answer) = match self.gate(forge) {
-            Some((name, gate)) => (name.to_string(), self.hear(name, gate, request).await),
+        let (name, answer) = match self.gate(hook) {
+            Some((name, gate, source)) => (name.to_string(), self.hear(name, gate, source, request).await),
             // A name that a stranger made up must not become a label.
-            None => ("unknown".to_owned(), Answer::UnknownForge),
+            None => ("unknown".to_owned(), Answer::UnknownHook),
         };
         metrics::counter!(DELIVERIES, "forge" => name, "answer" => answer.word()).increment(1);
         metrics::histogram!(DELIVERY_SECONDS, "answer" => answer.word()).record(started.elapsed());
         answer
     }
 
-    fn gate(&self, forge: &str) -> Option<(&Name, &Gate)> {
-        let name = Name::parse(forge).ok()?;
-        self.gates.get_key_value(&name)
+    /// Finds the forge of a webhook, and the source where it is for one alone.
+    fn gate(&self, hook: Hook<'_>) -> Option<(&Name, &Gate, Option<&Name>)> {
+        let (name, gate) = self.gates.get_key_value(&Name::parse(hook.forge).ok()?)?;
+        let Some(source) = hook.source else { return Some((name, gate, None)) };
+        let (source, _) = gate.known.sources.iter().find(|(known, _)| known.as_str() == source)?;
+        Some((name, gate, Some(source)))
     }
 
-    async fn hear(&self, forge: &Name, gate: &Gate, request: Request<'_>) -> Answer {
+    async fn hear(&self, forge: &Name, gate: &Gate, source: Option<&Name>, request: Request<'_>) -> Answer {
         let rules = gate.known.kind.rules();
-        let Some(delivery) = rules.verify(&request, &gate.known.secrets) else {
+        let own = source.and_then(|source| gate.known.own.get(source));
+        let Some(delivery) = rules.verify(&request, own.unwrap_or(&gate.known.secrets)) else {
             gate.log_unsigned(forge);
             return Answer::Unsigned;
         };
         let id = delivery.id().to_owned();
         let span = tracing::info_span!("hook", forge = %forge, delivery = %id, secret = delivery.secret());
         let hint = rules.read(&delivery);
-        self.publish(gate, id, hint).instrument(span).await
+        self.publish(gate, source, id, hint).instrument(span).await
     }
 
-    async fn publish(&self, gate: &Gate, id: String, hint: Hint) -> Answer {
+    async fn publish(&self, gate: &Gate, only: Option<&Name>, id: String, hint: Hint) -> Answer {
         let push = match hint {
             Hint::Push(push) => push,
             Hint::Ignored { why } => return ignored(id, why),
@@ -159,8 +174,17 @@ impl Intake {
         let Some(sources) = gate.sources.get(&push.repository.to_lowercase()) else {
             return ignored(id, format!("no source is configured for {}", push.repository));
         };
+        // A secret of one source speaks for that source alone.
+        let meant = |source: &&Name| only.is_none_or(|only| only == *source);
+        let sources: Vec<&Name> = sources.iter().filter(meant).collect();
+        if let (true, Some(only)) = (sources.is_empty(), only) {
+            return ignored(
+                id,
+                format!("this webhook is for source {only}, which is not {}", push.repository),
+            );
+        }
         let events = sources.len();
-        let drafts = sources.iter().map(|source| draft(&id, source, &push, events > 1)).collect();
+        let drafts = sources.into_iter().map(|source| draft(&id, source, &push, events > 1)).collect();
         if !published(self.queue.publish(drafts).await) {
             return Answer::Unavailable;
         }

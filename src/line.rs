@@ -181,11 +181,13 @@ fn addresses(settings: &Settings) -> BTreeMap<Name, Address> {
 
 fn gates(settings: &Settings) -> BTreeMap<Name, Known> {
     let of = |name: &Name, forge: &crate::settings::Forge| {
-        let held = settings.sources.iter().filter(|(_, source)| source.forge == *name);
+        let held = || settings.sources.iter().filter(|(_, source)| source.forge == *name);
+        let own = held().filter(|(_, source)| !source.webhook_secrets.is_empty());
         Known {
             kind: forge.kind,
             secrets: forge.webhook_secrets.clone(),
-            sources: held.map(|(name, source)| (name.clone(), source.repository.clone())).collect(),
+            own: own.map(|(name, source)| (name.clone(), source.webhook_secrets.clone())).collect(),
+            sources: held().map(|(name, source)| (name.clone(), source.repository.clone())).collect(),
         }
     };
     settings.forges.iter().map(|(name, forge)| (name.clone(), of(name, forge))).collect()

@@ -34,6 +34,8 @@ use wire::Wire;
 
 const NEW: &str = "the new secret of the hook";
 const OLD: &str = "the old secret of the hook";
+/// The secret of the source `other` alone.
+const OWN: &str = "the secret of one source";
 /// A signing token, as GitLab makes them.
 const KEY: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -72,7 +74,8 @@ impl Door {
                 sources.push((name("other"), "team/shop".to_owned()));
             }
             let secrets = [NEW, OLD, KEY].map(|text| Secret::new(text).unwrap()).to_vec();
-            forges.insert(name(kind.word()), Known { kind, secrets, sources });
+            let own = BTreeMap::from([(name("other"), vec![Secret::new(OWN).unwrap()])]);
+            forges.insert(name(kind.word()), Known { kind, secrets, own, sources });
         }
         let intake = Arc::new(Intake::new(forges, queue.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -188,6 +191,36 @@ async fn a_signed_push_is_one_event_for_each_source_of_its_repository() {
         if let [(first, _), (second, _)] = &events[..] {
             assert_ne!(first, second);
         }
+    }
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_webhook_of_one_source_has_its_own_secret_and_speaks_for_it_alone() {
+    let door = Door::open(LIMITS).await;
+    let (event, body) = Kind::Github.rules().make_up(&push());
+    let (_, foreign) = Kind::Github.rules().make_up(&Push { repository: "team/blog".to_owned(), ..push() });
+    let cases = [
+        ("/hooks/github/other", OWN, &body, 202),
+        ("/hooks/github/other", NEW, &body, 401),
+        ("/hooks/github", OWN, &body, 401),
+        ("/hooks/github/shop-github", OWN, &body, 401),
+        // Without secrets of its own a source's webhook has those of the forge.
+        ("/hooks/github/shop-github", NEW, &body, 202),
+        ("/hooks/github/other", OWN, &foreign, 200),
+        ("/hooks/github/shop-gitea", OWN, &body, 404),
+        ("/hooks/github/nobody", NEW, &body, 404),
+        ("/hooks/github/other/more", OWN, &body, 404),
+        ("/hooks/github/", NEW, &body, 404),
+    ];
+    for (path, secret, body, expected) in cases {
+        let sent = Sent { path: path.to_owned(), ..Sent::signed(Kind::Github, event, body, secret) };
+        let reply = door.ask(&sent.bytes()).await;
+        assert_eq!(reply.status, expected, "{path} {secret}: {}", reply.body);
+        let sources: Vec<String> =
+            door.events().await.iter().map(|(_, event)| event.source.to_string()).collect();
+        let only = path.rsplit('/').next().unwrap();
+        assert_eq!(sources, if expected == 202 { vec![only] } else { Vec::new() }, "{path} {secret}");
     }
     door.close().await;
 }

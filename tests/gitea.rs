@@ -60,7 +60,7 @@ async fn open(repo: &Repo, queue: &Queue) {
     for (name, kind, content_type) in HOOKS {
         let sources = vec![(Name::parse(name).unwrap(), full.to_uppercase())];
         let secrets = vec![Secret::new(SECRET).unwrap()];
-        forges.insert(Name::parse(name).unwrap(), Known { kind, secrets, sources });
+        forges.insert(Name::parse(name).unwrap(), Known { kind, secrets, own: BTreeMap::new(), sources });
         let hook = serde_json::json!({
             "type": "gitea",
             "active": true,

@@ -11,6 +11,7 @@ use windlass::cli::LogLevel;
 use windlass::forge::Kind;
 use windlass::forge::Request;
 use windlass::intake::Answer;
+use windlass::intake::Hook;
 use windlass::intake::Intake;
 use windlass::intake::Known;
 use windlass::moment::Moment;
@@ -28,16 +29,19 @@ async fn deliveries_and_lanes_are_counted_without_words_of_strangers() {
     let queue = Queue::open(&folder.path().join("queue.db")).await.unwrap();
     let name = Name::parse("gitea").unwrap();
     let secret = Secret::new("a secret of sixteen bytes").unwrap();
-    let known = Known { kind: Kind::Gitea, secrets: vec![secret.clone()], sources: Vec::new() };
+    let known =
+        Known { kind: Kind::Gitea, secrets: vec![secret.clone()], own: BTreeMap::new(), sources: Vec::new() };
     let intake = Intake::new(BTreeMap::from([(name, known)]), queue);
     let signed = Kind::Gitea.rules().sign("ping", "id", b"{}", &secret, Moment(0));
     let signed: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
     for (forge, headers, answer) in [
         ("gitea", &signed[..], "ignored"),
         ("gitea", &[], "unsigned"),
-        ("made-up", &signed[..], "unknown_forge"),
+        ("made-up", &signed[..], "unknown_hook"),
     ] {
-        let said: Answer = intake.accept(forge, Request { headers, body: b"{}", now: Moment(0) }).await;
+        let said: Answer = intake
+            .accept(Hook { forge, source: None }, Request { headers, body: b"{}", now: Moment(0) })
+            .await;
         assert_eq!(said.word(), answer);
     }
     let depth = Depth { count: 3, oldest: Some(Moment(0)), dead: 1 };
@@ -46,7 +50,7 @@ async fn deliveries_and_lanes_are_counted_without_words_of_strangers() {
     for line in [
         "windlass_deliveries_total{forge=\"gitea\",answer=\"ignored\"} 1",
         "windlass_deliveries_total{forge=\"gitea\",answer=\"unsigned\"} 1",
-        "windlass_deliveries_total{forge=\"unknown\",answer=\"unknown_forge\"} 1",
+        "windlass_deliveries_total{forge=\"unknown\",answer=\"unknown_hook\"} 1",
         "windlass_queue_depth{lane=\"events\"} 3",
         "windlass_queue_dead{lane=\"events\"} 1",
         "windlass_queue_oldest_seconds{lane=\"events\"} 1.5",

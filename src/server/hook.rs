@@ -1,4 +1,4 @@
-//! `POST /hooks/{forge}`: the only page that anything is told to.
+//! `POST /hooks/{forge}` and `POST /hooks/{forge}/{source}`: the only pages that anything is told to.
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -9,6 +9,7 @@ use actix_web::web;
 use crate::clock::now;
 use crate::forge::Request;
 use crate::intake::Answer;
+use crate::intake::Hook;
 use crate::server::Shared;
 use crate::server::body;
 use crate::server::problem::Refusal;
@@ -16,32 +17,24 @@ use crate::server::problem::Refusal;
 /// Stands for the value of a header that is no text, so that it is present and holds for nothing.
 const NO_TEXT: &str = "\u{fffd}";
 
-/// Makes the page.
+/// Makes the pages.
 pub fn resource() -> Resource {
-    web::resource("/hooks/{forge}")
+    web::resource(["/hooks/{forge}", "/hooks/{forge}/{source}"])
         .route(web::post().to(hear))
         .default_service(web::to(|| async { Refusal::WrongMethod("POST").answer() }))
 }
 
-async fn hear(
-    request: HttpRequest,
-    forge: web::Path<String>,
-    payload: web::Payload,
-    shared: web::Data<Shared>,
-) -> HttpResponse {
-    match decide(&request, &forge, payload, &shared).await {
+async fn hear(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    match decide(&request, payload, &shared).await {
         Ok(answer) => tell(answer),
         Err(refusal) => refusal.answer(),
     }
 }
 
-async fn decide(
-    request: &HttpRequest,
-    forge: &str,
-    payload: web::Payload,
-    shared: &Shared,
-) -> Result<Answer, Refusal> {
-    if !shared.intake.knows(forge) {
+async fn decide(request: &HttpRequest, payload: web::Payload, shared: &Shared) -> Result<Answer, Refusal> {
+    let path = request.match_info();
+    let hook = Hook { forge: path.get("forge").unwrap_or_default(), source: path.get("source") };
+    if !shared.intake.knows(hook) {
         return Err(Refusal::NoSuchPage);
     }
     if !is_readable(request) {
@@ -54,8 +47,8 @@ async fn decide(
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or(NO_TEXT)))
         .collect();
-    let request = Request { headers: &headers, body: &body.bytes, now: now() };
-    Ok(shared.intake.accept(forge, request).await)
+    let delivered = Request { headers: &headers, body: &body.bytes, now: now() };
+    Ok(shared.intake.accept(hook, delivered).await)
 }
 
 fn tell(answer: Answer) -> HttpResponse {
@@ -67,7 +60,7 @@ fn tell(answer: Answer) -> HttpResponse {
             HttpResponse::Ok().json(serde_json::json!({ "id": id, "ignored": why }))
         }
         Answer::Unsigned => Refusal::Unsigned.answer(),
-        Answer::UnknownForge => Refusal::NoSuchPage.answer(),
+        Answer::UnknownHook => Refusal::NoSuchPage.answer(),
         Answer::Unavailable => Refusal::Unavailable.answer(),
     }
 }

@@ -53,6 +53,8 @@ pub struct Source {
     pub repository: String,
     /// Where it is cloned from.
     pub url: String,
+    /// The secrets of the webhook that is for it alone; without any, those of its forge are.
+    pub webhook_secrets: Vec<Secret>,
     /// How often it is swept; nothing when it is not.
     pub poll: Option<Duration>,
 }
@@ -160,6 +162,7 @@ fn in_reach(section: &mut Section<'_>, key: &str, url: Option<&str>, private: bo
 
 pub fn source(
     section: &mut Section<'_>,
+    environment: &Environment,
     forges: &Names,
     known: &BTreeMap<Name, Forge>,
     poll: Option<Duration>,
@@ -173,6 +176,11 @@ pub fn source(
         checks::repository(&text, kind.name_parts()).map_err(|error| section.wrong("repository", error)).ok()
     });
     let url = section.parsed("url", checks::url);
+    let webhook_secrets = if section.has("webhook_secrets") {
+        secrets::several(section, "webhook_secrets", environment, |secret| kind.rules().vet(secret))
+    } else {
+        Vec::new()
+    };
     let poll = sections::poll(section).unwrap_or(poll);
     // Where the forge is in error, what it allows is not known.
     let held_by = forge.as_ref().and_then(|forge| known.get(forge));
@@ -191,7 +199,7 @@ pub fn source(
     let (forge, repository) = (forge?, repository?);
     // A forge that is itself in error is not known; the problem is told where it stands.
     let url = url.or_else(|| known.get(&forge).map(|known| format!("{}/{repository}.git", known.url)))?;
-    Some(Source { forge, repository, url, poll })
+    Some(Source { forge, repository, url, webhook_secrets, poll })
 }
 
 pub fn cluster(section: &mut Section<'_>) -> Option<Cluster> {

@@ -167,7 +167,7 @@ impl Lists {
         });
         layers.items("sources", problems, |mut section| {
             let name = sources.take(&mut section);
-            let source = lists::source(&mut section, &forges, &lists.forges, poll);
+            let source = lists::source(&mut section, environment, &forges, &lists.forges, poll);
             lists.sources.extend(name.zip(source));
             section.finish();
         });

@@ -180,6 +180,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "sources[0].url: leads out of reach: :: is",
     ),
     ("repository = \"team/shop\"", "repository = \"shop\"", "sources[0].repository: must be owner/name"),
+    (
+        "forge = \"gitea\"",
+        "forge = \"gitea\"\nwebhook_secrets = []",
+        "sources[0].webhook_secrets: must have 1 to 8",
+    ),
+    (
+        "forge = \"gitea\"",
+        "forge = \"gitea\"\nwebhook_secrets = [{ env = \"SHORT\" }]",
+        "sources[0].webhook_secrets[0]: the environment variable SHORT has 7 bytes",
+    ),
     ("name = \"east\"", "name = \"East\"", "clusters[0].name: a name has 1 to 40"),
     ("[[clusters]]", "[clusters]", "clusters: must be a list of tables"),
     ("\n[[forges]]", "\n[door]\nlisten = \"localhost:1\"\n[[forges]]", "door.listen: must be an IP address"),
@@ -306,6 +316,7 @@ fn the_examples_in_the_embedded_file_are_good_settings() {
         super::DEFAULTS.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect();
     let text: Vec<&str> = text.into_iter().filter(|line| !line.starts_with(' ')).collect();
     fs::write(folder.path().join("gitea-read-token"), SECRET).unwrap();
-    let more = [("GITEA_WEBHOOK_SECRET", SECRET), ("GITEA_TOKEN", SECRET)];
+    let names = ["GITEA_WEBHOOK_SECRET", "SHOP_WEBHOOK_SECRET", "GITEA_TOKEN"];
+    let more = names.map(|name| (name, SECRET));
     load(folder.path(), &text.join("\n"), &more).unwrap();
 }

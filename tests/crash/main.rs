@@ -13,6 +13,7 @@ mod rig;
 #[path = "../world/mod.rs"]
 mod world;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -166,10 +167,14 @@ async fn killed_around_the_first_statuses() {
 
 /// Holds the wait for health, so that every status but the last ones has been told.
 async fn waiting_for_health(rig: &mut Rig) -> Held {
-    // Members are listed in pages, a wait begins with a list without.
-    let health = rig
-        .east
-        .hold(|line| line.starts_with("GET") && line.contains("/deployments?") && !line.contains("limit="));
+    // The wait begins with the same list as the pass, but after the object was written.
+    let written = AtomicBool::new(false);
+    let health = rig.east.hold(move |line| {
+        if world::proxy::is_write(line) && line.contains("/deployments/web") {
+            written.store(true, Ordering::Relaxed);
+        }
+        line.starts_with("GET") && line.contains("/deployments?") && written.load(Ordering::Relaxed)
+    });
     let commit = rig.push().await;
     health.arrived().await;
     let repo = &rig.repo;
