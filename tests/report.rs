@@ -45,12 +45,12 @@ struct Station {
 
 impl Station {
     /// A station whose sources are at these forges, each in a repository of the same name.
-    async fn new(kind: Kind, sources: &[(&str, &far::Forge)], token: Option<&str>) -> Self {
+    async fn new(sources: &[(&str, &far::Forge)], token: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let queue = Queue::open(&folder.path().join("queue.db")).await.unwrap();
         let store = Store::open(&folder.path().join("store.db")).await.unwrap();
         let address = |source: &str, forge: &far::Forge| Address {
-            forge: kind.rules(),
+            forge: Kind::Gitea.rules(),
             api: forge.api.clone(),
             repository: format!("team/{source}"),
             token: token.map(|token| Secret::new(token).unwrap()),
@@ -65,7 +65,7 @@ impl Station {
     }
 
     async fn with(sources: &[(&str, &far::Forge)]) -> Self {
-        Self::new(Kind::Gitea, sources, Some("a token that writes statuses")).await
+        Self::new(sources, Some("a token that writes statuses")).await
     }
 
     async fn say(&self, body: String) {
@@ -200,31 +200,6 @@ async fn a_forge_that_asks_to_wait_is_left_alone_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn github_is_written_to_once_a_second_whatever_source_it_is_for() {
-    let (forge, token) = (far::Forge::start().await, Some("a token that writes statuses"));
-    let station = Station::new(Kind::Github, &[("shop", &forge), ("blog", &forge)], token).await;
-    station.hear("shop", Phase::Pending).await;
-    station.hear("blog", Phase::Pending).await;
-    let mut now = NOW;
-    for left in [3, 2, 1, 0] {
-        assert_eq!(station.post(now).await, (1, left, 0));
-        assert_eq!(station.post(now.plus(900)).await.0, 0, "nine tenths of a second later");
-        // A step takes time of its own, which counts.
-        now = now.plus(2_000);
-    }
-    assert_eq!(forge.heard().len(), 4);
-    // What GitHub asks for counts more than the pace.
-    station.hear("shop", Phase::Running).await;
-    forge.answer(&["403 Forbidden\r\nretry-after: 600"]);
-    assert_eq!(station.post(now).await.0, 0);
-    // Also for what comes meanwhile.
-    station.hear("blog", Phase::Running).await;
-    assert_eq!(station.post(now.plus(599_000)).await.0, 0);
-    assert_eq!(forge.heard().len(), 1);
-    assert_eq!(station.post(MUCH_LATER).await.0, 1);
-}
-
-#[tokio::test]
 async fn a_refused_token_holds_back_its_own_source_only() {
     let forge = far::Forge::start().await;
     let station = Station::with(&[("shop", &forge), ("blog", &forge)]).await;
@@ -261,7 +236,7 @@ async fn one_status_that_fails_by_itself_does_not_stop_its_neighbours() {
 #[tokio::test]
 async fn a_source_without_a_token_is_silent() {
     let forge = far::Forge::start().await;
-    let station = Station::new(Kind::Gitea, &[("shop", &forge)], None).await;
+    let station = Station::new(&[("shop", &forge)], None).await;
     station.hear("shop", Phase::Pending).await;
     station.hear("other", Phase::Pending).await;
     assert_eq!(station.post(NOW).await, (0, 0, 4));

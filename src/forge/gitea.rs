@@ -1,7 +1,6 @@
 //! Gitea and Forgejo, which differ in names of headers only.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use crate::event::Hint;
 use crate::event::Push;
@@ -90,10 +89,6 @@ impl Forge for Gitea {
 
     fn classify(&self, _: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
         post::classify(answer)
-    }
-
-    fn pace(&self) -> Duration {
-        Duration::ZERO
     }
 
     fn api(&self, url: &str) -> String {

@@ -29,10 +29,6 @@ const NAMES: Names = Names { event: &["x-github-event"], delivery: &["x-github-d
 /// How many characters may a description have? A longer one is answered with 422.
 const DESCRIPTION_CHARS: usize = 140;
 
-/// How long after a write may the next one follow? GitHub asks for a second between requests that write ("Best practices
-/// for using the REST API"), and limits those who do not wait.
-const PACE: Duration = Duration::from_secs(1);
-
 /// How long is waited when GitHub limits requests and does not say for how long?
 const LIMITED_FOR: Duration = Duration::from_secs(60);
 
@@ -84,10 +80,6 @@ impl Forge for Github {
             429 => Answer::Later(Some(LIMITED_FOR)),
             _ => post::classify(answer),
         }
-    }
-
-    fn pace(&self) -> Duration {
-        PACE
     }
 
     fn api(&self, url: &str) -> String {

@@ -1,7 +1,6 @@
 //! gitlab.com and GitLabs of one's own.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use crate::event::Hint;
 use crate::event::Push;
@@ -78,10 +77,6 @@ impl Forge for Gitlab {
 
     fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
         answers::classify(state(request.phase), answer)
-    }
-
-    fn pace(&self) -> Duration {
-        Duration::ZERO
     }
 
     fn api(&self, url: &str) -> String {

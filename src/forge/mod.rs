@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use crate::event::Hint;
 use crate::event::Push;
@@ -105,9 +104,6 @@ pub trait Forge: Send + Sync {
 
     /// Says what the answer to such a request means.
     fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer;
-
-    /// Returns how long a write waits at least after the one before it, all sources at one API taken together.
-    fn pace(&self) -> Duration;
 
     /// Returns the address of the API for a forge at this URL, which has no trailing slash.
     fn api(&self, url: &str) -> String;

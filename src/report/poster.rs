@@ -174,10 +174,6 @@ impl Poster {
             let answer = self.send(&due, address, token).await;
             let fate = self.fate(&due, address, answer);
             self.mark(&due, fate, clock, &mut posted).await?;
-            let pace = address.forge.pace();
-            if !pace.is_zero() {
-                self.hold(&self.neighbours(address), clock.after(pace)).await?;
-            }
         }
         Ok(posted)
     }
@@ -255,11 +251,7 @@ impl Poster {
 
     /// Holds the statuses of sources back: those that are there already, and those that come until then.
     async fn hold(&self, sources: &[Name], until: Moment) -> Result<(), Error> {
-        for source in sources {
-            let mut held = self.held();
-            let known = held.entry(source.clone()).or_insert(until);
-            *known = until.max(*known);
-        }
+        self.held().extend(sources.iter().map(|source| (source.clone(), until)));
         for source in sources {
             self.store.hold_back(source, until).await.map_err(Error::Store)?;
         }
