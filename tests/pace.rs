@@ -155,6 +155,26 @@ async fn github_is_written_to_five_hundred_times_an_hour_also_after_a_restart() 
     assert_eq!(github.heard().len(), 501);
 }
 
+#[tokio::test]
+async fn a_forge_that_took_the_last_one_is_left_alone_until_it_takes_more_also_after_a_restart() {
+    let github = far::Forge::start().await;
+    let mut station = Station::new(&[("shop", Kind::Github, &github), ("blog", Kind::Github, &github)]).await;
+    station.hear("shop", 1, &[1], Phase::Pending).await;
+    station.hear("blog", 1, &[1], Phase::Pending).await;
+    let reset = windlass::clock::now().0 / 1_000 + 600;
+    github.answer(&[&format!("201 Created\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: {reset}")]);
+    assert_eq!(station.post(NOW).await.0, 1);
+    assert_eq!(station.post(NOW.plus(SECOND)).await, (0, 0, 0));
+    station = station.reopen().await;
+    assert_eq!(station.post(NOW.plus(590_000)).await, (0, 0, 0));
+    let waiting = station.store.due(LATER, 10).await.unwrap();
+    assert_eq!(waiting.iter().map(|due| due.tries).collect::<Vec<_>>(), [0, 0, 0]);
+    for turn in 0..3 {
+        assert_eq!(station.post(NOW.plus(602_000 + turn * SECOND)).await.0, 1);
+    }
+    assert_eq!(github.heard().len(), 4);
+}
+
 /// What was posted, and when.
 type Heard = Vec<(Moment, String)>;
 

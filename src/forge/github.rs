@@ -77,6 +77,7 @@ impl Forge for Github {
         };
         // A limit is told by 403 as well as by 429.
         match answer.status {
+            200..=299 => post::taken(answer, "x-ratelimit-remaining", "x-ratelimit-reset"),
             403 | 429 if answer.retry_after().is_some() => Answer::Later(answer.retry_after()),
             403 | 429 if answer.first("x-ratelimit-remaining") == Some("0") => {
                 Answer::Later(Some(answer.until("x-ratelimit-reset").unwrap_or(LIMITED_FOR)))

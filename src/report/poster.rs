@@ -78,8 +78,8 @@ pub struct Posted {
 
 /// What an answer, or the lack of one, means for a status and its neighbours.
 enum Fate {
-    /// The forge has it.
-    Taken,
+    /// The forge has it; nothing is posted for `held` until `wait` is over.
+    Taken { wait: Duration, held: Vec<Name> },
     /// The forge will never take it.
     GivenUp(String),
     /// It is tried again after `wait`, and nothing is posted for `held` until then.
@@ -199,7 +199,8 @@ impl Poster {
     fn fate(&self, due: &Due, address: &Address, answer: Result<Answer, courier::Error>) -> Fate {
         let own = pause(due.tries, LONGEST_PAUSE);
         match answer {
-            Ok(Answer::Taken) => Fate::Taken,
+            Ok(Answer::Taken) => Fate::Taken { wait: Duration::ZERO, held: Vec::new() },
+            Ok(Answer::TakenLast(wait)) => Fate::Taken { wait, held: self.neighbours(address) },
             Ok(Answer::Never(why)) => Fate::GivenUp(why),
             // One status may be refused for reasons of its own, so its neighbours are tried.
             Ok(Answer::Later(None)) => {
@@ -224,9 +225,10 @@ impl Poster {
     /// Marks what becomes of a status.
     async fn mark(&self, due: &Due, fate: Fate, clock: Clock, posted: &mut Posted) -> Result<(), Error> {
         match fate {
-            Fate::Taken => {
+            Fate::Taken { wait, held } => {
                 posted.taken += 1;
-                self.store.posted(due, clock.after(Duration::ZERO)).await.map_err(Error::Store)
+                self.store.posted(due, clock.after(Duration::ZERO)).await.map_err(Error::Store)?;
+                self.hold(&held, clock.after(wait)).await
             }
             Fate::GivenUp(why) => {
                 tracing::warn!(status = %due.context, commit.id = %due.commit, "give up a status: {why}");
