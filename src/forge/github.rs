@@ -11,6 +11,7 @@ use crate::forge::Forge;
 use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
 use crate::forge::Names;
+use crate::forge::Pace;
 use crate::forge::Request;
 use crate::forge::StatusPost;
 use crate::forge::form;
@@ -31,6 +32,10 @@ const DESCRIPTION_CHARS: usize = 140;
 
 /// How long is waited when GitHub limits requests and does not say for how long?
 const LIMITED_FOR: Duration = Duration::from_secs(60);
+
+/// How fast may statuses be posted? GitHub asks for a second between writes, and takes about 80 that create content in
+/// a minute and 500 in an hour.
+const PACE: Pace = Pace { apart: Duration::from_secs(1), hourly: 500 };
 
 impl Forge for Github {
     fn verify<'a>(&self, request: &Request<'a>, secrets: &[Secret]) -> Option<Delivery<'a>> {
@@ -72,6 +77,7 @@ impl Forge for Github {
         };
         // A limit is told by 403 as well as by 429.
         match answer.status {
+            200..=299 => post::taken(answer, "x-ratelimit-remaining", "x-ratelimit-reset"),
             403 | 429 if answer.retry_after().is_some() => Answer::Later(answer.retry_after()),
             403 | 429 if answer.first("x-ratelimit-remaining") == Some("0") => {
                 Answer::Later(Some(answer.until("x-ratelimit-reset").unwrap_or(LIMITED_FOR)))
@@ -80,6 +86,10 @@ impl Forge for Github {
             429 => Answer::Later(Some(LIMITED_FOR)),
             _ => post::classify(answer),
         }
+    }
+
+    fn pace(&self) -> Option<Pace> {
+        Some(PACE)
     }
 
     fn api(&self, url: &str) -> String {

@@ -17,11 +17,13 @@ mod form;
 mod gitea;
 mod github;
 mod gitlab;
+mod pace;
 mod payload;
 mod post;
 mod signature;
 mod standard;
 
+pub use self::pace::Pace;
 pub use self::post::Answer;
 pub use self::post::HttpAnswer;
 pub use self::post::HttpRequest;
@@ -104,6 +106,11 @@ pub trait Forge: Send + Sync {
 
     /// Says what the answer to such a request means.
     fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer;
+
+    /// Returns how fast it may be written to; `None` where one request after another is slow enough.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
 
     /// Returns the address of the API for a forge at this URL, which has no trailing slash.
     fn api(&self, url: &str) -> String;

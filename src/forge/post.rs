@@ -61,6 +61,8 @@ pub struct HttpAnswer<'a> {
 pub enum Answer {
     /// The forge has it.
     Taken,
+    /// The forge has it, and takes nothing more before this time is over.
+    TakenLast(Duration),
     /// The forge may take it later: after this time where it says so.
     Later(Option<Duration>),
     /// Whoever runs windlass must change something first, as the text says; it may be tried again, rarely.
@@ -163,6 +165,13 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
         return line.into_iter().collect();
     }
     line.into_iter().take(limit.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Says what it means that a status was taken, by the headers that tell how many requests are left and when there are
+/// more: what is sent before then would only be refused.
+pub(super) fn taken(answer: &HttpAnswer<'_>, left: &str, reset: &str) -> Answer {
+    let none = answer.first(left).is_some_and(|left| left.trim() == "0");
+    answer.until(reset).filter(|_| none).map_or(Answer::Taken, Answer::TakenLast)
 }
 
 /// Says what an answer means where the forge has no rule of its own.

@@ -310,6 +310,10 @@ fn answers_say_whose_turn_it_is() {
         (Kind::Gitea, 503, &[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], "", "later"),
         (Kind::Gitea, 503, &[("retry-after", "99999999")], "", "3600"),
         (Kind::Github, 201, &[("x-ratelimit-remaining", "0")], "", "taken"),
+        (Kind::Github, 201, &[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "1030")], "", "taken"),
+        (Kind::Github, 201, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1030")], "", "last"),
+        (Kind::Gitlab, 201, &[("ratelimit-remaining", "0"), ("ratelimit-reset", "1030")], "", "last"),
+        (Kind::Gitlab, 201, &[("ratelimit-remaining", "9"), ("ratelimit-reset", "1030")], "", "taken"),
         (Kind::Github, 403, &[("retry-after", "9")], "", "9"),
         (Kind::Github, 403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1030")], "", "31"),
         (Kind::Github, 403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")], "", "1"),
@@ -329,6 +333,7 @@ fn answers_say_whose_turn_it_is() {
         let said = kind.rules().classify(&posted(*kind, Phase::Healthy), &answer);
         let fine = match *expected {
             "taken" => said == Answer::Taken,
+            "last" => said == Answer::TakenLast(Duration::from_secs(31)),
             "later" => said == Answer::Later(None),
             "ours" => matches!(said, Answer::Ours(_)),
             "never" => matches!(said, Answer::Never(_)),

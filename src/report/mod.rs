@@ -5,6 +5,7 @@
 
 mod poster;
 mod reporter;
+mod writes;
 
 use std::time::Duration;
 

@@ -23,6 +23,7 @@ use crate::forge::StatusPost;
 use crate::moment::Moment;
 use crate::report::Error;
 use crate::report::pause;
+use crate::report::writes::Writes;
 use crate::secret::Secret;
 use crate::store::Due;
 use crate::store::Store;
@@ -35,6 +36,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long does a status wait at most before the forge is asked again?
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// From how many milliseconds on is a rest kept in the store?
+const LONG_REST: u64 = 60_000;
 
 /// Where the statuses of a source go.
 #[derive(Clone)]
@@ -58,6 +62,7 @@ pub struct Poster {
     pages: Option<String>,
     /// Until when which sources must not be posted for, because their forge said so or was away.
     held: Mutex<BTreeMap<Name, Moment>>,
+    writes: Writes,
 }
 
 /// What a step of the [`Poster`] did.
@@ -73,8 +78,8 @@ pub struct Posted {
 
 /// What an answer, or the lack of one, means for a status and its neighbours.
 enum Fate {
-    /// The forge has it.
-    Taken,
+    /// The forge has it; nothing is posted for `held` until `wait` is over.
+    Taken { wait: Duration, held: Vec<Name> },
     /// The forge will never take it.
     GivenUp(String),
     /// It is tried again after `wait`, and nothing is posted for `held` until then.
@@ -105,17 +110,19 @@ impl Poster {
         pages: Option<String>,
     ) -> Self {
         let pages = pages.map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
-        Self { store, courier, addresses, pages, held: Mutex::default() }
+        Self { store, courier, addresses, pages, held: Mutex::default(), writes: Writes::default() }
     }
 
-    /// Posts what is due at `now`, at most 64 statuses: all forges at once, each forge one status at a time.
+    /// Posts what is due at `now`, at most 64 statuses: all forges at once, each forge one status at a time
+    /// and at its pace. What a pace puts off stays due, and no try is counted for it.
     ///
     /// # Errors
     /// The store cannot be read or written; a status may then be posted again.
     pub async fn step(&self, now: Moment) -> Result<Posted, Error> {
         let mut posted = Posted::default();
         let mut forges: BTreeMap<&str, Vec<(Due, &Address, &Secret)>> = BTreeMap::new();
-        for due in self.store.due(now, BATCH).await.map_err(Error::Store)? {
+        let (paced, _) = self.paced(now);
+        for due in self.store.due_but(now, BATCH, &paced).await.map_err(Error::Store)? {
             let address = self.addresses.get(&due.source);
             let Some((address, token)) = address.and_then(|a| Some((a, a.token.as_ref()?))) else {
                 // Not a failure: no token says that no statuses are wished for.
@@ -153,7 +160,10 @@ impl Poster {
 
     async fn turn(&self) -> Result<(), Error> {
         self.step(now()).await?;
-        self.store.wait_due(now(), LOOK_AGAIN).await.map_err(Error::Store)
+        let now = now();
+        let (paced, until) = self.paced(now);
+        let most = until.map_or(LOOK_AGAIN, |until| LOOK_AGAIN.min(Duration::from_millis(until.since(now))));
+        self.store.wait_due_but(now, most, &paced).await.map_err(Error::Store)
     }
 
     async fn post_to_one(
@@ -171,9 +181,16 @@ impl Poster {
                 posted.put_off += 1;
                 continue;
             }
+            if self.writes.next(&address.api, address.forge, clock.after(Duration::ZERO)).is_some() {
+                posted.put_off += 1;
+                continue;
+            }
+            // Also a request without an answer may have arrived, so it counts before.
+            self.writes.note(&address.api, address.forge, clock.after(Duration::ZERO));
             let answer = self.send(&due, address, token).await;
             let fate = self.fate(&due, address, answer);
             self.mark(&due, fate, clock, &mut posted).await?;
+            self.rest(address, clock.after(Duration::ZERO)).await?;
         }
         Ok(posted)
     }
@@ -182,7 +199,8 @@ impl Poster {
     fn fate(&self, due: &Due, address: &Address, answer: Result<Answer, courier::Error>) -> Fate {
         let own = pause(due.tries, LONGEST_PAUSE);
         match answer {
-            Ok(Answer::Taken) => Fate::Taken,
+            Ok(Answer::Taken) => Fate::Taken { wait: Duration::ZERO, held: Vec::new() },
+            Ok(Answer::TakenLast(wait)) => Fate::Taken { wait, held: self.neighbours(address) },
             Ok(Answer::Never(why)) => Fate::GivenUp(why),
             // One status may be refused for reasons of its own, so its neighbours are tried.
             Ok(Answer::Later(None)) => {
@@ -207,9 +225,10 @@ impl Poster {
     /// Marks what becomes of a status.
     async fn mark(&self, due: &Due, fate: Fate, clock: Clock, posted: &mut Posted) -> Result<(), Error> {
         match fate {
-            Fate::Taken => {
+            Fate::Taken { wait, held } => {
                 posted.taken += 1;
-                self.store.posted(due, clock.after(Duration::ZERO)).await.map_err(Error::Store)
+                self.store.posted(due, clock.after(Duration::ZERO)).await.map_err(Error::Store)?;
+                self.hold(&held, clock.after(wait)).await
             }
             Fate::GivenUp(why) => {
                 tracing::warn!(status = %due.context, commit.id = %due.commit, "give up a status: {why}");
@@ -243,6 +262,22 @@ impl Poster {
         self.courier.send(address.forge, &request, token).await
     }
 
+    /// Holds a forge back that had as many writes as it takes for long. The store keeps that over a restart.
+    async fn rest(&self, address: &Address, now: Moment) -> Result<(), Error> {
+        match self.writes.next(&address.api, address.forge, now) {
+            Some(next) if now.plus(LONG_REST) < next => self.hold(&self.neighbours(address), next).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Returns the sources that must not be posted for at `now` because of their forge's pace, and until when the first
+    /// of them waits.
+    fn paced(&self, now: Moment) -> (Vec<Name>, Option<Moment>) {
+        let next = |address: &Address| self.writes.next(&address.api, address.forge, now);
+        let paced: Vec<_> = self.addresses.iter().filter_map(|(name, a)| Some((name, next(a)?))).collect();
+        (paced.iter().map(|(name, _)| (*name).clone()).collect(), paced.iter().map(|(_, next)| *next).min())
+    }
+
     /// Returns all sources at the same forge.
     fn neighbours(&self, address: &Address) -> Vec<Name> {
         let same = self.addresses.iter().filter(|(_, other)| other.api == address.api);
@@ -251,7 +286,12 @@ impl Poster {
 
     /// Holds the statuses of sources back: those that are there already, and those that come until then.
     async fn hold(&self, sources: &[Name], until: Moment) -> Result<(), Error> {
-        self.held().extend(sources.iter().map(|source| (source.clone(), until)));
+        for source in sources {
+            let mut held = self.held();
+            // A short wait does not end a longer one.
+            let longest = held.get(source).map_or(until, |other| until.max(*other));
+            held.insert(source.clone(), longest);
+        }
         for source in sources {
             self.store.hold_back(source, until).await.map_err(Error::Store)?;
         }

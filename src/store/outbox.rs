@@ -21,11 +21,20 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn due(&self, now: Moment, limit: u32) -> Result<Vec<Due>, Error> {
+        self.due_but(now, limit, &[]).await
+    }
+
+    /// Returns the same without the statuses of some sources.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn due_but(&self, now: Moment, limit: u32, without: &[Name]) -> Result<Vec<Due>, Error> {
         let rows = sqlx::query(
             "SELECT * FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= ? \
-             ORDER BY due_at, id LIMIT ?",
+             AND source NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?",
         )
         .bind(now.0)
+        .bind(list(without))
         .bind(limit.min(DUE_AT_ONCE))
         .fetch_all(self.read())
         .await
@@ -106,11 +115,18 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn next_due(&self) -> Result<Option<Moment>, Error> {
-        let next: Option<i64> =
-            sqlx::query_scalar("SELECT min(due_at) FROM statuses WHERE wanting = 1 AND muted = 0")
-                .fetch_one(self.read())
-                .await
-                .map_err(Error::Read)?;
+        self.next_due_but(&[]).await
+    }
+
+    async fn next_due_but(&self, without: &[Name]) -> Result<Option<Moment>, Error> {
+        let next: Option<i64> = sqlx::query_scalar(
+            "SELECT due_at FROM statuses WHERE wanting = 1 AND muted = 0 \
+             AND source NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT 1",
+        )
+        .bind(list(without))
+        .fetch_optional(self.read())
+        .await
+        .map_err(Error::Read)?;
         Ok(next.map(Moment))
     }
 
@@ -119,10 +135,18 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn wait_due(&self, now: Moment, most: Duration) -> Result<(), Error> {
+        self.wait_due_but(now, most, &[]).await
+    }
+
+    /// Waits the same way, whatever is due of some sources.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn wait_due_but(&self, now: Moment, most: Duration, without: &[Name]) -> Result<(), Error> {
         let mut news = std::pin::pin!(self.inner.due.notified());
         // From here on no report goes unheard, also not one that comes while the store is read.
         news.as_mut().enable();
-        let wait = match self.next_due().await? {
+        let wait = match self.next_due_but(without).await? {
             Some(next) => most.min(Duration::from_millis(next.since(now))),
             None => most,
         };
@@ -137,6 +161,11 @@ impl Store {
     pub(super) fn announce(&self) {
         self.inner.due.notify_waiters();
     }
+}
+
+/// Returns names as SQLite reads a list.
+fn list(names: &[Name]) -> String {
+    serde_json::Value::from_iter(names.iter().map(Name::as_str)).to_string()
 }
 
 fn due(row: &SqliteRow) -> Result<Due, Error> {

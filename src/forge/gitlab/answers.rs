@@ -31,6 +31,7 @@ const STATES: &[(&str, u8)] = &[
 pub fn classify(wanted: &str, answer: &HttpAnswer<'_>) -> Answer {
     let words = || post::words(answer);
     match answer.status {
+        200..=299 => post::taken(answer, "ratelimit-remaining", "ratelimit-reset"),
         400 => refused(wanted, answer),
         401 => Answer::Ours(format!(
             "GitLab refuses the token: replace it with a valid one that has the scope api{}",
@@ -137,7 +138,7 @@ mod tests {
                     Answer::Taken => "taken",
                     Answer::Never(why) if why.contains("further on") && why.contains(found) => "late",
                     Answer::Never(why) if why.contains(&format!("from :{found}")) => "refused",
-                    Answer::Never(_) | Answer::Later(_) | Answer::Ours(_) => "misread",
+                    Answer::TakenLast(_) | Answer::Never(_) | Answer::Later(_) | Answer::Ours(_) => "misread",
                 };
                 assert_eq!(said, expected, "{wanted} {body}: {answer:?}");
             }
