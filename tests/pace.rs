@@ -58,7 +58,9 @@ impl Station {
     async fn open(folder: tempfile::TempDir, addresses: BTreeMap<Name, Address>) -> Self {
         let path: PathBuf = folder.path().join("store.db");
         let store = Store::open(&path).await.unwrap();
-        let poster = Poster::new(store.clone(), Courier::new().unwrap(), addresses.clone(), None);
+        let near = addresses.values().map(|address| address.api.as_str());
+        let courier = Courier::new().unwrap().near(near);
+        let poster = Poster::new(store.clone(), courier, addresses.clone(), None);
         Self { folder, store, poster, addresses }
     }
 
