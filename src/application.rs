@@ -74,6 +74,24 @@ pub struct Target {
     pub cluster: Name,
 }
 
+/// What the status of a commit as a whole is called; those of its targets are called by it and their own names.
+pub const WHOLE: &str = "windlass";
+
+impl Target {
+    /// Returns what the status of a commit in this target is called: `windlass/<application>@<cluster>`.
+    #[must_use]
+    pub fn context(&self) -> String {
+        format!("{WHOLE}/{self}")
+    }
+
+    /// Reads what [`Target::context`] returns; `None` for what windlass calls no status of a target.
+    #[must_use]
+    pub fn from_context(text: &str) -> Option<Self> {
+        let (application, cluster) = text.strip_prefix(WHOLE)?.strip_prefix('/')?.split_once('@')?;
+        Some(Self { application: Name::parse(application).ok()?, cluster: Name::parse(cluster).ok()? })
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}@{}", self.application, self.cluster)
@@ -128,6 +146,20 @@ impl Application {
 #[cfg(test)]
 mod tests {
     use super::Name;
+    use super::Target;
+
+    #[test]
+    fn a_status_names_its_target() {
+        let target =
+            Target { application: Name::parse("shop").unwrap(), cluster: Name::parse("east-1").unwrap() };
+        assert_eq!(target.context(), "windlass/shop@east-1");
+        assert_eq!(Target::from_context("windlass/shop@east-1"), Some(target));
+        for other in
+            ["windlass", "windlass/", "windlass/shop", "windlass/@", "Windlass/shop@east", "ci/shop@east"]
+        {
+            assert_eq!(Target::from_context(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn names_fit_wherever_they_are_used() {

@@ -68,7 +68,9 @@ pub enum Command {
     Render(Render),
     /// Prints the last runs, newest first.
     History(History),
-    /// Prints what became of a commit: each target, its run, and what the forge was told.
+    /// Prints the last deliveries of webhooks, newest first, and what each led to.
+    Deliveries(Deliveries),
+    /// Prints what became of a delivery or of a commit: each target, its run, and what the forge was told.
     Explain(Explain),
     /// Prints what the body of a webhook would be read as, offline.
     Read(Read),
@@ -111,11 +113,29 @@ pub struct History {
     pub json: bool,
 }
 
-/// Which commit is explained.
+/// Which deliveries are printed.
+#[derive(Clone, Debug, Args)]
+pub struct Deliveries {
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only those of this forge.
+    #[arg(long, value_name = "NAME")]
+    pub forge: Option<String>,
+    /// How many deliveries.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is explained.
 #[derive(Clone, Debug, Args)]
 pub struct Explain {
-    /// The commit, or at least its first six digits.
-    pub commit: String,
+    /// A commit or a delivery, or at least the first six characters of it.
+    #[arg(value_name = "COMMIT|DELIVERY")]
+    pub what: String,
     /// The settings file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

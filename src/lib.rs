@@ -49,12 +49,12 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event fault job member moment object outcome secret | hold values |
-//! | 1 rules | applyset drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
+//! | 0 words | application commit event explanation fault job member moment object outcome secret | hold values |
+//! | 1 rules | applyset bucket drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
-//! | 5 root | line settings telemetry, and the program | put it together |
+//! | 5 root | line reload settings telemetry, and the program | put it together |
 //!
 //! # What is deliberately absent
 //!
@@ -68,6 +68,7 @@
 pub mod application;
 pub mod commit;
 pub mod event;
+pub mod explanation;
 pub mod fault;
 pub mod job;
 pub mod member;
@@ -78,6 +79,7 @@ pub mod secret;
 
 // Floor 1: rules.
 pub mod applyset;
+pub mod bucket;
 pub mod drift;
 pub mod forge;
 pub mod guard;
@@ -113,5 +115,6 @@ pub mod worker;
 
 // Floor 5: root.
 pub mod line;
+pub mod reload;
 pub mod settings;
 pub mod telemetry;

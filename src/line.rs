@@ -12,6 +12,7 @@ use crate::dial::Reach;
 use crate::dispatch::Dispatcher;
 use crate::guard;
 use crate::intake::Intake;
+use crate::intake::Keys;
 use crate::intake::Known;
 use crate::queue::Queue;
 use crate::reconcile::Hands;
@@ -19,6 +20,7 @@ use crate::reconcile::Reconciler;
 use crate::report::Address;
 use crate::report::Poster;
 use crate::report::Reporter;
+use crate::server::Guests;
 use crate::settings::Access;
 use crate::settings::Settings;
 use crate::source;
@@ -110,7 +112,8 @@ impl Line {
             polls: settings.sources.iter().map(|(name, source)| (name.clone(), source.poll)).collect(),
             parallel: settings.reconcile.parallel,
         };
-        let intake = Arc::new(Intake::new(gates(settings), queue.clone()));
+        let intake = Intake::new(gates(settings), queue.clone()).at_most(settings.door.about_a_source);
+        let intake = Arc::new(intake);
         Ok(Self { intake, roles, queue, store })
     }
 }
@@ -180,15 +183,32 @@ fn addresses(settings: &Settings) -> BTreeMap<Name, Address> {
 }
 
 fn gates(settings: &Settings) -> BTreeMap<Name, Known> {
-    let of = |name: &Name, forge: &crate::settings::Forge| {
-        let held = || settings.sources.iter().filter(|(_, source)| source.forge == *name);
-        let own = held().filter(|(_, source)| !source.webhook_secrets.is_empty());
-        Known {
-            kind: forge.kind,
-            secrets: forge.webhook_secrets.clone(),
-            own: own.map(|(name, source)| (name.clone(), source.webhook_secrets.clone())).collect(),
-            sources: held().map(|(name, source)| (name.clone(), source.repository.clone())).collect(),
-        }
+    let mut keys = keys(settings);
+    let of = |(name, forge): (&Name, &crate::settings::Forge)| {
+        let held = settings.sources.iter().filter(|(_, source)| source.forge == *name);
+        let sources = held.map(|(name, source)| (name.clone(), source.repository.clone())).collect();
+        let known = Known { kind: forge.kind, keys: keys.remove(name).unwrap_or_default(), sources };
+        (name.clone(), known)
     };
-    settings.forges.iter().map(|(name, forge)| (name.clone(), of(name, forge))).collect()
+    settings.forges.iter().map(of).collect()
+}
+
+/// Returns the secrets of the webhooks of each forge.
+#[must_use]
+pub fn keys(settings: &Settings) -> BTreeMap<Name, Keys> {
+    let of = |(name, forge): (&Name, &crate::settings::Forge)| {
+        let held = settings.sources.iter().filter(|(_, source)| source.forge == *name);
+        let own = held.filter(|(_, source)| !source.webhook_secrets.is_empty());
+        let own = own.map(|(name, source)| (name.clone(), source.webhook_secrets.clone())).collect();
+        (name.clone(), Keys { shared: forge.webhook_secrets.clone(), own })
+    };
+    settings.forges.iter().map(of).collect()
+}
+
+/// Returns who may knock at the door, and how often.
+#[must_use]
+pub fn guests(settings: &Settings) -> Guests {
+    let listed = settings.forges.iter().filter(|(_, forge)| !forge.allowed_from.is_empty());
+    let allowed = listed.map(|(name, forge)| (name.clone(), forge.allowed_from.clone())).collect();
+    Guests::new(settings.door.trusted_proxies.clone(), allowed, settings.door.unsigned)
 }

@@ -1,10 +1,13 @@
 //! The program: reads what is asked for, puts the line together, and runs it until it is told to stop.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,10 +15,12 @@ use windlass::cli::Arguments;
 use windlass::cli::Command;
 use windlass::cli::LogFormat;
 use windlass::cli::LogLevel;
+use windlass::intake::Intake;
 use windlass::line::LANE;
 use windlass::line::Line;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
+use windlass::reload::Changes;
 use windlass::settings::Settings;
 use windlass::telemetry;
 use windlass::worker::Stop;
@@ -38,13 +43,14 @@ fn main() -> ExitCode {
     let Arguments { command, log_level, log_format } = Arguments::read();
     let ended = match command {
         Command::Run(file) => load(file.config.as_deref()).and_then(|settings| match settings {
-            Some(settings) => run(settings, log_level, log_format),
+            Some(settings) => run(settings, file.config.as_deref(), log_level, log_format),
             None => Ok(ExitCode::from(WRONG)),
         }),
         Command::CheckConfig(file) => check_config(file.config.as_deref()),
         Command::Config => print::out(windlass::settings::DEFAULTS).map(|()| ExitCode::SUCCESS),
         Command::Render(asked) => print::render(&asked),
         Command::History(asked) => block_on(print::history(&asked)),
+        Command::Deliveries(asked) => block_on(print::deliveries::deliveries(&asked)),
         Command::Explain(asked) => block_on(print::explain::explain(&asked)),
         Command::Read(asked) => print::read::read(&asked),
         Command::Knock(asked) => block_on(print::knock(&asked)),
@@ -75,15 +81,20 @@ fn check_config(config: Option<&Path>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run(settings: Settings, level: Option<LogLevel>, format: Option<LogFormat>) -> anyhow::Result<ExitCode> {
+fn run(
+    settings: Settings,
+    config: Option<&Path>,
+    level: Option<LogLevel>,
+    format: Option<LogFormat>,
+) -> anyhow::Result<ExitCode> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colorless = no_color || !std::io::stderr().is_terminal();
     telemetry::log(format.unwrap_or(settings.log.format), level.unwrap_or(settings.log.level), colorless)
         .map_err(|error| anyhow::anyhow!("begin to log: {error}"))?;
-    block_on(serve(settings))
+    block_on(serve(settings, config))
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+async fn serve(settings: Settings, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let numbers = telemetry::Numbers::install().context("count")?;
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
     let listener = listen(settings.door.listen)?;
@@ -93,8 +104,11 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let stopped = stop_when_signalled();
     introduce(&settings, listener.local_addr().context("listen")?);
     let workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
-    let limits = settings.door.limits;
-    windlass::server::serve(limits, intake, render, listener, told(stopped)).await.context("serve")?;
+    tokio::spawn(renew(intake.clone(), settings.files.clone(), config.map(Path::to_path_buf)));
+    let (limits, guests) = (settings.door.limits, windlass::line::guests(&settings));
+    windlass::server::serve(limits, guests, intake, render, listener, told(stopped))
+        .await
+        .context("serve")?;
     if tokio::time::timeout(limits.stop_within, workers).await.is_err() {
         tracing::warn!("what was still under way comes back at the next start");
     }
@@ -124,6 +138,28 @@ fn stop_when_signalled() -> Stop {
         stop.send_replace(true);
     });
     stopped
+}
+
+/// Takes new secrets of webhooks whenever the settings or the file of a secret change, for ever. With settings that
+/// are in error, the old ones stay.
+async fn renew(intake: Arc<Intake>, files: BTreeSet<PathBuf>, config: Option<PathBuf>) {
+    let mut changes = Changes::begin(&files);
+    loop {
+        changes.next().await;
+        match Settings::load(config.as_deref(), &std::env::vars().collect()) {
+            Ok(settings) => {
+                intake.renew(windlass::line::keys(&settings));
+                changes = Changes::begin(&settings.files);
+                tracing::info!(
+                    "the secrets of webhooks were read again; other settings count from the next start"
+                );
+            }
+            Err(problems) => {
+                problems.iter().for_each(|problem| tracing::error!("{problem}"));
+                tracing::error!("the secrets of webhooks stay as they are: the settings are in error");
+            }
+        }
+    }
 }
 
 async fn told(mut stopped: Stop) {

@@ -8,12 +8,14 @@ use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
+use crate::explanation::Considered;
+use crate::explanation::Heard;
 use crate::moment::Moment;
 use crate::object::ObjectId;
 use crate::object::Place;
 
-/// The version of [`Report`] that this windlass writes.
-pub const VERSION: u32 = 1;
+/// The version of [`Report`] that this windlass writes. The second one knows of deliveries.
+pub const VERSION: u32 = 2;
 
 /// How far the work for a commit and a target has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -236,6 +238,10 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Told {
+    /// A delivery was heard.
+    Heard(Heard),
+    /// Dispatch looked at an event of a delivery.
+    Considered(Considered),
     /// An event touches these targets: their rows open as pending, and the aggregate counts them.
     Roster {
         /// The dispatch.

@@ -26,6 +26,7 @@ use windlass::settings::Settings;
 use windlass::store::Run;
 use windlass::store::Store;
 
+pub mod deliveries;
 pub mod explain;
 pub mod read;
 
@@ -255,6 +256,7 @@ fn made_up(asked: &Knock, kind: Kind) -> anyhow::Result<(String, String)> {
         reference: RefName::parse(reference).context("read --ref")?,
         before: before.flatten(),
         after: CommitId::parse_or_zero(after).context("read --after")?,
+        forced: false,
     };
     let (event, body) = kind.rules().make_up(&push);
     Ok((event.to_owned(), body))

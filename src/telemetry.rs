@@ -14,6 +14,7 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::cli::LogFormat;
 use crate::cli::LogLevel;
+use crate::intake::ALARM;
 use crate::intake::DELIVERIES;
 use crate::intake::DELIVERY_SECONDS;
 use crate::queue::Depth;
@@ -121,6 +122,7 @@ fn describe() {
         metrics::Unit::Seconds,
         "From the whole body of a webhook request to its answer."
     );
+    metrics::describe_gauge!(ALARM, "1 while deliveries of a forge are not signed with any of its secrets.");
     metrics::describe_gauge!(QUEUE_DEPTH, "Messages in a lane: waiting, on loan or put off.");
     metrics::describe_gauge!(QUEUE_DEAD, "Messages of a lane that were buried.");
     metrics::describe_gauge!(QUEUE_OLDEST, metrics::Unit::Seconds, "Age of the oldest message of a lane.");

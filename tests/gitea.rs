@@ -17,6 +17,7 @@ use windlass::forge::HttpRequest;
 use windlass::forge::Kind;
 use windlass::forge::StatusPost;
 use windlass::intake::Intake;
+use windlass::intake::Keys;
 use windlass::intake::Known;
 use windlass::moment::Moment;
 use windlass::outcome::Phase;
@@ -24,6 +25,7 @@ use windlass::queue::Lane;
 use windlass::queue::Queue;
 use windlass::queue::Settled;
 use windlass::secret::Secret;
+use windlass::server::Guests;
 use windlass::server::Limits;
 
 mod world;
@@ -60,7 +62,10 @@ async fn open(repo: &Repo, queue: &Queue) {
     for (name, kind, content_type) in HOOKS {
         let sources = vec![(Name::parse(name).unwrap(), full.to_uppercase())];
         let secrets = vec![Secret::new(SECRET).unwrap()];
-        forges.insert(Name::parse(name).unwrap(), Known { kind, secrets, own: BTreeMap::new(), sources });
+        forges.insert(
+            Name::parse(name).unwrap(),
+            Known { kind, keys: Keys { shared: secrets, own: BTreeMap::new() }, sources },
+        );
         let hook = serde_json::json!({
             "type": "gitea",
             "active": true,
@@ -72,6 +77,7 @@ async fn open(repo: &Repo, queue: &Queue) {
     let intake = Arc::new(Intake::new(forges, queue.clone()));
     tokio::spawn(windlass::server::serve(
         LIMITS,
+        Guests::default(),
         intake,
         Arc::new(String::new),
         listener,
@@ -94,8 +100,10 @@ async fn told(queue: &Queue) -> (String, Option<CommitId>, Option<CommitId>) {
     assert_eq!(sources, ["form", "hub", "json"]);
     assert!(told.iter().all(|(_, what)| *what == told[0].1), "{told:?}");
     match told.remove(0).1 {
-        What::Push { reference, before, after } => (reference.to_string(), before, after),
-        other @ (What::Sweep { .. } | What::Again { .. }) => panic!("{other:?}"),
+        What::Push { reference, before, after, .. } => (reference.to_string(), before, after),
+        other @ (What::PullRequest { .. } | What::Rerun { .. } | What::Sweep { .. } | What::Again { .. }) => {
+            panic!("{other:?}")
+        }
     }
 }
 

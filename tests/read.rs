@@ -35,6 +35,7 @@ fn each_forge_s_push_and_deletion_is_read_as_it_would_be_at_the_door() {
             reference: RefName::parse("refs/heads/main").unwrap(),
             before: Some(id("a")),
             after: Some(id("b")),
+            forced: false,
         };
         let (event, body) = kind.rules().make_up(&push);
         let text = said(&read(kind.word(), event, body.as_bytes()));

@@ -13,6 +13,7 @@ use windlass::forge::Request;
 use windlass::intake::Answer;
 use windlass::intake::Hook;
 use windlass::intake::Intake;
+use windlass::intake::Keys;
 use windlass::intake::Known;
 use windlass::moment::Moment;
 use windlass::queue::Depth;
@@ -29,8 +30,11 @@ async fn deliveries_and_lanes_are_counted_without_words_of_strangers() {
     let queue = Queue::open(&folder.path().join("queue.db")).await.unwrap();
     let name = Name::parse("gitea").unwrap();
     let secret = Secret::new("a secret of sixteen bytes").unwrap();
-    let known =
-        Known { kind: Kind::Gitea, secrets: vec![secret.clone()], own: BTreeMap::new(), sources: Vec::new() };
+    let known = Known {
+        kind: Kind::Gitea,
+        keys: Keys { shared: vec![secret.clone()], own: BTreeMap::new() },
+        sources: Vec::new(),
+    };
     let intake = Intake::new(BTreeMap::from([(name, known)]), queue);
     let signed = Kind::Gitea.rules().sign("ping", "id", b"{}", &secret, Moment(0));
     let signed: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -40,7 +44,11 @@ async fn deliveries_and_lanes_are_counted_without_words_of_strangers() {
         ("made-up", &signed[..], "unknown_hook"),
     ] {
         let said: Answer = intake
-            .accept(Hook { forge, source: None }, Request { headers, body: b"{}", now: Moment(0) })
+            .accept(
+                Hook { forge, source: None },
+                "192.0.2.1",
+                Request { headers, body: b"{}", now: Moment(0) },
+            )
             .await;
         assert_eq!(said.word(), answer);
     }

@@ -8,6 +8,8 @@ mod ends;
 mod error;
 mod lag;
 mod messages;
+mod notes;
+mod rerun;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use crate::commit::Inputs;
 use crate::commit::RefName;
 use crate::event::Event;
 use crate::event::What;
+use crate::explanation::Considered;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::queue::DELIVERY_LIMIT;
@@ -76,6 +79,11 @@ pub enum Step {
         /// How many targets had their commit overtaken already.
         superseded: usize,
     },
+    /// Targets were asked for again, each by an event of its own.
+    Asked {
+        /// How many.
+        targets: usize,
+    },
     /// The event was put back for later.
     Retried {
         /// Why.
@@ -126,11 +134,27 @@ impl Dispatcher {
             Err(why) => return self.bury(&lease, why).await,
         };
         let span = tracing::info_span!("dispatch", event.id = event.id, source = %event.source);
-        match self.dispatch(&event).instrument(span).await {
-            Ok(step) => match self.queue.ack(&lease).await? {
-                Settled::Done => Ok(step),
-                Settled::Lost => Ok(Step::Lost),
-            },
+        let mut notes = Considered::new(&event.id, &event.source);
+        let dispatched = self.dispatch(&event, &mut notes).instrument(span).await;
+        self.settle(&lease, &event, notes, dispatched).await
+    }
+
+    /// Acknowledges an event, puts it back or buries it, and tells history.
+    async fn settle(
+        &self,
+        lease: &Lease,
+        event: &Event,
+        notes: Considered,
+        dispatched: Result<Step, Error>,
+    ) -> Result<Step, crate::queue::Error> {
+        match dispatched {
+            Ok(step) => {
+                self.tell(event, notes, &step).await;
+                match self.queue.ack(lease).await? {
+                    Settled::Done => Ok(step),
+                    Settled::Lost => Ok(Step::Lost),
+                }
+            }
             Err(error) if error.fault() == Fault::Passing && lease.deliveries < DELIVERY_LIMIT => {
                 let doubled = 2_u32.saturating_pow(lease.deliveries.saturating_sub(1));
                 let lagging = matches!(error, Error::Lagging(_));
@@ -138,15 +162,18 @@ impl Dispatcher {
                 let after = RETRY_AFTER.saturating_mul(doubled).min(most);
                 let why = format!("failed to {}", chain(&error));
                 tracing::warn!(event.id = event.id, source = %event.source, attempt = lease.deliveries, why, "put back");
-                let _settled = self.queue.retry(&lease, after).await?;
-                Ok(Step::Retried { why })
+                let step = Step::Retried { why };
+                self.tell(event, notes, &step).await;
+                let _settled = self.queue.retry(lease, after).await?;
+                Ok(step)
             }
             Err(error) => {
                 let why = format!("failed to {}", chain(&error));
                 if error.is_the_commits() {
-                    self.turn_down(&event, &why).await?;
+                    self.turn_down(event, &why).await?;
                 }
-                self.bury(&lease, why).await
+                self.tell(event, notes, &Step::Buried { why: why.clone() }).await;
+                self.bury(lease, why).await
             }
         }
     }
@@ -157,9 +184,14 @@ impl Dispatcher {
         Ok(Step::Buried { why })
     }
 
-    async fn dispatch(&self, event: &Event) -> Result<Step, Error> {
+    async fn dispatch(&self, event: &Event, notes: &mut Considered) -> Result<Step, Error> {
         let question = match &event.what {
-            What::Push { reference, before, after } => Question {
+            What::PullRequest { number, .. } => {
+                let why = format!("pull request {number} is not checked: windlass acts on refs only so far");
+                return Ok(Step::Nothing { why });
+            }
+            What::Rerun { commit, target } => return self.rerun(event, commit, target.as_ref()).await,
+            What::Push { reference, before, after, .. } => Question {
                 event,
                 reference: reference.clone(),
                 before: before.as_ref(),
@@ -180,12 +212,13 @@ impl Dispatcher {
                 Question { event, reference, before: None, after: commit.as_ref(), only: Some(target) }
             }
         };
+        notes::note_others(notes, &question, &self.applications);
         let applications = self.concerned(&question);
         if applications.is_empty() {
             let why = format!("no application reads {} of {}", question.reference, event.source);
             return Ok(Step::Nothing { why });
         }
-        self.answer(&question, &applications).await
+        self.answer(&question, &applications, notes).await
     }
 
     fn concerned(&self, question: &Question<'_>) -> Vec<&Application> {
@@ -195,7 +228,12 @@ impl Dispatcher {
         self.applications.iter().filter(reads).filter(asked).collect()
     }
 
-    async fn answer(&self, question: &Question<'_>, applications: &[&Application]) -> Result<Step, Error> {
+    async fn answer(
+        &self,
+        question: &Question<'_>,
+        applications: &[&Application],
+        notes: &mut Considered,
+    ) -> Result<Step, Error> {
         let event = question.event;
         let source =
             self.sources.get(&event.source).ok_or_else(|| Error::UnknownSource(event.source.clone()))?;
@@ -220,6 +258,8 @@ impl Dispatcher {
         let candidates = self.candidates(source, question, applications, &commits).await?;
         let memory = self.store.memory(&event.source).await?;
         let touched = select(&candidates, commits.len(), &memory, question.only.is_some());
+        notes::note_targets(notes, &candidates, &touched);
+        notes.commits.clone_from(&commits);
         let step = self.publish(question, applications, &commits, touched).await?;
         self.store.saw(&event.source, &question.reference, Some(&tip)).await?;
         Ok(step)

@@ -71,6 +71,7 @@ impl Forge for Gitea {
             "push" => payload::push(delivery.body()),
             // A deleted branch comes as this event alone, without a push.
             "delete" => payload::delete(delivery.body()),
+            "pull_request" => payload::pull_request(delivery.body()),
             event => payload::other(event),
         }
     }

@@ -55,6 +55,9 @@ impl Forge for Github {
         match delivery.event() {
             // Deletions come as pushes too; `create` and `delete` only repeat them.
             "push" => payload::push(delivery.body()),
+            "pull_request" => payload::pull_request(delivery.body()),
+            "check_run" => payload::check_run(delivery.body()),
+            "check_suite" => payload::check_suite(delivery.body()),
             event => payload::other(event),
         }
     }

@@ -54,6 +54,7 @@ impl Forge for Gitlab {
         match delivery.event() {
             // Deletions come as pushes too.
             "Push Hook" | "Tag Push Hook" => payload::project_push(delivery.body()),
+            "Merge Request Hook" => payload::merge_request(delivery.body()),
             "System Hook" => payload::system(delivery.body()),
             event => payload::other(event),
         }

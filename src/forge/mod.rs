@@ -20,6 +20,7 @@ mod gitlab;
 mod pace;
 mod payload;
 mod post;
+mod shown;
 mod signature;
 mod standard;
 
@@ -28,6 +29,8 @@ pub use self::post::Answer;
 pub use self::post::HttpAnswer;
 pub use self::post::HttpRequest;
 pub use self::post::StatusPost;
+pub use self::shown::names_an_event;
+pub use self::shown::shown;
 
 /// A kind of forge that windlass knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -202,6 +205,12 @@ impl<'a> Delivery<'a> {
     #[must_use]
     pub fn secret(&self) -> usize {
         self.secret
+    }
+
+    /// Returns the name of the event as a person may read it: at most 40 of its printable characters.
+    #[must_use]
+    pub fn event_in_words(&self) -> String {
+        payload::readable(self.event)
     }
 
     /// Returns the name of the event, empty when the forge gives none. Signatures do not cover it.

@@ -43,6 +43,7 @@ fn push(after: Option<&str>) -> Push {
         reference: RefName::parse("refs/heads/feature/x").unwrap(),
         before: None,
         after: after.map(|digit| CommitId::parse(&digit.repeat(40)).unwrap()),
+        forced: false,
     }
 }
 
@@ -59,7 +60,7 @@ fn why(kind: Kind, event: &str, body: &str) -> String {
     let headers = sign(kind, event, "id-1", body.as_bytes());
     match hear(kind, &headers, body.as_bytes()).unwrap().1 {
         Hint::Ignored { why } => why,
-        Hint::Push(push) => panic!("{push:?}"),
+        told @ (Hint::Push(_) | Hint::PullRequest(_) | Hint::Rerun(_)) => panic!("{told:?}"),
     }
 }
 

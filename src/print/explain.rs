@@ -1,9 +1,10 @@
-//! `windlass explain`: what became of a commit, target by target, and what its forge was told.
+//! `windlass explain`: what became of a delivery or a commit, target by target, and what its forge was told.
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 use windlass::application::Name;
+use windlass::application::WHOLE;
 use windlass::cli::Explain;
 use windlass::commit::CommitId;
 use windlass::store::Posting;
@@ -14,6 +15,7 @@ use windlass::store::Verdict;
 
 use super::WRONG;
 use super::complain;
+use super::deliveries;
 use super::load;
 use super::out;
 use super::store_of;
@@ -22,32 +24,39 @@ use super::time;
 /// How many objects of a run are listed? The rest is counted.
 const CHANGES: usize = 50;
 
-/// How many digits of a commit must be given?
-const DIGITS: usize = 6;
+/// How many characters of a name must be given?
+const CHARACTERS: usize = 6;
 
-/// Prints what is known of a commit.
+/// Prints what is known of a commit or of a delivery.
 pub async fn explain(asked: &Explain) -> anyhow::Result<ExitCode> {
-    let prefix = asked.commit.to_ascii_lowercase();
-    if prefix.len() < DIGITS || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
-        bail!("read the commit: give at least {DIGITS} of its hexadecimal digits");
+    let prefix = asked.what.as_str();
+    if prefix.len() < CHARACTERS || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        bail!(
+            "read what is to be explained: give at least {CHARACTERS} characters of a commit or a delivery"
+        );
     }
     let Some(settings) = load(asked.config.as_deref())? else { return Ok(ExitCode::from(WRONG)) };
     let store = store_of(&settings).await?;
-    let commits = store.commits(&prefix).await?;
-    if commits.is_empty() {
+    let commits = store.commits(&prefix.to_ascii_lowercase()).await?;
+    let heard = store.deliveries_called(prefix).await?;
+    if commits.is_empty() && heard.is_empty() {
         complain(&format!(
-            "no target was touched by a commit {prefix}: nothing reads what it changed, or windlass has not heard of \
-             it; its log says what became of a delivery"
+            "nothing is known of {prefix}: no delivery is called so, and no target was touched by such a commit; \
+             `windlass deliveries` lists what was heard"
         ));
         return Ok(ExitCode::FAILURE);
     }
+    for one in &heard {
+        deliveries::one(&store, one).await?;
+    }
     for (source, commit) in commits {
-        one(&store, &source, &commit).await?;
+        self::commit(&store, &source, &commit).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn one(store: &Store, source: &Name, commit: &CommitId) -> anyhow::Result<()> {
+/// Prints what became of a commit.
+pub async fn commit(store: &Store, source: &Name, commit: &CommitId) -> anyhow::Result<()> {
     out(&format!("commit {commit} of source {source}\n"))?;
     let statuses = store.statuses(source, commit).await?;
     for verdict in store.verdicts(source, commit).await? {
@@ -58,10 +67,10 @@ async fn one(store: &Store, source: &Name, commit: &CommitId) -> anyhow::Result<
                 None => out(&format!("    run {id}, of which nothing was told yet\n"))?,
             }
         }
-        let context = format!("windlass/{}", verdict.target);
+        let context = verdict.target.context();
         statuses.iter().filter(|one| one.context == context).try_for_each(|one| out(&told(one)))?;
     }
-    let whole = statuses.iter().find(|one| one.context == "windlass");
+    let whole = statuses.iter().find(|one| one.context == WHOLE);
     whole.map_or(Ok(()), |whole| out(&format!("\n  the commit as a whole\n{}", told(whole))))
 }
 

@@ -50,14 +50,16 @@ fn standard_input() -> anyhow::Result<Vec<u8>> {
 fn in_words(hint: &Hint) -> String {
     let told = match hint {
         Hint::Ignored { why } => format!("ignored      {why}\n"),
-        Hint::Push(Push { repository, reference, before, after }) => {
+        Hint::PullRequest(_) | Hint::Rerun(_) => format!("{hint}\n"),
+        Hint::Push(Push { repository, reference, before, after, forced }) => {
             let or = |id: &Option<CommitId>, none: &str| {
                 id.as_ref().map_or_else(|| none.to_owned(), ToString::to_string)
             };
             let before = or(before, "nothing: the ref is new, or the forge does not say");
             let after = or(after, "nothing: the ref was deleted");
+            let forced = if *forced { "forced       the forge says so\n" } else { "" };
             format!(
-                "push\nrepository   {repository}\nref          {reference}\nbefore       {before}\nafter        {after}\n"
+                "push\nrepository   {repository}\nref          {reference}\nbefore       {before}\nafter        {after}\n{forced}"
             )
         }
     };

@@ -4,7 +4,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::commit::CommitId;
 use crate::event::Event;
 use crate::job::Job;
 use crate::job::Watch;
@@ -41,11 +40,10 @@ impl Draft {
         }
     }
 
-    /// Returns a report as a message; those about one commit stay in order.
+    /// Returns a report as a message; those about one commit, one delivery or one event stay in order.
     #[must_use]
     pub fn report(report: &Report) -> Self {
-        let (source, commit) = subject(&report.what);
-        let partition = format!("{source}/{commit}");
+        let partition = subject(&report.what);
         Self { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body: body(report) }
     }
 }
@@ -77,15 +75,18 @@ fn body<T: Serialize>(word: &T) -> String {
     serde_json::to_string(word).unwrap_or_default()
 }
 
-fn subject(told: &Told) -> (&crate::application::Name, &CommitId) {
-    match told {
+fn subject(told: &Told) -> String {
+    let (source, commit) = match told {
+        Told::Heard(heard) => return heard.delivery.clone(),
+        Told::Considered(considered) => return considered.event.clone(),
         Told::Run(progress) => (&progress.source, &progress.commit),
         Told::Roster { source, commit, .. }
         | Told::Covered { source, commit, .. }
         | Told::Superseded { source, commit, .. }
         | Told::Waiting { source, commit, .. }
         | Told::Buried { source, commit, .. } => (source, commit),
-    }
+    };
+    format!("{source}/{commit}")
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ async fn decide(request: &HttpRequest, payload: web::Payload, shared: &Shared) -
     if !shared.intake.knows(hook) {
         return Err(Refusal::NoSuchPage);
     }
+    let (from, begun) = (shared.guests.address(request), now());
+    if !shared.guests.may_call(hook.forge, from) {
+        return Err(Refusal::Stranger);
+    }
+    shared.guests.may_try(from, begun).map_err(Refusal::TooMany)?;
     if !is_readable(request) {
         return Err(Refusal::WrongType);
     }
@@ -48,7 +53,11 @@ async fn decide(request: &HttpRequest, payload: web::Payload, shared: &Shared) -
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or(NO_TEXT)))
         .collect();
     let delivered = Request { headers: &headers, body: &body.bytes, now: now() };
-    Ok(shared.intake.accept(hook, delivered).await)
+    let answer = shared.intake.accept(hook, &from.to_string(), delivered).await;
+    if answer == Answer::Unsigned {
+        shared.guests.failed(from, now());
+    }
+    Ok(answer)
 }
 
 fn tell(answer: Answer) -> HttpResponse {
@@ -61,6 +70,7 @@ fn tell(answer: Answer) -> HttpResponse {
         }
         Answer::Unsigned => Refusal::Unsigned.answer(),
         Answer::UnknownHook => Refusal::NoSuchPage.answer(),
+        Answer::TooMany { wait } => Refusal::TooMany(wait).answer(),
         Answer::Unavailable => Refusal::Unavailable.answer(),
     }
 }

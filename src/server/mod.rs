@@ -25,12 +25,16 @@ use crate::intake::Intake;
 
 mod body;
 mod connection;
+mod guests;
 mod health;
 mod hook;
 mod limits;
+mod network;
 mod problem;
 
+pub use self::guests::Guests;
 pub use self::limits::Limits;
+pub use self::network::Network;
 
 use self::connection::Watch;
 
@@ -45,6 +49,7 @@ pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// What all requests share.
 struct Shared {
     limits: Limits,
+    guests: Guests,
     intake: Arc<Intake>,
     metrics: Metrics,
     bodies: body::Budget,
@@ -58,13 +63,15 @@ struct Shared {
 /// The listener cannot be used, or the server breaks down by itself.
 pub async fn serve(
     limits: Limits,
+    guests: Guests,
     intake: Arc<Intake>,
     metrics: Metrics,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let bodies = body::Budget::new(&limits);
-    let shared = web::Data::new(Shared { limits, intake, metrics, bodies, stopping: AtomicBool::new(false) });
+    let shared =
+        web::Data::new(Shared { limits, guests, intake, metrics, bodies, stopping: AtomicBool::new(false) });
     let routed = shared.clone();
     let patience = limits.idle_within + HEAD_WITHIN;
     let app = move || App::new().app_data(routed.clone()).configure(routes).wrap_fn(watched);

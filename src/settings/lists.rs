@@ -11,6 +11,7 @@ use crate::dial;
 use crate::dial::Reach;
 use crate::forge::Kind;
 use crate::secret::Secret;
+use crate::server::Network;
 use crate::settings::checks;
 use crate::settings::reader::Environment;
 use crate::settings::reader::Section;
@@ -28,6 +29,8 @@ pub struct Forge {
     pub api: String,
     /// The secrets of its webhooks; at least one.
     pub webhook_secrets: Vec<Secret>,
+    /// The addresses that may call its webhooks; with none, all may.
+    pub allowed_from: Vec<Network>,
     /// May it be at a loopback or private address?
     pub private: bool,
     /// The token that posts statuses.
@@ -133,6 +136,7 @@ pub fn forge(
     let api = section.parsed("api", checks::url);
     let vet = |secret: &Secret| kind.map_or(Ok(()), |kind| kind.rules().vet(secret));
     let webhook_secrets = secrets::several(section, "webhook_secrets", environment, vet);
+    let allowed_from = section.each("allowed_from", str::parse::<Network>).unwrap_or_default();
     let token = secrets::one(section, "token", environment);
     let read_token = secrets::one(section, "read_token", environment);
     let private = section.flag("private").unwrap_or_default();
@@ -149,7 +153,7 @@ pub fn forge(
     }
     let (kind, url) = (kind?, url?);
     let api = api.unwrap_or_else(|| kind.rules().api(&url));
-    Some(Forge { kind, url, api, webhook_secrets, private, token, read_token })
+    Some(Forge { kind, url, api, webhook_secrets, allowed_from, private, token, read_token })
 }
 
 /// Notes an address to which windlass would never connect; names are judged when they are resolved.

@@ -4,6 +4,7 @@
 //! never replaced by a default: there are either whole settings or problems.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub clusters: BTreeMap<Name, Cluster>,
     /// The applications, in the order of the file.
     pub applications: Vec<Application>,
+    /// The files that these settings were read from: their own, and those of secrets.
+    pub files: BTreeSet<PathBuf>,
     /// What is allowed but deserves a word at the start.
     pub warnings: Vec<String>,
 }
@@ -83,10 +86,11 @@ impl Settings {
     pub fn load(config: Option<&Path>, environment: &Environment) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let file = config.map(|path| (path, read(path, &mut problems)));
+        let files = file.as_ref().map(|(path, table)| secrets::files(path, table)).unwrap_or_default();
         let layers = Layers::new(file, environment, &mut problems);
         let settings = build(&layers, environment, &mut problems);
         match settings {
-            Some(settings) if problems.is_empty() => Ok(settings),
+            Some(settings) if problems.is_empty() => Ok(Self { files, ..settings }),
             // A value that is absent without a problem would be a defect here; it must not pass as settings.
             None if problems.is_empty() => Err(vec![Problem {
                 key: String::new(),
@@ -136,6 +140,7 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
         sources: lists.sources,
         clusters: lists.clusters,
         applications: lists.applications,
+        files: BTreeSet::new(),
         warnings: lists.warnings,
     })
 }

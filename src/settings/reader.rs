@@ -211,6 +211,32 @@ impl<'a> Section<'a> {
         None
     }
 
+    /// Returns a list of texts that a rule accepts; in the environment, where there are no lists, they stand between
+    /// commas. What is wrong is noted and left out.
+    pub fn each<T, E: fmt::Display>(
+        &mut self,
+        name: &'static str,
+        rule: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let found = self.find(name)?;
+        let items = match (found.value, found.text_only) {
+            (Value::String(text), true) => {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                parts.map(|part| Value::String(part.to_owned())).collect()
+            }
+            _ => self.list(name)?,
+        };
+        let mut good = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let read = item.as_str().ok_or_else(|| format!("must be a text in quotes, not {}", kind(item)));
+            match read.and_then(|text| rule(text).map_err(|error| error.to_string())) {
+                Ok(one) => good.push(one),
+                Err(message) => self.wrong(&format!("{name}[{index}]"), message),
+            }
+        }
+        Some(good)
+    }
+
     /// Returns any value, and the folder at which its paths start.
     pub fn any(&mut self, name: &'static str) -> Option<(Value, PathBuf)> {
         self.find(name).map(|found| (found.value, found.base))

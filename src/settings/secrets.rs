@@ -1,9 +1,12 @@
 //! Secrets, from where the settings say they are.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
 
+use toml::Table;
 use toml::Value;
 
 use crate::secret::Secret;
@@ -51,6 +54,29 @@ pub fn several(
         }
     }
     secrets
+}
+
+/// Returns a settings file and the files of secrets that it names. A `file` alone in a table is one, wherever it stands.
+pub fn files(path: &Path, table: &Table) -> BTreeSet<PathBuf> {
+    let base = path.parent().unwrap_or(Path::new(""));
+    let mut files = BTreeSet::from([path.to_path_buf()]);
+    let mut values: Vec<&Value> = table.values().collect();
+    while let Some(value) = values.pop() {
+        match value {
+            Value::Array(items) => values.extend(items),
+            Value::Table(table) => {
+                let alone = table.get("file").filter(|_| table.len() == 1);
+                files.extend(alone.and_then(Value::as_str).map(|file| base.join(file)));
+                values.extend(table.values());
+            }
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => {}
+        }
+    }
+    files
 }
 
 /// Reads a secret, and returns it with words for where it was found.

@@ -5,20 +5,30 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::application::Name;
+use crate::bucket::Rate;
 use crate::cli::LogFormat;
 use crate::cli::LogLevel;
 use crate::server::Limits;
+use crate::server::Network;
 use crate::settings::checks;
 use crate::settings::reader::Section;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// How many requests in a minute may a rate allow at most? More is no bound.
+const MOST_A_MINUTE: u64 = 1_000_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// `[door]`: where windlass listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Door {
     /// The address.
     pub listen: SocketAddr,
+    /// The proxies before it, whose word about addresses counts.
+    pub trusted_proxies: Vec<Network>,
+    /// How many requests may one address send that are not signed? `None` for any number.
+    pub unsigned: Option<Rate>,
+    /// How many deliveries may there be about one source? `None` for any number.
+    pub about_a_source: Option<Rate>,
     /// The bounds.
     pub limits: Limits,
 }
@@ -89,6 +99,9 @@ pub fn door(mut section: Section<'_>) -> Option<Door> {
         text.parse()
             .map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"")
     });
+    let trusted_proxies = section.each("trusted_proxies", str::parse::<Network>);
+    let unsigned = section.whole("unsigned_rate", 0..=MOST_A_MINUTE);
+    let about_a_source = section.whole("source_rate", 0..=MOST_A_MINUTE);
     let body_bytes = section.size("body_limit", &(1 << 10..=25 << 20));
     let body_within = section.duration("body_within", &(SECOND..=60 * SECOND));
     let idle_within = section.duration("idle_within", &(SECOND..=600 * SECOND));
@@ -106,7 +119,19 @@ pub fn door(mut section: Section<'_>) -> Option<Door> {
         announce_for: announce_for?,
         stop_within: stop_within?,
     };
-    Some(Door { listen: listen?, limits })
+    Some(Door {
+        listen: listen?,
+        trusted_proxies: trusted_proxies?,
+        unsigned: rate(unsigned?),
+        about_a_source: rate(about_a_source?),
+        limits,
+    })
+}
+
+/// Makes a rate of so many in a minute, which may all come at once; none is no bound.
+fn rate(a_minute: u64) -> Option<Rate> {
+    let a_minute = u32::try_from(a_minute).ok().filter(|number| *number > 0)?;
+    Some(Rate { a_minute, at_once: a_minute })
 }
 
 /// Reads `poll` of `[sweep]` or of a source: the inner nothing is `off`.

@@ -34,6 +34,7 @@ use crate::outcome::Problem;
 use crate::outcome::Tally;
 
 mod column;
+mod delivery;
 mod explain;
 mod history;
 mod memory;

@@ -20,6 +20,7 @@ use crate::outcome::Told;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
+use crate::store::delivery;
 use crate::store::memory;
 use crate::store::wanted;
 
@@ -72,6 +73,10 @@ async fn take_in(
     let at = report.at;
     let mut touched = BTreeSet::new();
     let told = match &report.what {
+        Told::Heard(heard) => return delivery::keep_heard(connection, heard).await.map(|()| touched),
+        Told::Considered(considered) => {
+            return delivery::keep_considered(connection, considered, at).await.map(|()| touched);
+        }
         Told::Roster { dispatch, source, commit, targets, received_at } => {
             called(connection, source, commit).await?;
             touched.insert((source.clone(), commit.clone()));

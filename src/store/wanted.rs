@@ -4,6 +4,7 @@ use sqlx::SqliteConnection;
 
 use crate::application::Name;
 use crate::application::Target;
+use crate::application::WHOLE;
 use crate::commit::CommitId;
 use crate::ledger;
 use crate::ledger::Row;
@@ -17,9 +18,6 @@ use crate::store::record::Subject;
 
 /// How many targets of a commit get a status each? With more, the whole commit's status stands for all.
 pub const SHOWN_TARGETS: u64 = 20;
-
-/// The name of the status of a whole commit.
-const WHOLE: &str = "windlass";
 
 /// Returns what a row says, as one line.
 pub fn describe(row: &Row) -> String {
@@ -53,7 +51,7 @@ pub async fn want_target(
     let wanted = Wanted {
         source: &subject.source,
         commit: &subject.commit,
-        context: format!("{WHOLE}/{}", subject.target),
+        context: subject.target.context(),
         target: Some(&subject.target),
         run: row.run.as_deref(),
         phase: row.phase,

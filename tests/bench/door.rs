@@ -74,6 +74,7 @@ async fn measure_one(program: &Path, connections: usize, time: Duration) -> One 
         reference: RefName::parse("refs/heads/main").unwrap(),
         before: None,
         after: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
+        forced: false,
     };
     let delivery = Arc::new(Delivery::new(&push, SECRET, BODY_BYTES));
     let mut knockers = Vec::new();

@@ -110,6 +110,7 @@ impl Run {
             reference: RefName::parse("refs/heads/main").unwrap(),
             before,
             after: Some(commit.clone()),
+            forced: false,
         };
         let delivery = Delivery::new(&push, SECRET, 8 << 10);
         // why: the bench asks how busy the machine is at the delivery, and that is a matter of time.

@@ -223,6 +223,7 @@ namespace = "{namespace}"
             reference: RefName::parse("refs/heads/main").unwrap(),
             before: self.delivered.last().cloned(),
             after: Some(commit.clone()),
+            forced: false,
         };
         let rules = Kind::Gitea.rules();
         let (event, body) = rules.make_up(&push);

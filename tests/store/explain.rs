@@ -14,7 +14,7 @@ use crate::desk::name;
 use crate::desk::roster;
 use crate::desk::run;
 
-fn explain(folder: &Path, asked: &str) -> Output {
+pub fn explain(folder: &Path, asked: &str) -> Output {
     let config = folder.join("windlass.toml");
     std::fs::write(&config, "[data]\ndir = \".\"\n").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
@@ -101,9 +101,11 @@ async fn what_became_of_a_commit_is_printed() {
 async fn what_is_not_known_is_said_and_what_is_no_commit_is_refused() {
     let desk = Desk::new().await;
     let folder = desk.close().await;
-    for (asked, words) in
-        [("aaaaaa", "no target was touched"), ("aaaaa", "at least 6"), ("main12", "hexadecimal")]
-    {
+    for (asked, words) in [
+        ("aaaaaa", "no target was touched"),
+        ("aaaaa", "at least 6"),
+        ("main/12", "characters of a commit or a delivery"),
+    ] {
         let output = explain(folder.path(), asked);
         assert_eq!(output.status.code(), Some(1), "{asked}");
         let said = String::from_utf8(output.stderr).unwrap();

@@ -29,6 +29,8 @@ use windlass::queue::Lease;
 use windlass::reconcile;
 use windlass::report;
 use windlass::secret::Secret;
+use windlass::server::Guests;
+use windlass::server::Limits;
 use windlass::settings::Settings;
 use windlass::store::Run;
 
@@ -86,10 +88,16 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), Arc::new(Notify::new()));
         let (intake, stopped) = (line.intake.clone(), stop.clone());
-        let limits = windlass::server::Limits { workers: 1, ..settings.door.limits };
+        let limits = Limits { workers: 1, ..settings.door.limits };
         let stopped = async move { stopped.notified().await };
-        let server =
-            tokio::spawn(windlass::server::serve(limits, intake, Arc::new(String::new), listener, stopped));
+        let server = tokio::spawn(windlass::server::serve(
+            limits,
+            Guests::default(),
+            intake,
+            Arc::new(String::new),
+            listener,
+            stopped,
+        ));
         Self { address, stop, server }
     }
 
@@ -243,6 +251,7 @@ impl World {
             reference: RefName::parse(MAIN).unwrap(),
             before: before.cloned(),
             after: after.cloned(),
+            forced: false,
         };
         let (event, body) = Kind::Gitea.rules().make_up(&push);
         self.knock(event, body, HOOK_SECRET).await

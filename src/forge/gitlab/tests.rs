@@ -38,7 +38,7 @@ fn read(event: &str, body: &str) -> Hint {
 fn why(event: &str, body: &str) -> String {
     match read(event, body) {
         Hint::Ignored { why } => why,
-        Hint::Push(push) => panic!("{body}: {push:?}"),
+        told @ (Hint::Push(_) | Hint::PullRequest(_) | Hint::Rerun(_)) => panic!("{body}: {told:?}"),
     }
 }
 
@@ -166,6 +166,7 @@ fn pushes_are_read_as_gitlab_tells_them() {
             reference: RefName::parse(reference).unwrap(),
             before: id(from),
             after: id(to),
+            forced: false,
         };
         let body = body(kind, reference, before, after, checkout, path);
         assert_eq!(read(event, &body), Hint::Push(push), "{event} {body}");
@@ -181,6 +182,7 @@ fn what_it_makes_up_is_a_tag_or_a_branch_of_any_group() {
                 reference: RefName::parse(reference).unwrap(),
                 before: Some(CommitId::parse(&"d".repeat(64)).unwrap()),
                 after,
+                forced: false,
             };
             let (named, body) = Gitlab.make_up(&push);
             assert_eq!(named, event);
@@ -194,7 +196,7 @@ fn what_it_makes_up_is_a_tag_or_a_branch_of_any_group() {
 #[test]
 fn everything_else_is_ignored_with_a_reason() {
     let cases = [
-        ("Merge Request Hook", "{}", "does not act on the event Merge Request Hook"),
+        ("Merge Request Hook", "{}", "the payload of this merge request is of no use"),
         ("Pipeline Hook", "not even JSON", "does not act on the event Pipeline Hook"),
         ("", "{}", "does not name its event"),
         ("push hook", "{}", "does not act on"),
@@ -203,7 +205,11 @@ fn everything_else_is_ignored_with_a_reason() {
             r#"{"event_name":"repository_update"}"#,
             "does not act on the event repository_update",
         ),
-        ("System Hook", r#"{"object_kind":"merge_request"}"#, "does not act on the event merge_request"),
+        (
+            "System Hook",
+            r#"{"object_kind":"merge_request"}"#,
+            "the payload of this merge request is of no use",
+        ),
         ("System Hook", "{}", "does not name its event"),
         ("System Hook", "[", "the payload of this system hook is of no use"),
         ("System Hook", r#"{"event_name":7}"#, "the payload of this system hook is of no use"),

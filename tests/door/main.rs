@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use windlass::application::Name;
+use windlass::bucket::Rate;
 use windlass::clock::now;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
@@ -19,13 +20,19 @@ use windlass::event::Push;
 use windlass::event::What;
 use windlass::forge::Kind;
 use windlass::intake::Intake;
+use windlass::intake::Keys;
 use windlass::intake::Known;
 use windlass::moment::Moment;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
 use windlass::secret::Secret;
+use windlass::server::Guests;
 use windlass::server::Limits;
 
+mod events;
+mod guests;
+
+#[path = "../wire/mod.rs"]
 mod wire;
 
 use wire::PATIENCE;
@@ -65,6 +72,11 @@ fn name(text: &str) -> Name {
 
 impl Door {
     async fn open(limits: Limits) -> Self {
+        Self::open_to(limits, Guests::default(), None).await
+    }
+
+    /// Opens a door to some guests, each source of which may be heard of so often.
+    async fn open_to(limits: Limits, guests: Guests, rate: Option<Rate>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let queue = Queue::open(&folder.path().join("queue.db")).await.unwrap();
         let mut forges = BTreeMap::new();
@@ -75,16 +87,17 @@ impl Door {
             }
             let secrets = [NEW, OLD, KEY].map(|text| Secret::new(text).unwrap()).to_vec();
             let own = BTreeMap::from([(name("other"), vec![Secret::new(OWN).unwrap()])]);
-            forges.insert(name(kind.word()), Known { kind, secrets, own, sources });
+            forges.insert(name(kind.word()), Known { kind, keys: Keys { shared: secrets, own }, sources });
         }
-        let intake = Arc::new(Intake::new(forges, queue.clone()));
+        let intake = Arc::new(Intake::new(forges, queue.clone()).at_most(rate));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(Notify::new());
         let stopped = stop.clone();
         let stopped = async move { stopped.notified().await };
         let metrics = Arc::new(|| "windlass_up 1\n".to_owned());
-        let server = tokio::spawn(windlass::server::serve(limits, intake, metrics, listener, stopped));
+        let server =
+            tokio::spawn(windlass::server::serve(limits, guests, intake, metrics, listener, stopped));
         Self { address, queue, stop, server, folder }
     }
 
@@ -129,6 +142,7 @@ fn push() -> Push {
         reference: RefName::parse("refs/heads/main").unwrap(),
         before: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
         after: Some(CommitId::parse(&"b".repeat(40)).unwrap()),
+        forced: false,
     }
 }
 
@@ -185,8 +199,8 @@ async fn a_signed_push_is_one_event_for_each_source_of_its_repository() {
         let found: Vec<&str> = events.iter().map(|(_, event)| event.source.as_str()).collect();
         assert_eq!(found, sources);
         for (_, event) in &events {
-            let Push { reference, before, after, .. } = push();
-            assert_eq!(event.what, What::Push { reference, before, after });
+            let Push { reference, before, after, forced, .. } = push();
+            assert_eq!(event.what, What::Push { reference, before, after, forced });
         }
         if let [(first, _), (second, _)] = &events[..] {
             assert_ne!(first, second);

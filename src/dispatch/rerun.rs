@@ -1,0 +1,58 @@
+//! The button that runs checks again: which targets are asked for.
+
+use crate::application::Application;
+use crate::application::Target;
+use crate::commit::CommitId;
+use crate::event::Event;
+use crate::event::What;
+use crate::queue::DRAFTS;
+use crate::queue::Draft;
+
+use super::Dispatcher;
+use super::Error;
+use super::Step;
+
+impl Dispatcher {
+    /// Asks for one target of a commit again, or for all that it touched. A pass deploys the tip of the ref, whichever
+    /// commit the button is at.
+    pub(super) async fn rerun(
+        &self,
+        event: &Event,
+        commit: &CommitId,
+        only: Option<&Target>,
+    ) -> Result<Step, Error> {
+        let rows = self.store.verdicts(&event.source, commit).await?;
+        let mine = |target: &Target| self.applications.iter().any(|one| holds(one, event, target));
+        let asked = |target: &Target| only.is_none_or(|only| only == target);
+        let targets: Vec<Target> =
+            rows.into_iter().map(|row| row.target).filter(|one| asked(one) && mine(one)).collect();
+        if targets.is_empty() {
+            let why = format!("commit {} touched no target that is configured", commit.short());
+            return Ok(Step::Nothing { why });
+        }
+        let drafts: Vec<Draft> = targets.iter().map(|target| again(event, commit, target)).collect();
+        for part in drafts.chunks(DRAFTS) {
+            self.queue.publish(part.to_vec()).await?;
+        }
+        Ok(Step::Asked { targets: targets.len() })
+    }
+}
+
+fn holds(application: &Application, event: &Event, target: &Target) -> bool {
+    application.source == event.source
+        && application.name == target.application
+        && application.clusters.contains(&target.cluster)
+}
+
+/// Makes the event that asks for a target. It is called by what it says, so that a rerun that is dispatched twice asks
+/// once.
+fn again(event: &Event, commit: &CommitId, target: &Target) -> Draft {
+    let name = format!("{}/{}/{target}", event.source, event.id);
+    Draft::event(&Event {
+        version: crate::event::VERSION,
+        id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes()).to_string(),
+        source: event.source.clone(),
+        what: What::Again { target: target.clone(), commit: Some(commit.clone()) },
+        received_at: event.received_at,
+    })
+}

@@ -1,0 +1,22 @@
+-- Deliveries in the order in which they were recorded; one that a forge sends again is another row with the same name.
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY,
+    delivery TEXT NOT NULL,
+    forge TEXT NOT NULL,
+    source TEXT,
+    received_at INTEGER NOT NULL,
+    heard TEXT NOT NULL,
+    UNIQUE (forge, delivery, received_at)
+);
+CREATE INDEX deliveries_by_delivery ON deliveries (delivery);
+CREATE INDEX deliveries_by_source ON deliveries (source, received_at);
+
+-- What dispatch made of the events of deliveries.
+CREATE TABLE considered (
+    event TEXT NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL,
+    considered TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX considered_by_time ON considered (at);
+
+PRAGMA user_version = 2;
