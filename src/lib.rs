@@ -15,8 +15,8 @@
 //!                                                         └──▶ watches ──▶ health ──▶ reports
 //! ```
 //!
-//! - [`server`] reads a bounded body, [`intake`] lets the [`forge`] rules check its signature and read it, and answers
-//!   202 only after the [`queue`] has confirmed the [`event`].
+//! - [`server`] lets in who may knock ([`bucket`]) and reads a bounded body, [`intake`] lets the [`forge`] rules check its
+//!   signature and read it, and answers 202 only after the [`queue`] has confirmed the [`event`].
 //! - [`dispatch`] resolves the ref itself, compares what each target reads by tree ids ([`mod@select`]), opens the rows of
 //!   the touched targets (a roster), and publishes one [`job`] for each. Untouched targets get nothing.
 //! - [`reconcile`] makes a pass: parent and tip → [`manifest`] → live members → [`plan`] → dry-run of everything →
@@ -25,6 +25,8 @@
 //! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
 //!   nothing.
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long.
+//! - What was heard, and what was decided about each application, goes the way of reports into history as an
+//!   [`explanation`].
 //!
 //! `windlass run` is all of this in one process over SQLite.
 //!

@@ -25,6 +25,12 @@ use crate::select::State;
 use crate::source::Source;
 use crate::store::Store;
 
+mod quiet;
+
+pub use self::quiet::QUIET;
+
+use self::quiet::Quiet;
+
 /// How many overdue rows does one sweep ask for again, and how many dead letters does it look at?
 const BATCH: u32 = 500;
 
@@ -70,6 +76,8 @@ pub struct Swept {
     pub again: usize,
     /// Rows that were closed because nothing else would.
     pub closed: usize,
+    /// Does the source's webhook not tell of what moves?
+    pub quiet: bool,
 }
 
 /// The sweep over all sources.
@@ -78,6 +86,7 @@ pub struct Sweeper {
     store: Store,
     sources: BTreeMap<Name, Source>,
     applications: Vec<Application>,
+    quiet: Quiet,
 }
 
 impl Sweeper {
@@ -89,7 +98,7 @@ impl Sweeper {
         sources: BTreeMap<Name, Source>,
         applications: Vec<Application>,
     ) -> Self {
-        Self { queue, store, sources, applications }
+        Self { queue, store, sources, applications, quiet: Quiet::default() }
     }
 
     /// Looks at every ref of one source that an application reads, and makes an event of each that moved; of all of
@@ -114,6 +123,8 @@ impl Sweeper {
                 drafts.push(event(source, What::Sweep { reference: reference.clone() }));
             }
         }
+        let told = self.store.last_delivery(source).await?;
+        swept.quiet = self.quiet.note(source, swept.moved > 0, told, now());
         self.queue.publish(drafts).await?;
         Ok(swept)
     }

@@ -19,6 +19,7 @@ use crate::intake::DELIVERIES;
 use crate::intake::DELIVERY_SECONDS;
 use crate::queue::Depth;
 use crate::queue::Lane;
+use crate::sweep::QUIET;
 
 /// Messages in a lane of the queue: waiting, on loan or put off; by `lane`.
 const QUEUE_DEPTH: &str = "windlass_queue_depth";
@@ -123,6 +124,7 @@ fn describe() {
         "From the whole body of a webhook request to its answer."
     );
     metrics::describe_gauge!(ALARM, "1 while deliveries of a forge are not signed with any of its secrets.");
+    metrics::describe_gauge!(QUIET, "1 while only the sweep sees the pushes of a source.");
     metrics::describe_gauge!(QUEUE_DEPTH, "Messages in a lane: waiting, on loan or put off.");
     metrics::describe_gauge!(QUEUE_DEAD, "Messages of a lane that were buried.");
     metrics::describe_gauge!(QUEUE_OLDEST, metrics::Unit::Seconds, "Age of the oldest message of a lane.");

@@ -68,7 +68,9 @@ async fn measure_one(program: &Path, connections: usize, time: Duration) -> One 
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = Home::new("");
     home.write(&settings(&silent.local_addr().unwrap().to_string()));
-    let mut process = Process::start(program, &home.config(), &[("SECRET", SECRET)]).await;
+    let mut process =
+        Process::start(program, &home.config(), &[("SECRET", SECRET), ("WINDLASS__DOOR__SOURCE_RATE", "0")])
+            .await;
     let push = Push {
         repository: "team/shop".to_owned(),
         reference: RefName::parse("refs/heads/main").unwrap(),

@@ -41,6 +41,27 @@ async fn a_forge_that_is_away_delays_and_loses_nothing() {
     rig.clear().await;
 }
 
+/// How many commits are pushed while the forge takes no status? Each has two verdicts, for its target and the whole.
+const UNANSWERED: usize = 25;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_verdicts_that_a_forge_does_not_take_are_told_once_each_after_a_kill() {
+    let mut rig = Rig::settled("").await;
+    rig.gitea.refuse(usize::MAX, 502, |line| line.starts_with("POST") && line.contains("/statuses/"));
+    for _ in 0..UNANSWERED {
+        rig.push().await;
+        rig.worked_off().await;
+    }
+    assert_eq!(rig.untold().await, 2 * i64::try_from(UNANSWERED).unwrap());
+    // Nothing was under way that the forge took, so nothing may be told twice.
+    rig.process().kill();
+    rig.start().await;
+    assert_eq!(rig.untold().await, 2 * i64::try_from(UNANSWERED).unwrap());
+    rig.gitea.heal();
+    rig.check().await;
+    rig.clear().await;
+}
+
 /// Limits the size of the files that windlass may write: with 0, every write fails, as on a disk that is full.
 fn limit(rig: &mut Rig, bytes: &str) {
     let pid = rig.process().pid().to_string();

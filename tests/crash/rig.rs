@@ -250,10 +250,27 @@ namespace = "{namespace}"
         sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
     }
 
-    async fn left(&self) -> i64 {
+    /// Returns how many statuses the forge was not told yet.
+    pub async fn untold(&self) -> i64 {
+        self.ask("store.db", "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0").await
+    }
+
+    async fn unworked(&self) -> i64 {
         self.ask("queue.db", "SELECT count(*) FROM messages WHERE state < 4").await
             + self.ask("store.db", "SELECT count(*) FROM ledger WHERE open = 1").await
-            + self.ask("store.db", "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0").await
+    }
+
+    /// Waits until every verdict is known, whether the forge was told or not.
+    pub async fn worked_off(&self) {
+        until("every verdict is known", async || {
+            // Between two looks the last message may have made another one.
+            (self.unworked().await == 0 && self.unworked().await == 0).then_some(())
+        })
+        .await;
+    }
+
+    async fn left(&self) -> i64 {
+        self.unworked().await + self.untold().await
     }
 
     /// Waits until windlass has nothing left to do, and makes sure that nothing was lost, nothing was orphaned, every

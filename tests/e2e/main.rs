@@ -7,6 +7,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod explained;
 mod health;
 mod objects;
 mod promise_1_and_2;

@@ -1,0 +1,258 @@
+//! Two hundred pushes to a real Gitea whose own webhook tells a real windlass; in their midst Gitea is killed and started
+//! again, and then its database is locked. Every delivery that was accepted is explained, and every commit that was
+//! seen has one verdict, by Gitea's own account.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use tokio::time::Instant;
+use windlass::explanation::LedTo;
+use windlass::store::Store;
+
+mod gitea;
+#[path = "../world/mod.rs"]
+mod world;
+
+use gitea::Gitea;
+use world::bed;
+use world::git::git;
+use world::kube::Kube;
+use world::manifests::config_map;
+use world::process::Home;
+use world::process::Process;
+use world::unique;
+use world::until;
+
+/// The secret of the webhook.
+const SECRET: &str = "the secret of the webhook";
+
+/// How many branches are pushed to at once, each read by an application?
+const BRANCHES: usize = 4;
+
+/// How often is each pushed to?
+const PUSHES: usize = 50;
+
+/// For how long is Gitea's database locked?
+const LOCKED_FOR: Duration = Duration::from_secs(5);
+
+/// How long may a push be tried, while Gitea is away?
+const PUSHED_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long may windlass take to be done with all of it?
+const DONE_WITHIN: Duration = Duration::from_secs(240);
+
+fn settings(gitea: &Gitea, repository: &str, installation: &str, namespace: &str) -> String {
+    let mut text = format!(
+        r#"[sweep]
+poll = "10s"
+[[forges]]
+name = "gitea"
+kind = "gitea"
+private = true
+url = "{}"
+webhook_secrets = [{{ env = "SECRET" }}]
+token = {{ env = "TOKEN" }}
+read_token = {{ env = "TOKEN" }}
+[[sources]]
+name = "code"
+forge = "gitea"
+repository = "{repository}"
+[[clusters]]
+name = "east"
+kubeconfig = "{}"
+namespace = "{installation}"
+"#,
+        gitea.url,
+        bed("WINDLASS_BED_EAST_KUBECONFIG")
+    );
+    for branch in 0..BRANCHES {
+        text += &format!(
+            "[[applications]]\nname = \"shop-{branch}\"\nsource = \"code\"\nref = \"refs/heads/lane-{branch}\"\n\
+             clusters = [\"east\"]\nnamespace = \"{namespace}\"\n"
+        );
+    }
+    text
+}
+
+/// Pushes to one branch again and again, and returns its commits.
+fn pusher(branch: usize, folder: PathBuf, origin: String, pushed: Arc<AtomicUsize>) -> Vec<String> {
+    std::fs::create_dir_all(&folder).unwrap();
+    git(&folder, &["init", "--quiet", &format!("--initial-branch=lane-{branch}")]);
+    git(&folder, &["remote", "add", "origin", &origin]);
+    let mut commits = Vec::new();
+    for number in 0..PUSHES {
+        let text = config_map(&format!("lane-{branch}"), &number.to_string());
+        std::fs::write(folder.join("lane.yaml"), text).unwrap();
+        git(&folder, &["add", "--all"]);
+        git(&folder, &["commit", "--quiet", "--message", &format!("number {number}")]);
+        commits.push(git(&folder, &["rev-parse", "HEAD"]));
+        push(&folder);
+        pushed.fetch_add(1, Ordering::Relaxed);
+    }
+    commits
+}
+
+/// Pushes until Gitea takes it.
+fn push(folder: &Path) {
+    let begun = Instant::now();
+    loop {
+        let tried = Command::new("git")
+            .args(["push", "--quiet", "origin", "HEAD"])
+            .current_dir(folder)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .output()
+            .unwrap();
+        if tried.status.success() {
+            return;
+        }
+        assert!(begun.elapsed() < PUSHED_WITHIN, "{}", String::from_utf8_lossy(&tried.stderr));
+        // why: Gitea is away, and tells nobody when it is back.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Waits until so many pushes are done.
+async fn reached(pushed: &AtomicUsize, count: usize) {
+    until("the pushes go on", async || (pushed.load(Ordering::Relaxed) >= count).then_some(())).await;
+}
+
+async fn number(file: PathBuf, query: &'static str) -> i64 {
+    let mut connection = SqliteConnectOptions::new().filename(file).read_only(true).connect().await.unwrap();
+    sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+}
+
+/// Waits until nothing is left to do: no message, no open row, no status to post.
+async fn done(data: &Path) {
+    let left = async || {
+        number(data.join("queue.db"), "SELECT count(*) FROM messages WHERE state < 4").await
+            + number(data.join("store.db"), "SELECT count(*) FROM ledger WHERE open = 1").await
+            + number(data.join("store.db"), "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0")
+                .await
+    };
+    let begun = Instant::now();
+    while left().await > 0 || left().await > 0 {
+        assert!(begun.elapsed() < DONE_WITHIN, "{} things are left", left().await);
+        // why: a process of its own tells nobody when it is done.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Makes sure that each delivery was looked at to its end; returns how many there were.
+async fn check_deliveries(data: &Path) -> usize {
+    let store = Store::open(&data.join("store.db")).await.unwrap();
+    let heard = store.deliveries(None, 1_000).await.unwrap();
+    for one in &heard {
+        let LedTo::Accepted { events } = &one.led_to else { continue };
+        for (event, _) in events {
+            let considered = store.considered(event).await.unwrap();
+            let considered =
+                considered.unwrap_or_else(|| panic!("delivery {} is not explained", one.delivery));
+            let ended =
+                considered.end.starts_with("dispatched") || considered.end.starts_with("nothing to do");
+            assert!(ended, "{considered:?}");
+        }
+    }
+    store.close().await;
+    heard.len()
+}
+
+/// Makes sure that a commit has one verdict in each context, told once, or none at all; returns the verdict for the
+/// target.
+fn verdict(statuses: &[(String, String)], tip: bool) -> Option<String> {
+    let mut contexts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (context, state) in statuses {
+        contexts.entry(context).or_default().push(state);
+    }
+    for states in contexts.values() {
+        let finals: Vec<&&str> = states.iter().filter(|state| **state != "pending").collect();
+        assert_eq!(finals.len(), 1, "{statuses:?}");
+        assert_eq!(finals.first().copied(), states.last(), "{statuses:?}");
+        let allowed: &[&str] = if tip { &["success"] } else { &["success", "warning"] };
+        assert!(allowed.contains(finals[0]), "tip: {tip}, {statuses:?}");
+    }
+    assert!(!tip || contexts.len() == 2, "{statuses:?}");
+    contexts
+        .iter()
+        .find(|(context, _)| context.contains('@'))
+        .map(|(_, states)| (*states.last().unwrap()).to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn through_two_hundred_pushes_a_kill_and_a_lock_each_commit_has_one_verdict() {
+    // Another test of this process may have chosen it already; it is the same one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let id = unique();
+    let (installation, namespace) = (format!("windlass-{id}"), format!("shop-{id}"));
+    let (mut gitea, kube) = tokio::join!(Gitea::start(), Kube::connect("east"));
+    kube.make_namespace(&namespace).await;
+    let repository = gitea.repository().await;
+    let home = Home::new(&settings(&gitea, &repository, &installation, &namespace));
+    let environment = [
+        ("SECRET", SECRET),
+        ("TOKEN", gitea.token.as_str()),
+        ("WINDLASS__DATA__INSTALLATION", installation.as_str()),
+    ];
+    let windlass =
+        Process::start(Path::new(env!("CARGO_BIN_EXE_windlass")), &home.config(), &environment).await;
+    let hook = serde_json::json!({
+        "type": "gitea", "active": true, "events": ["push", "delete"],
+        "config": { "url": format!("{}/hooks/gitea", windlass.door), "content_type": "json", "secret": SECRET },
+    });
+    gitea.ask("POST", &format!("/repos/{repository}/hooks"), &hook).await;
+    let pushed = Arc::new(AtomicUsize::new(0));
+    let pushers: Vec<_> = (0..BRANCHES)
+        .map(|branch| {
+            let folder = gitea.folder().join(format!("work-{branch}"));
+            let (origin, pushed) = (gitea.origin(&repository), pushed.clone());
+            tokio::task::spawn_blocking(move || pusher(branch, folder, origin, pushed))
+        })
+        .collect();
+    reached(&pushed, BRANCHES * PUSHES / 2).await;
+    gitea.kill();
+    gitea.run().await;
+    reached(&pushed, BRANCHES * PUSHES * 3 / 4).await;
+    gitea.lock(LOCKED_FOR).await;
+    let mut lanes = Vec::new();
+    for pusher in pushers {
+        lanes.push(pusher.await.unwrap());
+    }
+    // The last push may have been told by nobody but the sweep.
+    for (branch, commits) in lanes.iter().enumerate() {
+        let path = format!("/api/v1/namespaces/{namespace}/configmaps/lane-{branch}");
+        let last = (commits.len() - 1).to_string();
+        until("the tips are applied", async || {
+            kube.find(&path).await.filter(|found| found["data"]["key"] == last.as_str()).map(drop)
+        })
+        .await;
+    }
+    done(&home.data()).await;
+    let heard = check_deliveries(&home.data()).await;
+    let mut verdicts: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for commits in &lanes {
+        for commit in commits {
+            let statuses = gitea.statuses(&repository, commit).await;
+            *verdicts.entry(verdict(&statuses, commits.last() == Some(commit))).or_default() += 1;
+        }
+    }
+    assert!(heard >= PUSHES, "Gitea's own webhook told of few pushes: {heard}; {verdicts:?}");
+    drop(windlass);
+    for namespace in [&namespace, &installation] {
+        kube.delete(&format!("/api/v1/namespaces/{namespace}")).await;
+    }
+}
