@@ -77,10 +77,10 @@ material_go() {
 
 # Asked about a crate, cargo gets it, checks its digest and unpacks it, without all that it depends on.
 material_crates() {
-  local crate version source
+  local crate version sources
   while read -r crate version; do
     (cd / && cargo info --quiet "$crate@$version" >/dev/null) || return 1
-    source="$(echo "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$crate-$version")"
-    cp -r --no-preserve=mode "$source" "$MATERIAL.new/crates/$crate" || return 1
+    sources=("${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$crate-$version")
+    cp -r --no-preserve=mode "${sources[0]}" "$MATERIAL.new/crates/$crate" || return 1
   done <"$HERE/material/crates"
 }

@@ -25,7 +25,7 @@ const PHASES: [Phase; 7] = [
     Phase::Superseded,
 ];
 
-/// The paths that windlass asks for.
+/// How the paths begin that windlass asks for.
 const PATHS: [&str; 1] = ["/repos/{owner}/{repo}/statuses/"];
 
 fn request(kind: Kind, api: &str, phase: Phase, description: &str, more: Option<&str>) -> HttpRequest {

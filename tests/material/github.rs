@@ -87,6 +87,7 @@ fn every_example_of_github_is_heard_as_json_and_as_a_form_and_counts_as_the_tabl
     shelf::same("examples of GitHub that are acted on, and that are ignored", &table, COUNTS);
 }
 
+/// How many are acted on, and how many are ignored.
 const COUNTS: &str = "\
 api.github.com check_run: 0 9
 api.github.com check_suite: 0 9
