@@ -124,7 +124,7 @@ github Commit.testCreateStatusWithoutOptionalParameters 201: taken
 github create-status 201: taken
 github create-status 201: taken
 github GenericCommands.test_set_commit_status 201: taken
-github GenericCommands.test_set_commit_status_long_description 422: never: the forge refuses the status with 422 (Validation Failed)
+github GenericCommands.test_set_commit_status_long_description 422: never: the forge refuses the status with 422 (Validation Failed: description is too long (maximum is 140 characters))
 github GenericCommands.test_set_commit_status_long_description 201: taken
 gitlab GenericCommands.test_set_commit_status 201: taken
 gitlab GenericCommands.test_set_commit_status 201: taken
@@ -164,7 +164,7 @@ async fn what_forges_refused_is_told_with_their_words_and_what_to_do() {
 }
 
 const REFUSED: &str = "\
-github Exceptions.testInvalidInput 422: never: the forge refuses the status with 422 (Validation Failed)
+github Exceptions.testInvalidInput 422: never: the forge refuses the status with 422 (Validation Failed: key is invalid. It must begin with 'ssh-rsa' or 'ssh-dss'. Check that you're copying the public half of the key)
 github GithubIntegration.testGetAccessTokenForNoInstallation 404: ours: the forge shows this token no such repository or commit: check the repository's name, and that the token is valid and may see it (Not Found)
 github GithubIntegration.testGetAccessTokenWithExpiredJWT 401: ours: the forge refuses the token: replace it
 github GithubIntegration.testGetAccessTokenWithInvalidData 400: never: the forge refuses the status with 400 (Problems parsing JSON)
