@@ -1,19 +1,22 @@
 # shellcheck shell=bash
 # What has to be on the machine before anything can be built. Read by scripts/test and scripts/demo, which define die.
 
-# The Debian packages that are missing, told by a program or a library that they bring; PROGRAM:PACKAGE... are wanted too.
+# The programs that are wanted, and the Debian packages that bring them.
+PROGRAMS=(cc:build-essential pkg-config:pkg-config curl:curl git:git openssl:openssl flock:util-linux)
+
+# The Debian packages that are missing, told by a program or a library that they bring.
 missing_packages() {
   local pair
-  for pair in cc:build-essential pkg-config:pkg-config curl:curl git:git openssl:openssl flock:util-linux "$@"; do
+  for pair in "${PROGRAMS[@]}"; do
     command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
   done
   pkg-config --exists zlib 2>/dev/null || echo zlib1g-dev
 }
 
-# Installs what is missing where that is allowed, else says what it is; with more PROGRAM:PACKAGE... where given.
+# Installs what is missing where that is allowed, else says what it is.
 packages() {
   local missing
-  mapfile -t missing < <(missing_packages "$@")
+  mapfile -t missing < <(missing_packages)
   [[ ${#missing[@]} -gt 0 ]] || return 0
   if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
     apt-get update -q || die "apt-get update failed, see above; wanted: ${missing[*]}"
