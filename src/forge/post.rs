@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::Map;
+use serde_json::Value;
+
 use crate::commit::CommitId;
 use crate::moment::Moment;
 use crate::outcome::Phase;
@@ -205,12 +208,61 @@ const WORDS_CHARS: usize = 200;
 
 /// Returns the forge's own words, where it sent some.
 pub(super) fn words(answer: &HttpAnswer<'_>) -> String {
-    let body: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(answer.body).ok();
+    let Ok(body) = serde_json::from_slice::<Map<String, Value>>(answer.body) else { return String::new() };
     // What OAuth's part of a forge refuses is said in fields of its own.
-    let said = body.and_then(|body| {
-        let said = ["message", "error_description", "error"].into_iter().find_map(|name| body.get(name))?;
-        let said = Some(said).filter(|said| !said.is_null())?;
-        Some(said.as_str().map_or_else(|| said.to_string(), str::to_owned))
-    });
-    said.map(|said| format!(" ({})", cut(&said, WORDS_CHARS))).unwrap_or_default()
+    let said = ["message", "error_description", "error"].into_iter().find_map(|name| body.get(name));
+    let Some(said) = said.filter(|said| !said.is_null()) else { return String::new() };
+    let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+    // GitHub's message may be "Validation Failed" and no more; what failed stands beside it.
+    let said = match body.get("errors").and_then(first_cause) {
+        Some(cause) => format!("{said}: {cause}"),
+        None => said,
+    };
+    format!(" ({})", cut(&said, WORDS_CHARS))
+}
+
+/// Returns the first of a list of causes, each either a text or something with a message.
+fn first_cause(causes: &Value) -> Option<&str> {
+    let first = causes.as_array()?.first()?;
+    first.as_str().or_else(|| first.get("message")?.as_str()).filter(|cause| !cause.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HttpAnswer;
+    use super::words;
+    use crate::moment::Moment;
+
+    #[test]
+    fn a_forge_s_words_are_what_it_says_and_the_first_cause_that_it_gives() {
+        let cases = [
+            (
+                r#"{"message":"Validation Failed","errors":[{"message":"too long"},{"message":"x"}]}"#,
+                " (Validation Failed: too long)",
+            ),
+            (
+                r#"{"message":"Validation Failed","errors":["No commit found"]}"#,
+                " (Validation Failed: No commit found)",
+            ),
+            (r#"{"message":"Validation Failed","errors":[{"code":"invalid"}]}"#, " (Validation Failed)"),
+            (r#"{"message":"Not Found","errors":[]}"#, " (Not Found)"),
+            (r#"{"message":"Not Found","errors":null}"#, " (Not Found)"),
+            (r#"{"message":{"name":["is taken"]}}"#, r#" ({"name":["is taken"]})"#),
+            (
+                r#"{"error":"invalid_token","error_description":"Token was revoked."}"#,
+                " (Token was revoked.)",
+            ),
+            (r#"{"message":null,"errors":["x"]}"#, ""),
+            (r#"{"errors":["x"]}"#, ""),
+            ("[]", ""),
+            ("<html>", ""),
+        ];
+        for (body, expected) in cases {
+            let answer = HttpAnswer { status: 422, headers: &[], body: body.as_bytes(), now: Moment(0) };
+            assert_eq!(words(&answer), expected, "{body}");
+        }
+        let long = format!(r#"{{"message":"{}","errors":["x"]}}"#, "é".repeat(300));
+        let answer = HttpAnswer { status: 422, headers: &[], body: long.as_bytes(), now: Moment(0) };
+        assert_eq!(words(&answer).chars().count(), super::WORDS_CHARS + " ()".len());
+    }
 }

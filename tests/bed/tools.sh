@@ -1,10 +1,13 @@
 # shellcheck shell=bash
 # What has to be on the machine before anything can be built. Read by scripts/test and scripts/demo, which define die.
 
+# The programs that are wanted, and the Debian packages that bring them.
+PROGRAMS=(cc:build-essential pkg-config:pkg-config curl:curl git:git openssl:openssl flock:util-linux)
+
 # The Debian packages that are missing, told by a program or a library that they bring.
 missing_packages() {
   local pair
-  for pair in cc:build-essential pkg-config:pkg-config curl:curl git:git openssl:openssl flock:util-linux; do
+  for pair in "${PROGRAMS[@]}"; do
     command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
   done
   pkg-config --exists zlib 2>/dev/null || echo zlib1g-dev
