@@ -49,7 +49,7 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event fault job member moment object outcome secret | hold values |
+//! | 0 words | application commit event fault job member moment object outcome reference secret | hold values |
 //! | 1 rules | applyset drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
@@ -74,6 +74,7 @@ pub mod member;
 pub mod moment;
 pub mod object;
 pub mod outcome;
+pub mod reference;
 pub mod secret;
 
 // Floor 1: rules.

@@ -15,7 +15,19 @@ mod scan;
 /// The floors, lowest first. A module in a folder stands on the floor of the folder.
 const FLOORS: &[&[&str]] = &[
     // Words are made of words: each may use those before it, so there is no circle here either.
-    &["commit", "fault", "moment", "object", "secret", "application", "member", "event", "outcome", "job"],
+    &[
+        "commit",
+        "fault",
+        "moment",
+        "object",
+        "secret",
+        "reference",
+        "application",
+        "member",
+        "event",
+        "outcome",
+        "job",
+    ],
     &[
         "applyset", "drift", "forge", "guard", "health", "ledger", "manifest", "mask", "phrase", "plan",
         "select",
@@ -47,6 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("reqwest", &["courier", "dial", "source"]),
     ("rustls", &["courier", "source"]),
+    ("semver", &["reference"]),
     ("serde_saphyr", &["manifest"]),
     ("sqlx", &["queue", "store"]),
     ("toml", &["settings"]),

@@ -20,6 +20,7 @@ use windlass::commit::Inputs;
 use windlass::commit::RefName;
 use windlass::dial::Reach;
 use windlass::fault::Fault;
+use windlass::reference::Reference;
 use windlass::secret::Secret;
 use windlass::source::Error;
 use windlass::source::Limits;
@@ -42,8 +43,8 @@ fn settings(url: &str, cache: &Path) -> Settings {
     }
 }
 
-fn reference(name: &str) -> RefName {
-    RefName::parse(name).unwrap()
+fn reference(text: &str) -> Reference {
+    Reference::parse(text).unwrap()
 }
 
 /// A repository, and a source that reads it through an empty cache.
@@ -183,7 +184,7 @@ async fn an_annotated_tag_stands_for_its_commit() {
     scene.repo.git(&["push", "--quiet", "origin", "v1", "v2"]);
     let tips = scene.source.tips().await.unwrap();
     for name in [MAIN, "refs/tags/v1", "refs/tags/v2"] {
-        assert_eq!(tips.get(&reference(name)), Some(&commit), "{name}");
+        assert_eq!(tips.get(&RefName::parse(name).unwrap()), Some(&commit), "{name}");
         let resolved = scene.source.resolve(&reference(name), &[]).await.unwrap();
         assert_eq!(resolved.tip.as_ref(), Some(&commit), "{name}");
     }

@@ -1,0 +1,50 @@
+//! What an event asks of one reference.
+
+use crate::application::Target;
+use crate::commit::CommitId;
+use crate::event::Event;
+use crate::event::What;
+use crate::reference::Reference;
+
+/// An event, as dispatch understands it for one reference that it may concern.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub(super) event: &'a Event,
+    pub(super) reference: &'a Reference,
+    /// Where the reference led before, where that is known; a tip that is there still may be a lagging replica's.
+    pub(super) before: Option<CommitId>,
+    /// A commit that must be answered, where the event names one.
+    pub(super) after: Option<&'a CommitId>,
+    /// The only target in question, which counts as touched whatever is remembered.
+    pub(super) only: Option<&'a Target>,
+}
+
+impl<'a> Question<'a> {
+    /// Reads an event. `seen` is where dispatch last saw the reference lead.
+    ///
+    /// A pushed commit must be answered where its ref alone decides. Among the tags of a range it is the highest that
+    /// does, and one that is not chosen is nobody's: it gets no status. The commit before such a push is the tag's own
+    /// and not the range's, which led to what was `seen`.
+    pub(super) fn of(event: &'a Event, reference: &'a Reference, seen: Option<CommitId>) -> Self {
+        let (before, after, only) = match (&event.what, reference) {
+            (What::Push { before, after, .. }, Reference::Name(_)) => (before.clone(), after.as_ref(), None),
+            (What::Push { .. } | What::Sweep { .. }, Reference::Tags(_)) => (seen, None, None),
+            (What::Push { .. }, Reference::Commit(_))
+            | (What::Sweep { .. }, Reference::Name(_) | Reference::Commit(_)) => (None, None, None),
+            (What::Again { target, commit }, _) => (None, commit.as_ref(), Some(target)),
+        };
+        Self { event, reference, before, after, only }
+    }
+}
+
+/// Says why an event concerns no application.
+pub(super) fn nobody(event: &Event) -> String {
+    match &event.what {
+        What::Push { reference, .. } | What::Sweep { reference } => {
+            format!("no application reads {reference} of {}", event.source)
+        }
+        What::Again { target, .. } => {
+            format!("no application {} of {} is configured", target.application, event.source)
+        }
+    }
+}
