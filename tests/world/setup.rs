@@ -26,6 +26,7 @@ pub struct Setup {
 pub struct App {
     name: String,
     clusters: Vec<&'static str>,
+    follows: String,
     lines: String,
 }
 
@@ -41,9 +42,16 @@ impl Default for Setup {
 }
 
 impl App {
-    /// Returns the application of a folder, in the cluster `east`.
+    /// Returns the application of a folder, in the cluster `east`, that follows `main`.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), clusters: vec!["east"], lines: String::new() }
+        let follows = "ref = \"refs/heads/main\"".to_owned();
+        Self { name: name.to_owned(), clusters: vec!["east"], follows, lines: String::new() }
+    }
+
+    /// Says by which setting it follows something else, such as `tag = "1.x"`.
+    pub fn following(mut self, line: &str) -> Self {
+        line.clone_into(&mut self.follows);
+        self
     }
 
     /// Says in which clusters it belongs.
@@ -110,9 +118,9 @@ impl Setup {
                 made.installation
             ));
         }
-        for App { name, clusters, lines } in &self.applications {
+        for App { name, clusters, follows, lines } in &self.applications {
             text.push_str(&format!(
-                "[[applications]]\nname = \"{name}\"\nsource = \"code\"\nref = \"refs/heads/main\"\npath = \"{name}\"\n\
+                "[[applications]]\nname = \"{name}\"\nsource = \"code\"\n{follows}\npath = \"{name}\"\n\
                  clusters = {clusters:?}\nnamespace = \"{}\"\n{lines}",
                 made.namespace
             ));

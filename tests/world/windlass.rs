@@ -238,9 +238,19 @@ impl World {
 
     /// Posts a signed delivery about `main` and returns the status code of the answer.
     pub async fn deliver(&self, before: Option<&CommitId>, after: Option<&CommitId>) -> u16 {
+        self.deliver_of(MAIN, before, after).await
+    }
+
+    /// As [`World::deliver`], about a ref that the test names.
+    pub async fn deliver_of(
+        &self,
+        reference: &str,
+        before: Option<&CommitId>,
+        after: Option<&CommitId>,
+    ) -> u16 {
         let push = Push {
             repository: self.repo.full_name(),
-            reference: RefName::parse(MAIN).unwrap(),
+            reference: RefName::parse(reference).unwrap(),
             before: before.cloned(),
             after: after.cloned(),
         };
