@@ -10,6 +10,7 @@ use crate::commit::RefName;
 use crate::reference::Reference;
 use crate::source::Resolved;
 use crate::source::Shared;
+use crate::source::cache::id_of;
 use crate::source::error::Error;
 use crate::source::http::Call;
 use crate::source::stop::Stop;
@@ -69,8 +70,9 @@ fn attempt(
     let repository = shared.cache.open(stop)?;
     if let Reference::Commit(fixed) = reference {
         let asked: Vec<&CommitId> = also.iter().chain([fixed]).collect();
-        if shared.missing(&repository, &asked)?.is_empty() {
-            return Ok(Resolved { tip: Some(fixed.clone()), name: None, found: also.to_vec() });
+        if shared.cache.has(&repository, fixed)? && shared.missing(&repository, &asked)?.is_empty() {
+            let found = shared.outcome(&repository, Some(fixed), also)?;
+            return Ok(Resolved { tip: Some(fixed.clone()), name: None, found });
         }
     }
     let wire = shared.wire(stop);
@@ -136,10 +138,10 @@ fn one_by_one(wire: &Wire<'_>, repository: &Repository, wanted: &[&CommitId]) ->
 impl Shared {
     fn wire<'a>(&'a self, stop: &'a Stop) -> Wire<'a> {
         let call = Call::new(&self.settings, &self.address, &self.client, stop);
-        Wire { settings: &self.settings, stop, call }
+        Wire { settings: &self.settings, cache: &self.cache, stop, call }
     }
 
-    /// Returns those of some commits that the cache does not have, each once.
+    /// Returns those of some commits that the cache lacks and could have, each once.
     fn missing<'a>(
         &self,
         repository: &Repository,
@@ -147,7 +149,9 @@ impl Shared {
     ) -> Result<Vec<&'a CommitId>, Error> {
         let mut missing = Vec::new();
         for commit in asked {
-            if !missing.contains(commit) && !self.cache.has(repository, commit)? {
+            // What has no id here is not there either, and asking for it would be asking for a ref of that name.
+            let known = id_of(repository, commit).is_some();
+            if known && !missing.contains(commit) && !self.cache.has(repository, commit)? {
                 missing.push(*commit);
             }
         }
@@ -188,5 +192,5 @@ impl Shared {
 
 /// Returns whether something of this id came, commit or not.
 fn came(repository: &Repository, id: &CommitId) -> bool {
-    git2::Oid::from_str(id.as_str()).is_ok_and(|id| repository.odb().is_ok_and(|o| o.exists(id)))
+    id_of(repository, id).is_some_and(|id| repository.odb().is_ok_and(|store| store.exists(id)))
 }

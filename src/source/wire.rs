@@ -8,6 +8,7 @@ use git2::AutotagOption;
 use git2::Direction;
 use git2::ErrorClass;
 use git2::FetchOptions;
+use git2::ObjectFormat;
 use git2::Remote;
 use git2::RemoteCallbacks;
 use git2::RemoteConnection;
@@ -17,6 +18,7 @@ use git2::Repository;
 use crate::commit::CommitId;
 use crate::commit::RefName;
 use crate::source::Settings;
+use crate::source::cache::Cache;
 use crate::source::cache::kept;
 use crate::source::error::Error;
 use crate::source::http::Call;
@@ -34,6 +36,7 @@ const PEELED: &str = "^{}";
 /// The far side of one source, and when to give up on it.
 pub(super) struct Wire<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) cache: &'a Cache,
     pub(super) stop: &'a Stop,
     pub(super) call: Call,
 }
@@ -146,6 +149,9 @@ impl<'a> Wire<'a> {
         }
         if let Some(failure) = self.call.failure() {
             failure
+        } else if let Some(format) = other_format(error) {
+            self.cache.names_by(format);
+            Error::Cache { source_name, why: format!("the source names its objects by {format}") }
         } else if is_broken(error) {
             Error::Cache { source_name, why: self.words(error) }
         } else {
@@ -160,6 +166,13 @@ impl<'a> Wire<'a> {
         let said = if token.is_empty() { said.to_owned() } else { said.replace(token, "…") };
         said.chars().filter(|c| !c.is_control()).take(WORDS).collect()
     }
+}
+
+/// Returns how the server names objects, where it does so otherwise than the repository on disk. libgit2 has no code for
+/// it, but these words.
+fn other_format(error: &git2::Error) -> Option<ObjectFormat> {
+    let (_, remote) = error.message().split_once("does not match the remote object format '")?;
+    [ObjectFormat::Sha1, ObjectFormat::Sha256].into_iter().find(|format| remote.starts_with(format.str()))
 }
 
 /// Returns whether a failure says that the repository on disk is not whole.

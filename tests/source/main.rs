@@ -8,6 +8,7 @@
 
 mod cache;
 mod contents;
+mod references;
 mod server;
 #[path = "../world/mod.rs"]
 mod world;
@@ -56,7 +57,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let repo = Repo::create().await;
+        Self::over(Repo::create().await)
+    }
+
+    fn over(repo: Repo) -> Self {
         let cache = tempfile::tempdir().unwrap();
         let source = Source::open(settings(&repo.url, cache.path())).unwrap();
         Self { repo, cache, source }
