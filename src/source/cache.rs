@@ -88,7 +88,7 @@ impl Cache {
                 self.make()?;
             }
         }
-        self.find()?.ok_or_else(|| self.broken_because("it was taken away meanwhile"))
+        self.find()?.ok_or_else(|| self.outdated("it was taken away meanwhile"))
     }
 
     /// Opens the repository; `None` where there is none.
@@ -194,7 +194,7 @@ impl Cache {
             return Ok(false);
         }
         let tree = repository.find_commit(id).map_err(|e| self.broken(&e))?.tree_id();
-        if store.exists(tree) { Ok(true) } else { Err(self.broken_because("a tree is missing")) }
+        if store.exists(tree) { Ok(true) } else { Err(self.outdated("a tree is missing")) }
     }
 
     /// Returns whether a ref keeps a commit; then it was there once.
@@ -236,10 +236,11 @@ impl Cache {
 
     /// Describes a failure that says that the repository is not whole.
     pub(super) fn broken(&self, error: &git2::Error) -> Error {
-        self.broken_because(error.message())
+        self.outdated(error.message())
     }
 
-    fn broken_because(&self, why: &str) -> Error {
+    /// Says that the repository must be made anew, and why.
+    pub(super) fn outdated(&self, why: &str) -> Error {
         Error::Cache { source_name: self.source.clone(), why: why.to_owned() }
     }
 

@@ -52,7 +52,7 @@ fn with_a_whole_cache<T>(
     let age = cache.age();
     match work() {
         Err(Error::Cache { why, .. }) => {
-            tracing::warn!(source = %shared.settings.name, why, "the cache is broken and is cloned anew");
+            tracing::warn!(source = %shared.settings.name, why, "the cache is of no use and is cloned anew");
             cache.renew(age, stop)?;
             work()
         }
@@ -78,15 +78,13 @@ fn attempt(
     let wire = shared.wire(stop);
     let mut remote = wire.remote(&repository)?;
     let mut line = wire.dial(&mut remote)?;
+    by_one_digest(shared, &wire, &line, &repository)?;
     let (name, tip) = stand(&wire, &line, reference)?;
     let asked: Vec<&CommitId> = tip.iter().chain(also).collect();
     if !shared.missing(&repository, &asked)?.is_empty() {
         let writing = shared.cache.write(stop)?;
         if shared.cache.age() != age {
-            return Err(Error::Cache {
-                source_name: shared.settings.name.clone(),
-                why: "it was cloned anew meanwhile".to_owned(),
-            });
+            return Err(shared.cache.outdated("it was cloned anew meanwhile"));
         }
         // Another fetch may have brought them while this one waited.
         let wanted = shared.missing(&repository, &asked)?;
@@ -101,6 +99,22 @@ fn attempt(
     let tip = tip.filter(|tip| !fixed || came(&repository, tip));
     let found = shared.outcome(&repository, tip.as_ref(), also)?;
     Ok(Resolved { tip, name, found })
+}
+
+/// Lets the cache be made anew where it names objects otherwise than the server. The first fetch of a source finds that
+/// out, and the first of a repository that was itself made anew.
+fn by_one_digest(
+    shared: &Shared,
+    wire: &Wire<'_>,
+    line: &RemoteConnection<'_, '_, '_>,
+    repository: &Repository,
+) -> Result<(), Error> {
+    let Some(format) = wire.format(line)? else { return Ok(()) };
+    if format == repository.object_format() {
+        return Ok(());
+    }
+    shared.cache.names_by(format);
+    Err(shared.cache.outdated(&format!("the source names its objects by {format}")))
 }
 
 /// Returns where a reference leads by the list that a connection gave, and the ref that says so. A fixed commit leads
@@ -138,7 +152,7 @@ fn one_by_one(wire: &Wire<'_>, repository: &Repository, wanted: &[&CommitId]) ->
 impl Shared {
     fn wire<'a>(&'a self, stop: &'a Stop) -> Wire<'a> {
         let call = Call::new(&self.settings, &self.address, &self.client, stop);
-        Wire { settings: &self.settings, cache: &self.cache, stop, call }
+        Wire { settings: &self.settings, stop, call }
     }
 
     /// Returns those of some commits that the cache lacks and could have, each once.

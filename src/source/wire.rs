@@ -18,7 +18,6 @@ use git2::Repository;
 use crate::commit::CommitId;
 use crate::commit::RefName;
 use crate::source::Settings;
-use crate::source::cache::Cache;
 use crate::source::cache::kept;
 use crate::source::error::Error;
 use crate::source::http::Call;
@@ -30,13 +29,14 @@ use crate::source::stop::Why;
 const REFS: usize = 50_000;
 /// How many characters of a message of libgit2 are kept?
 const WORDS: usize = 200;
+/// How many bytes has an id by SHA-256?
+const SHA256_BYTES: usize = 32;
 /// What does Git append to the name of an annotated tag, to list the commit behind it?
 const PEELED: &str = "^{}";
 
 /// The far side of one source, and when to give up on it.
 pub(super) struct Wire<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) cache: &'a Cache,
     pub(super) stop: &'a Stop,
     pub(super) call: Call,
 }
@@ -99,6 +99,12 @@ impl<'a> Wire<'a> {
         Ok(tip)
     }
 
+    /// Returns how the server names objects; `None` where it lists none.
+    pub(super) fn format(&self, line: &RemoteConnection<'_, '_, '_>) -> Result<Option<ObjectFormat>, Error> {
+        let listed = self.heads(line)?.first().map(|head| head.oid().as_bytes().len());
+        Ok(listed.map(|bytes| if bytes == SHA256_BYTES { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 }))
+    }
+
     fn heads<'line>(
         &self,
         line: &'line RemoteConnection<'_, '_, '_>,
@@ -149,9 +155,6 @@ impl<'a> Wire<'a> {
         }
         if let Some(failure) = self.call.failure() {
             failure
-        } else if let Some(format) = other_format(error) {
-            self.cache.names_by(format);
-            Error::Cache { source_name, why: format!("the source names its objects by {format}") }
         } else if is_broken(error) {
             Error::Cache { source_name, why: self.words(error) }
         } else {
@@ -166,13 +169,6 @@ impl<'a> Wire<'a> {
         let said = if token.is_empty() { said.to_owned() } else { said.replace(token, "…") };
         said.chars().filter(|c| !c.is_control()).take(WORDS).collect()
     }
-}
-
-/// Returns how the server names objects, where it does so otherwise than the repository on disk. libgit2 has no code for
-/// it, but these words.
-fn other_format(error: &git2::Error) -> Option<ObjectFormat> {
-    let (_, remote) = error.message().split_once("does not match the remote object format '")?;
-    [ObjectFormat::Sha1, ObjectFormat::Sha256].into_iter().find(|format| remote.starts_with(format.str()))
 }
 
 /// Returns whether a failure says that the repository on disk is not whole.
