@@ -17,7 +17,7 @@
 //!
 //! - [`server`] reads a bounded body, [`intake`] lets the [`forge`] rules check its signature and read it, and answers
 //!   202 only after the [`queue`] has confirmed the [`event`].
-//! - [`dispatch`] resolves the ref itself, compares what each target reads by tree ids ([`mod@select`]), opens the rows of
+//! - [`dispatch`] resolves what applications follow (a [`mod@reference`]) itself, compares what each target reads by tree ids ([`mod@select`]), opens the rows of
 //!   the touched targets (a roster), and publishes one [`job`] for each. Untouched targets get nothing.
 //! - [`reconcile`] makes a pass: parent and tip → [`manifest`] → live members → [`plan`] → dry-run of everything →
 //!   fence → writes by rank → prune under the [`guard`] → report. A wait for [`health`] is a message of its own, so a

@@ -27,7 +27,10 @@ impl Dispatcher {
     ) -> Result<(), Error> {
         let source =
             self.sources.get(&event.source).ok_or_else(|| Error::UnknownSource(event.source.clone()))?;
-        let seen = self.store.seen(&event.source).await?.remove(reference);
+        let seen = match reference {
+            Reference::Tags(_) => self.store.seen(&event.source).await?.remove(reference),
+            Reference::Name(_) | Reference::Commit(_) => None,
+        };
         let question = Question::of(event, reference, seen);
         let also: Vec<CommitId> = question.after.cloned().into_iter().collect();
         let resolved = source.resolve(reference, &also).await?;
@@ -43,17 +46,34 @@ impl Dispatcher {
         }
         let overtaken = question.after.filter(|after| **after != tip && resolved.found.contains(after));
         let commits: Vec<CommitId> = overtaken.into_iter().chain([&tip]).cloned().collect();
-        let candidates = self.candidates(source, &question, applications, &commits).await?;
-        let memory = self.store.memory(&event.source).await?;
-        let touched = select(&candidates, commits.len(), &memory, question.only.is_some());
-        if let Some(name) = resolved.name {
-            tracing::debug!(event.id = event.id, %reference, %name, commit.id = %tip, touched = touched.len(), "resolved");
+        if let (Reference::Tags(range), Some(name)) = (reference, resolved.name) {
+            tracing::info!(event.id = event.id, source = %event.source, %range, tag = %name, commit.id = %tip, "tag chosen");
         }
+        let candidates = self.candidates(source, &question, applications, &commits).await?;
+        self.select(&question, applications, &commits, &candidates, made).await?;
+        made.led.push((reference.clone(), Some(tip)));
+        Ok(())
+    }
+
+    /// Adds what follows for each commit, the older first, the last being the tip.
+    async fn select(
+        &self,
+        question: &Question<'_>,
+        applications: &[&Application],
+        commits: &[CommitId],
+        candidates: &[Candidate],
+        made: &mut Made<'_>,
+    ) -> Result<(), Error> {
+        let memory = self.store.memory(&question.event.source).await?;
+        let touched = select(candidates, commits.len(), &memory, question.only.is_some());
+        let Some(tip) = commits.last() else { return Ok(()) };
         for (position, commit) in commits.iter().enumerate() {
             let here: Vec<&Touched> = touched.iter().filter(|one| one.commit == position).collect();
-            made.add(&question, commit, &tip, &here, applications);
+            made.add(question, commit, tip, &here, applications);
         }
-        made.leads_to(reference, tip);
+        if touched.is_empty() {
+            made.leads_to_nothing_new(tip);
+        }
         Ok(())
     }
 

@@ -59,16 +59,15 @@ impl<'a> Made<'a> {
         self.led.push((reference.clone(), None));
     }
 
-    /// Adds where a reference leads, after what follows from it.
-    pub(super) fn leads_to(&mut self, reference: &Reference, tip: CommitId) {
-        if !self.called.contains(&tip) {
-            const WHY: &str = "what the applications read is as last dispatched";
-            if !self.why.iter().any(|why| why == WHY) {
-                self.why.push(WHY.to_owned());
-            }
+    /// Adds that a reference leads somewhere where nothing more is to do.
+    pub(super) fn leads_to_nothing_new(&mut self, tip: &CommitId) {
+        const WHY: &str = "what the applications read is as last dispatched";
+        if !self.why.iter().any(|why| why == WHY) {
+            self.why.push(WHY.to_owned());
+        }
+        if !self.called.contains(tip) {
             self.quiet.insert(tip.clone());
         }
-        self.led.push((reference.clone(), Some(tip)));
     }
 
     /// Adds what follows for one commit.

@@ -48,3 +48,51 @@ pub(super) fn nobody(event: &Event) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Question;
+    use crate::application::Name;
+    use crate::application::Target;
+    use crate::commit::CommitId;
+    use crate::commit::RefName;
+    use crate::event::Event;
+    use crate::event::What;
+    use crate::moment::Moment;
+    use crate::reference::Reference;
+
+    #[test]
+    fn what_an_event_asks_of_a_reference_by_table() {
+        let id = |digit: char| CommitId::parse(&digit.to_string().repeat(40)).unwrap();
+        let name = |text| Name::parse(text).unwrap();
+        let reference = RefName::parse("refs/tags/v1.0.0").unwrap();
+        let push = What::Push { reference: reference.clone(), before: Some(id('b')), after: Some(id('a')) };
+        let sweep = What::Sweep { reference };
+        let target = Target { application: name("shop"), cluster: name("east") };
+        let again = What::Again { target, commit: Some(id('a')) };
+        // event, reference → before, after, only
+        let cases = [
+            (&push, "refs/tags/v1.0.0", Some('b'), Some('a'), false),
+            (&push, "tags 1.x", Some('5'), None, false),
+            (&sweep, "refs/tags/v1.0.0", None, None, false),
+            (&sweep, "tags 1.x", Some('5'), None, false),
+            (&again, "refs/tags/v1.0.0", None, Some('a'), true),
+            (&again, "tags 1.x", None, Some('a'), true),
+            (&again, &"c".repeat(40), None, Some('a'), true),
+        ];
+        for (what, reference, before, after, only) in cases {
+            let event = Event {
+                version: crate::event::VERSION,
+                id: "e".into(),
+                source: name("code"),
+                what: what.clone(),
+                received_at: Moment(0),
+            };
+            let reference = Reference::parse(reference).unwrap();
+            let question = Question::of(&event, &reference, Some(id('5')));
+            assert_eq!(question.before, before.map(id), "{what:?} {reference}");
+            assert_eq!(question.after, after.map(id).as_ref(), "{what:?} {reference}");
+            assert_eq!(question.only.is_some(), only, "{what:?} {reference}");
+        }
+    }
+}
