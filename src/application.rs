@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Malformed;
-use crate::commit::RefName;
+use crate::reference::Reference;
 
 /// A name from the settings: 1 to 40 lowercase letters, digits and inner dashes.
 ///
@@ -106,9 +106,9 @@ pub struct Application {
     pub name: Name,
     /// The source of its manifests.
     pub source: Name,
-    /// The ref whose tip is made true.
+    /// What resolves to the commit that is made true.
     #[serde(rename = "ref")]
-    pub reference: RefName,
+    pub reference: Reference,
     /// The folder of its manifests, relative to the repository, without a leading slash; empty for all of it.
     /// `{cluster}` stands for the cluster's name.
     pub path: String,
@@ -145,8 +145,10 @@ impl Application {
 
 #[cfg(test)]
 mod tests {
+    use super::Application;
     use super::Name;
     use super::Target;
+    use crate::commit::RefName;
 
     #[test]
     fn a_status_names_its_target() {
@@ -178,5 +180,18 @@ mod tests {
         }
         assert!(Name::parse(&"a".repeat(40)).is_ok());
         assert!(Name::parse(&"a".repeat(41)).is_err());
+    }
+    #[test]
+    fn what_older_versions_wrote_is_read() {
+        let old = r#"{"name":"shop","source":"code","ref":"refs/heads/main","path":"","clusters":["east"],
+            "namespace":"shop","prune":true,"health_deadline_ms":300000}"#;
+        let shop: Application = serde_json::from_str(old).unwrap();
+        assert_eq!(shop.reference, RefName::parse("refs/heads/main").unwrap().into());
+        let new = serde_json::to_value(&shop).unwrap();
+        assert_eq!(
+            new,
+            serde_json::from_str::<serde_json::Value>(old).unwrap(),
+            "and so the digest is the same"
+        );
     }
 }

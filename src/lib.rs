@@ -17,7 +17,8 @@
 //!
 //! - [`server`] lets in who may knock ([`bucket`]) and reads a bounded body, [`intake`] lets the [`forge`] rules check its
 //!   signature and read it, and answers 202 only after the [`queue`] has confirmed the [`event`].
-//! - [`dispatch`] resolves the ref itself, compares what each target reads by tree ids ([`mod@select`]), opens the rows of
+//! - [`dispatch`] resolves what applications follow (a [`mod@reference`]) itself, compares what each target reads by tree
+//!   ids ([`mod@select`]), opens the rows of
 //!   the touched targets (a roster), and publishes one [`job`] for each. Untouched targets get nothing.
 //! - [`reconcile`] makes a pass: parent and tip → [`manifest`] → live members → [`plan`] → dry-run of everything →
 //!   fence → writes by rank → prune under the [`guard`] → report. A wait for [`health`] is a message of its own, so a
@@ -51,7 +52,7 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event explanation fault job member moment object outcome secret | hold values |
+//! | 0 words | application commit event explanation fault job member moment object outcome reference secret | hold values |
 //! | 1 rules | applyset bucket drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
@@ -77,6 +78,7 @@ pub mod member;
 pub mod moment;
 pub mod object;
 pub mod outcome;
+pub mod reference;
 pub mod secret;
 
 // Floor 1: rules.

@@ -12,8 +12,8 @@ use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
-use crate::commit::RefName;
 use crate::job::Reason;
+use crate::reference::Reference;
 
 /// What dispatch remembers of a target. It may be lost: then the target counts as touched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +22,8 @@ pub struct Memory {
     pub target: Target,
     /// The source of its application when it was last dispatched.
     pub source: Name,
-    /// The ref then.
-    pub reference: RefName,
+    /// What it followed then.
+    pub reference: Reference,
     /// What it read then.
     pub inputs: Inputs,
     /// The commit then.
@@ -128,6 +128,13 @@ pub fn select(candidates: &[Candidate], commits: usize, memory: &[Memory], force
     touched
 }
 
+/// Returns whether a target was last dispatched with this commit and definition, and not in vain: for a fixed commit,
+/// which no movement of a ref brings up again.
+#[must_use]
+pub fn is_dispatched(row: Option<&Memory>, commit: &CommitId, definition: u64) -> bool {
+    row.is_some_and(|row| row.commit == *commit && row.definition == definition && row.state != State::Failed)
+}
+
 fn against(row: Option<&Memory>, inputs: &Inputs, definition: u64) -> Option<Reason> {
     let Some(row) = row else { return Some(Reason::Unsure) };
     if row.inputs != *inputs || row.definition != definition {
@@ -145,13 +152,14 @@ mod tests {
     use super::Candidate;
     use super::Memory;
     use super::State;
+    use super::is_dispatched;
     use super::select;
     use crate::application::Name;
     use crate::application::Target;
     use crate::commit::CommitId;
     use crate::commit::Inputs;
-    use crate::commit::RefName;
     use crate::job::Reason;
+    use crate::reference::Reference;
 
     fn target() -> Target {
         Target { application: Name::parse("shop").unwrap(), cluster: Name::parse("east").unwrap() }
@@ -161,7 +169,7 @@ mod tests {
         vec![Memory {
             target: target(),
             source: Name::parse("code").unwrap(),
-            reference: RefName::parse("refs/heads/main").unwrap(),
+            reference: Reference::parse("refs/heads/main").unwrap(),
             inputs: Inputs(inputs.into()),
             commit: CommitId::parse(&"a".repeat(40)).unwrap(),
             definition: 1,
@@ -219,5 +227,26 @@ mod tests {
         let touched = select(&[candidate], 1, &memory("x", State::Closed), true);
         assert_eq!(touched.len(), 1);
         assert_eq!(touched[0].reason, Reason::Unsure);
+    }
+    #[test]
+    fn a_fixed_commit_is_asked_for_until_it_was_dispatched_as_it_is_defined() {
+        let (a, b) = ("a".repeat(40), "b".repeat(40));
+        for (state, commit, definition, dispatched) in [
+            (Some(State::Closed), &a, 1, true),
+            (Some(State::Open), &a, 1, true),
+            (Some(State::Failed), &a, 1, false),
+            (Some(State::Closed), &b, 1, false),
+            (Some(State::Closed), &a, 2, false),
+            (None, &a, 1, false),
+        ] {
+            let row = state.map(|state| memory("x", state));
+            let row = row.as_ref().and_then(|rows| rows.first());
+            let commit = CommitId::parse(commit).unwrap();
+            assert_eq!(
+                is_dispatched(row, &commit, definition),
+                dispatched,
+                "{state:?} {commit} {definition}"
+            );
+        }
     }
 }

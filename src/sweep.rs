@@ -9,6 +9,7 @@ use crate::application::Application;
 use crate::application::Name;
 use crate::application::Target;
 use crate::clock::now;
+use crate::commit::CommitId;
 use crate::commit::RefName;
 use crate::event::Event;
 use crate::event::What;
@@ -21,6 +22,8 @@ use crate::outcome::Told;
 use crate::queue::Dead;
 use crate::queue::Draft;
 use crate::queue::Queue;
+use crate::reference::Reference;
+use crate::select;
 use crate::select::State;
 use crate::source::Source;
 use crate::store::Store;
@@ -70,7 +73,7 @@ impl Error {
 /// What a sweep found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Refs that stand elsewhere than dispatch last saw them.
+    /// References that lead elsewhere than dispatch last saw, and targets of fixed commits that it has not seen to yet.
     pub moved: usize,
     /// Rows that were asked for again.
     pub again: usize,
@@ -101,32 +104,59 @@ impl Sweeper {
         Self { queue, store, sources, applications, quiet: Quiet::default() }
     }
 
-    /// Looks at every ref of one source that an application reads, and makes an event of each that moved; of all of
-    /// them at the `first` look after a start, when settings may have changed too.
+    /// Looks at every reference of one source that an application follows, and makes an event of each ref that moved
+    /// one; of all of them at the `first` look after a start, when settings may have changed too.
     ///
     /// # Errors
     /// The source, the store or the queue.
     pub async fn step(&self, source: &Name, first: bool) -> Result<Swept, Error> {
         let hand = self.sources.get(source).ok_or_else(|| Error::UnknownSource(source.clone()))?;
-        let wanted: BTreeSet<&RefName> =
-            self.applications.iter().filter(|one| one.source == *source).map(|one| &one.reference).collect();
-        let mut swept = Swept::default();
-        if wanted.is_empty() {
-            return Ok(swept);
-        }
-        let (tips, seen) = (hand.tips().await?, self.store.seen(source).await?);
+        let own: Vec<&Application> = self.applications.iter().filter(|one| one.source == *source).collect();
+        let seen = self.store.seen(source).await?;
         let mut drafts = Vec::new();
-        for reference in wanted {
-            let (tip, before) = (tips.get(reference), seen.get(reference));
-            if tip != before || (first && tip.is_some()) {
-                swept.moved += 1;
-                drafts.push(event(source, What::Sweep { reference: reference.clone() }));
+        let mut moving: BTreeSet<&Reference> = BTreeSet::new();
+        for application in own {
+            match &application.reference {
+                Reference::Commit(fixed) if first || seen.get(&application.reference) != Some(fixed) => {
+                    drafts.extend(self.not_dispatched(application, fixed).await?);
+                }
+                Reference::Commit(_) => {}
+                Reference::Name(_) | Reference::Tags(_) => drop(moving.insert(&application.reference)),
             }
         }
+        // A fixed commit leads where it leads without a look at the refs.
+        let tips = if moving.is_empty() { BTreeMap::new() } else { hand.tips().await? };
+        let mut moved: BTreeSet<&RefName> = BTreeSet::new();
+        for reference in moving {
+            let name = stands_at(reference, &tips);
+            let (tip, before) = (name.and_then(|name| tips.get(name)), seen.get(reference));
+            if tip != before || (first && tip.is_some()) {
+                match name {
+                    Some(name) => drop(moved.insert(name)),
+                    // Nothing is left that could be made true: there is no more to it than that it was seen.
+                    None => self.store.saw(source, reference, None).await?,
+                }
+            }
+        }
+        let any_moved = !moved.is_empty();
+        let sweep = |name: &RefName| event(source, What::Sweep { reference: name.clone() });
+        drafts.extend(moved.into_iter().map(sweep));
         let told = self.store.last_delivery(source).await?;
-        swept.quiet = self.quiet.note(source, swept.moved > 0, told, now());
+        let quiet = self.quiet.note(source, any_moved, told, now());
+        let swept = Swept { moved: drafts.len(), quiet, ..Swept::default() };
         self.queue.publish(drafts).await?;
         Ok(swept)
+    }
+
+    /// Asks for the targets of a fixed commit that were not dispatched with it yet.
+    async fn not_dispatched(&self, application: &Application, fixed: &CommitId) -> Result<Vec<Draft>, Error> {
+        let source = &application.source;
+        let definition = self.store.definition(application).await?;
+        let memory = self.store.memory(source).await?;
+        let row = |target: &Target| memory.iter().find(|row| row.target == *target);
+        let targets = application.targets();
+        let missing = targets.filter(|target| !select::is_dispatched(row(target), fixed, definition));
+        Ok(missing.map(|target| event(source, What::Again { target, commit: None })).collect())
     }
 
     /// Looks after what nobody else would end: rows that are overdue, targets in an error of windlass's own, and jobs
@@ -201,6 +231,15 @@ impl Sweeper {
             }
         }
         Ok(drafts.len() - before)
+    }
+}
+
+/// Returns the ref that a reference leads to among those that there are.
+fn stands_at<'a>(reference: &'a Reference, tips: &'a BTreeMap<RefName, CommitId>) -> Option<&'a RefName> {
+    match reference {
+        Reference::Name(name) => Some(name),
+        Reference::Tags(range) => range.highest(tips.keys()),
+        Reference::Commit(_) => None,
     }
 }
 

@@ -12,27 +12,29 @@ use crate::queue::Draft;
 
 use super::Dispatcher;
 use super::Error;
-use super::Question;
+use super::question::Question;
+
+/// Says that a tip touches nothing more: a run may have made it true already, and its rows may be summed up now.
+pub(super) fn call_off(event: &Event, tip: CommitId) -> Draft {
+    report(Told::Roster {
+        dispatch: event.id.clone(),
+        source: event.source.clone(),
+        commit: tip,
+        targets: Vec::new(),
+        received_at: event.received_at,
+    })
+}
 
 impl Dispatcher {
-    /// Says that the tip touches nothing more: a run may have made it true already, and its rows may be summed up now.
-    pub(super) async fn call_off(&self, event: &Event, commits: &[CommitId]) -> Result<(), Error> {
-        let Some(tip) = commits.last() else { return Ok(()) };
-        let what = Told::Roster {
-            dispatch: event.id.clone(),
-            source: event.source.clone(),
-            commit: tip.clone(),
-            targets: Vec::new(),
-            received_at: event.received_at,
-        };
-        Ok(self.queue.publish(vec![report(what)]).await?)
-    }
-
     /// Gives a pushed commit that cannot be read a verdict for every target that it could have touched.
-    pub(super) async fn turn_down(&self, event: &Event, why: &str) -> Result<(), crate::queue::Error> {
-        let What::Push { reference, after: Some(commit), .. } = &event.what else { return Ok(()) };
-        let reads = |one: &&Application| one.source == event.source && one.reference == *reference;
-        let targets: Vec<_> = self.applications.iter().filter(reads).flat_map(Application::targets).collect();
+    pub(super) async fn turn_down(
+        &self,
+        event: &Event,
+        applications: &[&Application],
+        why: &str,
+    ) -> Result<(), crate::queue::Error> {
+        let What::Push { after: Some(commit), .. } = &event.what else { return Ok(()) };
+        let targets: Vec<_> = applications.iter().flat_map(|one| one.targets()).collect();
         let (dispatch, source) = (event.id.clone(), event.source.clone());
         let buried = targets.iter().map(|target| Told::Buried {
             dispatch: dispatch.clone(),
@@ -68,7 +70,7 @@ impl Dispatcher {
         let what = match tip {
             Some(by) => Told::Superseded { dispatch, source, commit, target, by: by.clone() },
             None => {
-                let why = format!("{} no longer exists; nothing was deleted", question.reference);
+                let why = format!("{}; nothing was deleted", question.reference.absence());
                 Told::Buried { dispatch, source, commit, target, why }
             }
         };

@@ -1,35 +1,83 @@
-//! The messages that a dispatch makes: rosters, reports of what is superseded, and jobs.
+//! What a dispatch makes: rosters, reports of what is superseded, jobs, and what is remembered with them.
+
+use std::collections::BTreeSet;
 
 use crate::application::Application;
 use crate::clock::now;
 use crate::commit::CommitId;
+use crate::event::Event;
+use crate::explanation::Considered;
 use crate::job::Job;
 use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue::Draft;
+use crate::reference::Reference;
 use crate::select::Memory;
 use crate::select::Touched;
 
-use super::Question;
-use super::remembered;
+use super::question::Question;
 
 /// What a dispatch has made so far.
 pub(super) struct Made<'a> {
-    question: &'a Question<'a>,
+    pub(super) event: &'a Event,
     lane: &'a str,
-    reports: Vec<Draft>,
-    jobs: Vec<Draft>,
+    /// The rosters come first, so that a row is most often open before its job begins; the ledger takes them in any
+    /// order.
+    pub(super) reports: Vec<Draft>,
+    pub(super) jobs: Vec<Draft>,
     pub(super) memory: Vec<Memory>,
+    /// How many targets had their commit overtaken already.
+    pub(super) superseded: usize,
+    /// The commits that have a roster.
+    called: BTreeSet<CommitId>,
+    /// Tips that touch nothing more and have no roster.
+    pub(super) quiet: BTreeSet<CommitId>,
+    /// Where each reference led.
+    pub(super) led: Vec<(Reference, Option<CommitId>)>,
+    /// Why nothing is touched, where nothing is.
+    pub(super) why: Vec<String>,
+    /// What is decided about whom, for history.
+    pub(super) notes: &'a mut Considered,
 }
 
 impl<'a> Made<'a> {
-    pub(super) fn new(question: &'a Question<'a>, lane: &'a str) -> Self {
-        Self { question, lane, reports: Vec::new(), jobs: Vec::new(), memory: Vec::new() }
+    pub(super) fn new(event: &'a Event, lane: &'a str, notes: &'a mut Considered) -> Self {
+        Self {
+            event,
+            lane,
+            reports: Vec::new(),
+            jobs: Vec::new(),
+            memory: Vec::new(),
+            superseded: 0,
+            called: BTreeSet::new(),
+            quiet: BTreeSet::new(),
+            led: Vec::new(),
+            why: Vec::new(),
+            notes,
+        }
+    }
+
+    /// Adds that a reference leads nowhere.
+    pub(super) fn leads_nowhere(&mut self, reference: &Reference) {
+        self.why.push(format!("{}: nothing is applied and nothing deleted", reference.absence()));
+        self.led.push((reference.clone(), None));
+    }
+
+    /// Adds that a reference leads somewhere where nothing more is to do.
+    pub(super) fn leads_to_nothing_new(&mut self, tip: &CommitId) {
+        const WHY: &str = "what the applications read is as last dispatched";
+        if !self.why.iter().any(|why| why == WHY) {
+            self.why.push(WHY.to_owned());
+        }
+        if !self.called.contains(tip) {
+            self.quiet.insert(tip.clone());
+        }
     }
 
     /// Adds what follows for one commit.
     pub(super) fn add(
         &mut self,
+        question: &Question<'_>,
         commit: &CommitId,
         tip: &CommitId,
         touched: &[&Touched],
@@ -39,8 +87,10 @@ impl<'a> Made<'a> {
             return;
         }
         let dispatch = uuid::Uuid::now_v7().to_string();
-        let (event, source) = (self.question.event, &self.question.event.source);
+        let (event, source) = (self.event, &self.event.source);
         let targets = touched.iter().map(|one| one.target.clone()).collect();
+        self.called.insert(commit.clone());
+        self.quiet.remove(commit);
         self.report(Told::Roster {
             dispatch: dispatch.clone(),
             source: source.clone(),
@@ -53,13 +103,14 @@ impl<'a> Made<'a> {
                 let (dispatch, source) = (dispatch.clone(), source.clone());
                 let (commit, target, by) = (commit.clone(), one.target.clone(), tip.clone());
                 self.report(Told::Superseded { dispatch, source, commit, target, by });
+                self.superseded += 1;
                 continue;
             }
             let application =
                 applications.iter().find(|application| application.name == one.target.application);
             let Some(application) = application else { continue };
-            self.job(application, one, commit, &dispatch);
-            self.memory.push(remembered(self.question, one, commit, &dispatch));
+            self.job(question, application, one, commit, &dispatch);
+            self.memory.push(remembered(question, one, commit, &dispatch));
         }
     }
 
@@ -67,7 +118,14 @@ impl<'a> Made<'a> {
         self.reports.push(Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what }));
     }
 
-    fn job(&mut self, application: &Application, one: &Touched, commit: &CommitId, dispatch: &str) {
+    fn job(
+        &mut self,
+        question: &Question<'_>,
+        application: &Application,
+        one: &Touched,
+        commit: &CommitId,
+        dispatch: &str,
+    ) {
         let job = Job {
             version: crate::job::VERSION,
             target: one.target.clone(),
@@ -76,18 +134,24 @@ impl<'a> Made<'a> {
             definition: one.definition,
             commit: commit.clone(),
             inputs: one.inputs.clone(),
-            before: self.question.before.cloned(),
+            before: question.before.clone(),
             reason: one.reason,
-            received_at: self.question.event.received_at,
+            received_at: self.event.received_at,
         };
         self.jobs.push(Draft::job(self.lane, &job));
     }
+}
 
-    /// Returns all messages, the rosters first, so that a row is most often open before its job begins; the ledger takes
-    /// them in any order.
-    pub(super) fn drafts(self) -> Vec<Draft> {
-        let mut drafts = self.reports;
-        drafts.extend(self.jobs);
-        drafts
+/// Returns the row that dispatch keeps of a touched target.
+fn remembered(question: &Question<'_>, touched: &Touched, commit: &CommitId, dispatch: &str) -> Memory {
+    Memory {
+        target: touched.target.clone(),
+        source: question.event.source.clone(),
+        reference: question.reference.clone(),
+        inputs: touched.inputs.clone(),
+        commit: commit.clone(),
+        definition: touched.definition,
+        dispatch: dispatch.to_owned(),
+        state: crate::select::State::Open,
     }
 }

@@ -15,14 +15,18 @@ use crate::select::Candidate;
 use crate::select::Touched;
 
 use super::Dispatcher;
-use super::Question;
 use super::Step;
 
-/// Notes the applications of the source that read another ref than the one in question.
-pub(super) fn note_others(notes: &mut Considered, question: &Question<'_>, all: &[Application]) {
-    for one in all.iter().filter(|one| one.source == question.event.source) {
-        if one.reference != question.reference {
-            notes.note(one.name.to_string(), false, format!("it reads {}", one.reference));
+/// Notes the applications of the source that an event does not concern.
+pub(super) fn note_others(
+    notes: &mut Considered,
+    event: &Event,
+    all: &[Application],
+    concerned: &[&Application],
+) {
+    for one in all.iter().filter(|one| one.source == event.source) {
+        if !concerned.iter().any(|other| other.name == one.name) {
+            notes.note(one.name.to_string(), false, format!("it follows {}", one.reference));
         }
     }
 }

@@ -140,13 +140,11 @@ impl Reconciler {
         Ok(Ended::Run { run: begun.run.clone(), phase: Phase::Failed })
     }
 
-    /// Ends a job whose ref no longer exists. Nothing is deleted: that is an explicit command, never a side effect.
+    /// Ends a job whose reference leads nowhere any more. Nothing is deleted: that is an explicit command, never a side effect.
     pub(super) async fn ref_is_gone(&self, job: &Job) -> Result<Ended, Error> {
         let run = uuid::Uuid::now_v7().to_string();
-        let message = format!(
-            "{} no longer exists: nothing was applied and nothing deleted",
-            job.application.reference
-        );
+        let message =
+            format!("{}: nothing was applied and nothing deleted", job.application.reference.absence());
         let progress = Progress {
             run: run.clone(),
             dispatch: job.dispatch.clone(),

@@ -59,6 +59,12 @@ pub fn reference(text: &str) -> Result<crate::commit::RefName, String> {
     Err(format!("\"{text}\" is a short name, which a branch and a tag may share: write refs/heads/{text}"))
 }
 
+/// Reads a range of versions.
+pub fn range(text: &str) -> Result<crate::reference::Range, String> {
+    crate::reference::Range::parse(text)
+        .map_err(|error| format!("{error}; for one tag of any name, write ref = \"refs/tags/...\""))
+}
+
 /// Reads a folder in a repository; `.` is all of it.
 pub fn folder(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text == "." {

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::commit::CommitId;
 use crate::dial;
 use crate::dial::Reach;
 use crate::forge::Kind;
+use crate::reference::Reference;
 use crate::secret::Secret;
 use crate::server::Network;
 use crate::settings::checks;
@@ -242,9 +244,7 @@ pub fn application(
     let source = section
         .required("source", "the name of its source")
         .and_then(|text| sources.check(&text, "source").map_err(|error| section.wrong("source", error)).ok());
-    let reference = section
-        .required("ref", "the full name of a ref, such as \"refs/heads/main\"")
-        .and_then(|text| checks::reference(&text).map_err(|error| section.wrong("ref", error)).ok());
+    let reference = reference(section);
     let path = section.parsed("path", checks::folder);
     let places = places(section, clusters);
     let namespace = section.parsed("namespace", checks::namespace).unwrap_or_else(|| "default".to_owned());
@@ -267,6 +267,29 @@ pub fn application(
         }
     }
     Some(application)
+}
+
+/// Reads what an application follows: one of three keys, and no more than one.
+fn reference(section: &mut Section<'_>) -> Option<Reference> {
+    const KEYS: [&str; 3] = ["ref", "tag", "commit"];
+    let [name, tags, commit] = KEYS;
+    let name = section.parsed(name, checks::reference).map(Reference::Name);
+    let tags = section.parsed(tags, checks::range).map(Reference::Tags);
+    let commit = section.parsed(commit, CommitId::parse).map(Reference::Commit);
+    let given: Vec<&str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
+    match given.as_slice() {
+        [] => section.wrong(
+            "ref",
+            "is missing: give the full name of a ref, such as \"refs/heads/main\", or a tag, or a commit",
+        ),
+        [_] => {}
+        [first, others @ ..] => {
+            for other in others {
+                section.wrong(other, format!("contradicts {first}: give one of ref, tag and commit"));
+            }
+        }
+    }
+    name.or(tags).or(commit)
 }
 
 /// Reads the clusters of an application: at least one, none twice.

@@ -129,6 +129,27 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("ref = \"refs/heads/main\"", "ref = \"main\"", "write refs/heads/main"),
     ("ref = \"refs/heads/main\"", "", "applications[0].ref: is missing"),
     (
+        "ref = \"refs/heads/main\"",
+        "ref = \"refs/heads/main\"\ntag = \"1.x\"",
+        "applications[0].tag: contradicts ref: give one of ref, tag and commit",
+    ),
+    (
+        "ref = \"refs/heads/main\"",
+        "tag = \"1.x\"\ncommit = \"0123456789abcdef0123456789abcdef01234567\"",
+        "applications[0].commit: contradicts tag",
+    ),
+    (
+        "ref = \"refs/heads/main\"",
+        "tag = \"latest\"",
+        "applications[0].tag: a range of versions is comparisons such as >=1.2, <2, with || between alternatives, not \
+         `latest`; for one tag of any name, write ref = \"refs/tags/...\"",
+    ),
+    (
+        "ref = \"refs/heads/main\"",
+        "commit = \"0123456\"",
+        "applications[0].commit: a commit id has 40 or 64 lowercase hexadecimal digits",
+    ),
+    (
         "source = \"shop\"",
         "source = \"shoe\"",
         "applications[0].source: there is no source \"shoe\"; known: shop",
@@ -139,7 +160,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[\"east\"]", "[]", "applications[0].clusters: must list at least one"),
     ("[\"east\"]", "[1]", "applications[0].clusters[0]: must be the name"),
     ("deploy/{cluster}", "../x", "applications[0].path: must be folders"),
-    ("path = ", "paths = ", "applications[0].paths: is no setting; known here: clusters, health_deadline"),
+    (
+        "path = ",
+        "paths = ",
+        "applications[0].paths: is no setting; known here: clusters, commit, health_deadline",
+    ),
     ("east.kubeconfig", "no.kubeconfig", "clusters[0].kubeconfig: there is no file"),
     ("kubeconfig = ", "in_cluster = false #", "clusters[0]: give a kubeconfig, or in_cluster"),
     ("kubeconfig = ", "in_cluster = true\nkubeconfig = ", "clusters[0].in_cluster: contradicts kubeconfig"),
@@ -310,6 +335,21 @@ fn a_broken_or_absent_file_is_said_without_quoting_it() {
 }
 
 #[test]
+fn an_application_follows_a_ref_or_the_tags_of_a_range_or_a_commit() {
+    let folder = folder();
+    let long = "ab".repeat(32);
+    for (line, reference) in [
+        ("ref = \"refs/heads/main\"".to_owned(), "refs/heads/main"),
+        ("tag = \">=1.2, <2\"".to_owned(), "tags >=1.2, <2"),
+        (format!("commit = \"{long}\""), &long),
+    ] {
+        let text = GOOD.replace("ref = \"refs/heads/main\"", &line);
+        let settings = load(folder.path(), &text, &[]).unwrap();
+        assert_eq!(settings.applications[0].reference.to_string(), reference);
+    }
+}
+
+#[test]
 fn the_examples_in_the_embedded_file_are_good_settings() {
     let folder = folder();
     let text: Vec<&str> =
@@ -318,5 +358,12 @@ fn the_examples_in_the_embedded_file_are_good_settings() {
     fs::write(folder.path().join("gitea-read-token"), SECRET).unwrap();
     let names = ["GITEA_WEBHOOK_SECRET", "SHOP_WEBHOOK_SECRET", "GITEA_TOKEN"];
     let more = names.map(|name| (name, SECRET));
-    load(folder.path(), &text.join("\n"), &more).unwrap();
+    // These three exclude each other.
+    let keys = ["ref = ", "tag = ", "commit = "];
+    for key in keys {
+        let others = |line: &&str| !keys.iter().any(|other| *other != key && line.starts_with(other));
+        let text: Vec<&str> = text.iter().copied().filter(others).collect();
+        assert!(text.iter().any(|line| line.starts_with(key)), "{key} has an example");
+        load(folder.path(), &text.join("\n"), &more).unwrap();
+    }
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use git2::ErrorCode;
+use git2::ObjectFormat;
 use git2::ObjectType;
 use git2::Oid;
 use git2::Repository;
@@ -52,6 +53,8 @@ pub(super) struct Cache {
     whole: RwLock<()>,
     /// Set by a reader that met something broken, and by a fetch that left too much.
     spent: AtomicBool,
+    /// Whether the source names objects by SHA-256. It matters only where the repository is made.
+    sha256: AtomicBool,
     /// How often the folder was taken away; a connection that began before is of no use any more.
     age: AtomicU64,
 }
@@ -72,6 +75,7 @@ impl Cache {
             inside: Mutex::new(()),
             whole: RwLock::new(()),
             spent: AtomicBool::new(false),
+            sha256: AtomicBool::new(false),
             age: AtomicU64::new(0),
         }
     }
@@ -84,7 +88,7 @@ impl Cache {
                 self.make()?;
             }
         }
-        self.find()?.ok_or_else(|| self.broken_because("it was taken away meanwhile"))
+        self.find()?.ok_or_else(|| self.outdated("it was taken away meanwhile"))
     }
 
     /// Opens the repository; `None` where there is none.
@@ -101,6 +105,9 @@ impl Cache {
         remove(&fresh).map_err(|e| self.folder_failed(&e))?;
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
+        if self.sha256.load(Ordering::Acquire) {
+            options.object_format(ObjectFormat::Sha256);
+        }
         let _repository = Repository::init_opts(&fresh, &options)
             .map_err(|e| Error::Folder { source_name: self.source.clone(), why: e.message().to_owned() })?;
         std::fs::rename(&fresh, &self.folder).map_err(|e| self.folder_failed(&e))
@@ -154,6 +161,11 @@ impl Cache {
         self.spent.store(true, Ordering::Release);
     }
 
+    /// Says how the source names its objects, for the repository that is made next.
+    pub(super) fn names_by(&self, format: ObjectFormat) {
+        self.sha256.store(format == ObjectFormat::Sha256, Ordering::Release);
+    }
+
     /// Takes the folder away, unless that has been done since `age` was read.
     pub(super) fn renew(&self, age: u64, stop: &Stop) -> Result<(), Error> {
         let _writing = self.write(stop)?;
@@ -173,7 +185,7 @@ impl Cache {
 
     /// Returns whether a commit was fetched whole. Its ref says so: it is written last.
     pub(super) fn has(&self, repository: &Repository, commit: &CommitId) -> Result<bool, Error> {
-        let Ok(id) = Oid::from_str(commit.as_str()) else { return Ok(false) };
+        let Some(id) = id_of(repository, commit) else { return Ok(false) };
         if !self.keeps(repository, commit)? {
             return Ok(false);
         }
@@ -182,7 +194,7 @@ impl Cache {
             return Ok(false);
         }
         let tree = repository.find_commit(id).map_err(|e| self.broken(&e))?.tree_id();
-        if store.exists(tree) { Ok(true) } else { Err(self.broken_because("a tree is missing")) }
+        if store.exists(tree) { Ok(true) } else { Err(self.outdated("a tree is missing")) }
     }
 
     /// Returns whether a ref keeps a commit; then it was there once.
@@ -224,10 +236,11 @@ impl Cache {
 
     /// Describes a failure that says that the repository is not whole.
     pub(super) fn broken(&self, error: &git2::Error) -> Error {
-        self.broken_because(error.message())
+        self.outdated(error.message())
     }
 
-    fn broken_because(&self, why: &str) -> Error {
+    /// Says that the repository must be made anew, and why.
+    pub(super) fn outdated(&self, why: &str) -> Error {
         Error::Cache { source_name: self.source.clone(), why: why.to_owned() }
     }
 
@@ -238,6 +251,18 @@ impl Cache {
     fn beside(&self, what: &str) -> PathBuf {
         self.folder.with_extension(what)
     }
+}
+
+/// Returns a commit's id as the repository names objects; nothing where it names them otherwise.
+pub(super) fn id_of(repository: &Repository, commit: &CommitId) -> Option<Oid> {
+    let format = repository.object_format();
+    let digits = match format {
+        ObjectFormat::Sha1 => 40,
+        ObjectFormat::Sha256 => 64,
+    };
+    // A shorter text would be taken for the beginning of an id.
+    let whole = Some(commit.as_str()).filter(|text| text.len() == digits)?;
+    Oid::from_str_ext(whole, format).ok()
 }
 
 /// Returns the ref that keeps a commit.

@@ -18,6 +18,7 @@ use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::commit::RefName;
 use crate::dial::Reach;
+use crate::reference::Reference;
 use crate::secret::Secret;
 
 mod address;
@@ -99,11 +100,13 @@ impl Default for Limits {
     }
 }
 
-/// What a ref and some commits were found to be.
+/// What a reference and some commits were found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The commit that the ref names, now in the cache; `None` when there is no such ref.
+    /// The commit that the reference leads to, now in the cache; `None` when there is no such ref, tag or commit.
     pub tip: Option<CommitId>,
+    /// The ref that names the tip: for a range the tag that was chosen, and none for a fixed commit.
+    pub name: Option<RefName>,
     /// Those of the other commits that are in the cache now; the server does not have the rest.
     pub found: Vec<CommitId>,
 }
@@ -152,13 +155,15 @@ impl Source {
         Ok(Self { shared: Arc::new(Shared { settings: Arc::new(settings), address, client, cache, lines }) })
     }
 
-    /// Finds out where a ref stands and brings that commit, and those of `also` that the server has, into the cache.
+    /// Finds out where a reference leads and brings that commit, and those of `also` that the server has, into the cache.
     ///
-    /// It connects once, and once more for each commit only when the server withholds one of them.
+    /// It connects once, and once more for each commit only when the server withholds one of them; not at all where a
+    /// fixed commit is in the cache already, since it never changes.
     ///
     /// # Errors
-    /// Everything about reaching, authenticating and fetching; an unknown commit in `also` is none.
-    pub async fn resolve(&self, reference: &RefName, also: &[CommitId]) -> Result<Resolved, Error> {
+    /// Everything about reaching, authenticating and fetching; an unknown commit in `also` is none, nor is a fixed one
+    /// that the server does not have or does not show.
+    pub async fn resolve(&self, reference: &Reference, also: &[CommitId]) -> Result<Resolved, Error> {
         let (reference, also) = (reference.clone(), also.to_vec());
         self.on_a_line(move |shared, stop| resolve::resolve(shared, &reference, &also, stop)).await
     }

@@ -1,23 +1,26 @@
-//! From a ref to commits in the cache.
+//! From a reference to commits in the cache.
 
 use std::collections::BTreeMap;
 
+use git2::RemoteConnection;
 use git2::Repository;
 
 use crate::commit::CommitId;
 use crate::commit::RefName;
+use crate::reference::Reference;
 use crate::source::Resolved;
 use crate::source::Shared;
+use crate::source::cache::id_of;
 use crate::source::error::Error;
 use crate::source::http::Call;
 use crate::source::stop::Stop;
 use crate::source::wire::Fetched;
 use crate::source::wire::Wire;
 
-/// Resolves a ref and fetches what is missing. A cache that turns out broken is taken away and cloned anew, once.
+/// Resolves a reference and fetches what is missing. A cache that turns out broken is taken away and cloned anew, once.
 pub(super) fn resolve(
     shared: &Shared,
-    reference: &RefName,
+    reference: &Reference,
     also: &[CommitId],
     stop: &Stop,
 ) -> Result<Resolved, Error> {
@@ -49,7 +52,7 @@ fn with_a_whole_cache<T>(
     let age = cache.age();
     match work() {
         Err(Error::Cache { why, .. }) => {
-            tracing::warn!(source = %shared.settings.name, why, "the cache is broken and is cloned anew");
+            tracing::warn!(source = %shared.settings.name, why, "the cache is of no use and is cloned anew");
             cache.renew(age, stop)?;
             work()
         }
@@ -57,21 +60,31 @@ fn with_a_whole_cache<T>(
     }
 }
 
-fn attempt(shared: &Shared, reference: &RefName, also: &[CommitId], stop: &Stop) -> Result<Resolved, Error> {
+fn attempt(
+    shared: &Shared,
+    reference: &Reference,
+    also: &[CommitId],
+    stop: &Stop,
+) -> Result<Resolved, Error> {
     let age = shared.cache.age();
     let repository = shared.cache.open(stop)?;
+    if let Reference::Commit(fixed) = reference {
+        let asked: Vec<&CommitId> = also.iter().chain([fixed]).collect();
+        if shared.cache.has(&repository, fixed)? && shared.missing(&repository, &asked)?.is_empty() {
+            let found = shared.outcome(&repository, Some(fixed), also)?;
+            return Ok(Resolved { tip: Some(fixed.clone()), name: None, found });
+        }
+    }
     let wire = shared.wire(stop);
     let mut remote = wire.remote(&repository)?;
     let mut line = wire.dial(&mut remote)?;
-    let tip = wire.tip(&line, reference)?;
+    by_one_digest(shared, &wire, &line, &repository)?;
+    let (name, tip) = stand(&wire, &line, reference)?;
     let asked: Vec<&CommitId> = tip.iter().chain(also).collect();
     if !shared.missing(&repository, &asked)?.is_empty() {
         let writing = shared.cache.write(stop)?;
         if shared.cache.age() != age {
-            return Err(Error::Cache {
-                source_name: shared.settings.name.clone(),
-                why: "it was cloned anew meanwhile".to_owned(),
-            });
+            return Err(shared.cache.outdated("it was cloned anew meanwhile"));
         }
         // Another fetch may have brought them while this one waited.
         let wanted = shared.missing(&repository, &asked)?;
@@ -82,7 +95,47 @@ fn attempt(shared: &Shared, reference: &RefName, also: &[CommitId], stop: &Stop)
             shared.cache.tidy(&repository, &asked, &writing)?;
         }
     }
-    shared.outcome(&repository, tip, also)
+    let fixed = matches!(reference, Reference::Commit(_));
+    let tip = tip.filter(|tip| !fixed || came(&repository, tip));
+    let found = shared.outcome(&repository, tip.as_ref(), also)?;
+    Ok(Resolved { tip, name, found })
+}
+
+/// Lets the cache be made anew where it names objects otherwise than the server. The first fetch of a source finds that
+/// out, and the first of a repository that was itself made anew.
+fn by_one_digest(
+    shared: &Shared,
+    wire: &Wire<'_>,
+    line: &RemoteConnection<'_, '_, '_>,
+    repository: &Repository,
+) -> Result<(), Error> {
+    let Some(format) = wire.format(line)? else { return Ok(()) };
+    if format == repository.object_format() {
+        return Ok(());
+    }
+    shared.cache.names_by(format);
+    Err(shared.cache.outdated(&format!("the source names its objects by {format}")))
+}
+
+/// Returns where a reference leads by the list that a connection gave, and the ref that says so. A fixed commit leads
+/// to itself; whether it is there shows when it is fetched.
+fn stand(
+    wire: &Wire<'_>,
+    line: &RemoteConnection<'_, '_, '_>,
+    reference: &Reference,
+) -> Result<(Option<RefName>, Option<CommitId>), Error> {
+    match reference {
+        Reference::Name(name) => {
+            let tip = wire.tip(line, name)?;
+            Ok((tip.is_some().then(|| name.clone()), tip))
+        }
+        Reference::Tags(range) => {
+            let tips = wire.tips(line)?;
+            let highest = range.highest(tips.keys()).and_then(|name| tips.get_key_value(name));
+            Ok(highest.map(|(name, tip)| (name.clone(), tip.clone())).unzip())
+        }
+        Reference::Commit(fixed) => Ok((None, Some(fixed.clone()))),
+    }
 }
 
 /// Fetches commits over a connection each, since a server that lacks one of them sends none. What it withholds stays
@@ -102,7 +155,7 @@ impl Shared {
         Wire { settings: &self.settings, stop, call }
     }
 
-    /// Returns those of some commits that the cache does not have, each once.
+    /// Returns those of some commits that the cache lacks and could have, each once.
     fn missing<'a>(
         &self,
         repository: &Repository,
@@ -110,20 +163,23 @@ impl Shared {
     ) -> Result<Vec<&'a CommitId>, Error> {
         let mut missing = Vec::new();
         for commit in asked {
-            if !missing.contains(commit) && !self.cache.has(repository, commit)? {
+            // What has no id here is not there either, and asking for it would be asking for a ref of that name.
+            let known = id_of(repository, commit).is_some();
+            if known && !missing.contains(commit) && !self.cache.has(repository, commit)? {
                 missing.push(*commit);
             }
         }
         Ok(missing)
     }
 
+    /// Returns those of the other commits that are in the cache now. The tip must be there too, where there is one.
     fn outcome(
         &self,
         repository: &Repository,
-        tip: Option<CommitId>,
+        tip: Option<&CommitId>,
         also: &[CommitId],
-    ) -> Result<Resolved, Error> {
-        if let Some(tip) = &tip
+    ) -> Result<Vec<CommitId>, Error> {
+        if let Some(tip) = tip
             && !self.cache.has(repository, tip)?
         {
             return Err(self.no_tip(repository, tip));
@@ -134,18 +190,21 @@ impl Shared {
                 found.push(commit.clone());
             }
         }
-        Ok(Resolved { tip, found })
+        Ok(found)
     }
 
     /// Tells a tip that is no commit, which came, from one that did not come.
     fn no_tip(&self, repository: &Repository, tip: &CommitId) -> Error {
         let source_name = self.settings.name.clone();
-        let came =
-            git2::Oid::from_str(tip.as_str()).is_ok_and(|id| repository.odb().is_ok_and(|o| o.exists(id)));
-        if came {
+        if came(repository, tip) {
             Error::NotACommit { source_name, id: tip.clone() }
         } else {
             Error::Withheld { source_name, commit: tip.clone() }
         }
     }
+}
+
+/// Returns whether something of this id came, commit or not.
+fn came(repository: &Repository, id: &CommitId) -> bool {
+    id_of(repository, id).is_some_and(|id| repository.odb().is_ok_and(|store| store.exists(id)))
 }

@@ -13,6 +13,7 @@ use crate::commit::Inputs;
 use crate::source::File;
 use crate::source::Limits;
 use crate::source::cache::Cache;
+use crate::source::cache::id_of;
 use crate::source::error::Error;
 use crate::source::error::Refusal;
 use crate::source::error::Refusals;
@@ -40,6 +41,7 @@ pub(super) struct Snapshot<'a> {
     store: Odb<'a>,
     cache: &'a Cache,
     commit: &'a CommitId,
+    id: Oid,
     root: Oid,
 }
 
@@ -50,7 +52,7 @@ impl<'a> Snapshot<'a> {
         cache: &'a Cache,
         commit: &'a CommitId,
     ) -> Result<Option<Self>, Error> {
-        let Ok(id) = Oid::from_str(commit.as_str()) else { return Ok(None) };
+        let Some(id) = id_of(repository, commit) else { return Ok(None) };
         let root = match repository.find_commit(id) {
             Ok(found) => found.tree_id(),
             Err(e) if e.code() == ErrorCode::NotFound && !cache.keeps(repository, commit)? => {
@@ -59,13 +61,12 @@ impl<'a> Snapshot<'a> {
             Err(e) => return Err(cache.broken(&e)),
         };
         let store = repository.odb().map_err(|e| cache.broken(&e))?;
-        Ok(Some(Self { repository, store, cache, commit, root }))
+        Ok(Some(Self { repository, store, cache, commit, id, root }))
     }
 
     /// Returns the commit's message.
     pub(super) fn message(&self) -> Result<String, Error> {
-        let id = Oid::from_str(self.commit.as_str()).map_err(|e| self.cache.broken(&e))?;
-        let commit = self.repository.find_commit(id).map_err(|e| self.cache.broken(&e))?;
+        let commit = self.repository.find_commit(self.id).map_err(|e| self.cache.broken(&e))?;
         let bytes = commit.message_bytes();
         Ok(String::from_utf8_lossy(bytes.get(..MESSAGE_BYTES).unwrap_or(bytes)).into_owned())
     }

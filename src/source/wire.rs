@@ -8,6 +8,7 @@ use git2::AutotagOption;
 use git2::Direction;
 use git2::ErrorClass;
 use git2::FetchOptions;
+use git2::ObjectFormat;
 use git2::Remote;
 use git2::RemoteCallbacks;
 use git2::RemoteConnection;
@@ -28,6 +29,8 @@ use crate::source::stop::Why;
 const REFS: usize = 50_000;
 /// How many characters of a message of libgit2 are kept?
 const WORDS: usize = 200;
+/// How many bytes has an id by SHA-256?
+const SHA256_BYTES: usize = 32;
 /// What does Git append to the name of an annotated tag, to list the commit behind it?
 const PEELED: &str = "^{}";
 
@@ -94,6 +97,12 @@ impl<'a> Wire<'a> {
             }
         }
         Ok(tip)
+    }
+
+    /// Returns how the server names objects; `None` where it lists none.
+    pub(super) fn format(&self, line: &RemoteConnection<'_, '_, '_>) -> Result<Option<ObjectFormat>, Error> {
+        let listed = self.heads(line)?.first().map(|head| head.oid().as_bytes().len());
+        Ok(listed.map(|bytes| if bytes == SHA256_BYTES { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 }))
     }
 
     fn heads<'line>(

@@ -8,9 +8,9 @@ use sqlx::sqlite::SqliteRow;
 use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
-use crate::commit::RefName;
 use crate::moment::Moment;
 use crate::outcome::Phase;
+use crate::reference::Reference;
 use crate::store::Error;
 
 pub fn text(row: &SqliteRow, column: &'static str) -> Result<String, Error> {
@@ -41,8 +41,8 @@ pub fn commit(row: &SqliteRow) -> Result<CommitId, Error> {
     CommitId::parse(&text(row, "commit_id")?).map_err(|_| Error::Damaged { what: "a commit id" })
 }
 
-pub fn reference(row: &SqliteRow) -> Result<RefName, Error> {
-    RefName::parse(&text(row, "reference")?).map_err(|_| Error::Damaged { what: "a ref name" })
+pub fn reference(row: &SqliteRow) -> Result<Reference, Error> {
+    Reference::parse(&text(row, "reference")?).map_err(|_| Error::Damaged { what: "a reference" })
 }
 
 pub fn phase(row: &SqliteRow) -> Result<Phase, Error> {

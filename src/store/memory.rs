@@ -1,5 +1,5 @@
-//! What dispatch remembers: the work that it last made for each target, the numbers of definitions, and where refs
-//! stood.
+//! What dispatch remembers: the work that it last made for each target, the numbers of definitions, and where
+//! references led.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
-use crate::commit::RefName;
 use crate::outcome::Phase;
+use crate::reference::Reference;
 use crate::select::Memory;
 use crate::select::State;
 use crate::store::Error;
@@ -81,11 +81,11 @@ impl Store {
         unsigned(number)
     }
 
-    /// Returns where the refs of a source stood when dispatch last looked.
+    /// Returns where the references of a source led when dispatch last looked.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn seen(&self, source: &Name) -> Result<BTreeMap<RefName, CommitId>, Error> {
+    pub async fn seen(&self, source: &Name) -> Result<BTreeMap<Reference, CommitId>, Error> {
         let rows = sqlx::query("SELECT reference, commit_id FROM refs WHERE source = ?")
             .bind(source.as_str())
             .fetch_all(self.read())
@@ -94,26 +94,26 @@ impl Store {
         rows.iter().map(|row| Ok((column::reference(row)?, column::commit(row)?))).collect()
     }
 
-    /// Remembers where a ref stands; `None` when it is gone.
+    /// Remembers where a reference leads; `None` when it leads nowhere.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn saw(
         &self,
         source: &Name,
-        reference: &RefName,
+        reference: &Reference,
         commit: Option<&CommitId>,
     ) -> Result<(), Error> {
         let query = match commit {
             Some(commit) => {
                 sqlx::query("INSERT OR REPLACE INTO refs (source, reference, commit_id) VALUES (?1, ?2, ?3)")
                     .bind(source.as_str())
-                    .bind(reference.as_str())
+                    .bind(reference.to_string())
                     .bind(commit.as_str())
             }
             None => sqlx::query("DELETE FROM refs WHERE source = ?1 AND reference = ?2")
                 .bind(source.as_str())
-                .bind(reference.as_str()),
+                .bind(reference.to_string()),
         };
         query.execute(self.write()).await.map_err(Error::Write)?;
         Ok(())
@@ -163,7 +163,7 @@ async fn remember(connection: &mut SqliteConnection, row: &Memory) -> Result<(),
     .bind(row.target.application.as_str())
     .bind(row.target.cluster.as_str())
     .bind(row.source.as_str())
-    .bind(row.reference.as_str())
+    .bind(row.reference.to_string())
     .bind(row.inputs.0.as_str())
     .bind(row.commit.as_str())
     .bind(i64::try_from(row.definition).unwrap_or(i64::MAX))

@@ -70,7 +70,7 @@ async fn a_delivery_says_which_applications_it_touched_and_why_not_the_others() 
             );
             assert_eq!(
                 decisions(&considered),
-                ["- blog: it reads refs/heads/main", "- shop: it reads refs/heads/main"]
+                ["- blog: it follows refs/heads/main", "- shop: it follows refs/heads/main"]
             );
         })
         .await;

@@ -19,5 +19,6 @@ mod promise_8_to_10;
 mod races;
 mod refs;
 mod refusals;
+mod tags;
 #[path = "../world/mod.rs"]
 mod world;

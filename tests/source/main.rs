@@ -8,6 +8,7 @@
 
 mod cache;
 mod contents;
+mod references;
 mod server;
 #[path = "../world/mod.rs"]
 mod world;
@@ -20,6 +21,7 @@ use windlass::commit::Inputs;
 use windlass::commit::RefName;
 use windlass::dial::Reach;
 use windlass::fault::Fault;
+use windlass::reference::Reference;
 use windlass::secret::Secret;
 use windlass::source::Error;
 use windlass::source::Limits;
@@ -42,8 +44,8 @@ fn settings(url: &str, cache: &Path) -> Settings {
     }
 }
 
-fn reference(name: &str) -> RefName {
-    RefName::parse(name).unwrap()
+fn reference(text: &str) -> Reference {
+    Reference::parse(text).unwrap()
 }
 
 /// A repository, and a source that reads it through an empty cache.
@@ -55,7 +57,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let repo = Repo::create().await;
+        Self::over(Repo::create().await)
+    }
+
+    fn over(repo: Repo) -> Self {
         let cache = tempfile::tempdir().unwrap();
         let source = Source::open(settings(&repo.url, cache.path())).unwrap();
         Self { repo, cache, source }
@@ -183,7 +188,7 @@ async fn an_annotated_tag_stands_for_its_commit() {
     scene.repo.git(&["push", "--quiet", "origin", "v1", "v2"]);
     let tips = scene.source.tips().await.unwrap();
     for name in [MAIN, "refs/tags/v1", "refs/tags/v2"] {
-        assert_eq!(tips.get(&reference(name)), Some(&commit), "{name}");
+        assert_eq!(tips.get(&RefName::parse(name).unwrap()), Some(&commit), "{name}");
         let resolved = scene.source.resolve(&reference(name), &[]).await.unwrap();
         assert_eq!(resolved.tip.as_ref(), Some(&commit), "{name}");
     }

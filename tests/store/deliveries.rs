@@ -43,7 +43,7 @@ fn ignored() -> LedTo {
 fn considered(event: &str, end: &str) -> Told {
     let mut considered = Considered::new(event, &name("git"));
     considered.note("shop@east".to_owned(), true, "what it reads is another".to_owned());
-    considered.note("blog".to_owned(), false, "it reads refs/heads/next".to_owned());
+    considered.note("blog".to_owned(), false, "it follows refs/heads/next".to_owned());
     considered.commits = vec![commit('a')];
     considered.end = end.to_owned();
     Told::Considered(considered)
@@ -113,7 +113,7 @@ async fn deliveries_are_listed_and_each_is_explained_down_to_its_statuses() {
         "    x-gitea-event: push\n",
         "  read as a push of refs/heads/main in team/shop",
         "source git, event 72d3162e-cc78\n  dispatched: jobs 1\n",
-        "  + shop@east: what it reads is another\n  - blog: it reads refs/heads/next\n",
+        "  + shop@east: what it reads is another\n  - blog: it follows refs/heads/next\n",
         &format!("commit {} of source git\n", commit('a')),
         "    status windlass/shop@east, healthy, ",
     ] {

@@ -4,7 +4,6 @@ use windlass::application::Name;
 use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::commit::Inputs;
-use windlass::commit::RefName;
 use windlass::moment::Moment;
 use windlass::object::ObjectId;
 use windlass::outcome::Action;
@@ -16,6 +15,7 @@ use windlass::outcome::Report;
 use windlass::outcome::Tally;
 use windlass::outcome::Told;
 use windlass::outcome::VERSION;
+use windlass::reference::Reference;
 use windlass::select::Memory;
 use windlass::select::State;
 use windlass::store::Due;
@@ -156,7 +156,7 @@ pub fn memory(dispatch: &str, commit: &CommitId) -> Memory {
     Memory {
         target: target("shop@east"),
         source: name("git"),
-        reference: RefName::parse("refs/heads/main").unwrap(),
+        reference: Reference::parse("refs/heads/main").unwrap(),
         inputs: Inputs("tree".into()),
         commit: commit.clone(),
         definition: 3,

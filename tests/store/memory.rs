@@ -2,13 +2,13 @@
 
 use windlass::application::Application;
 use windlass::commit::Inputs;
-use windlass::commit::RefName;
 use windlass::fault::Fault;
 use windlass::moment::Moment;
 use windlass::outcome::Action;
 use windlass::outcome::Phase;
 use windlass::outcome::Progress;
 use windlass::outcome::Told;
+use windlass::reference::Reference;
 use windlass::select::Memory;
 use windlass::select::State;
 use windlass::store::Store;
@@ -76,7 +76,7 @@ async fn the_number_of_a_definition_grows_with_every_change_and_only_then() {
     let shop = Application {
         name: name("shop"),
         source: name("git"),
-        reference: RefName::parse("refs/heads/main").unwrap(),
+        reference: Reference::parse("refs/heads/main").unwrap(),
         path: "deploy".into(),
         clusters: vec![name("east")],
         namespace: "shop".into(),
@@ -98,7 +98,7 @@ async fn the_number_of_a_definition_grows_with_every_change_and_only_then() {
 #[tokio::test]
 async fn refs_are_remembered_until_they_are_gone() {
     let desk = Desk::new().await;
-    let (git, main) = (name("git"), RefName::parse("refs/heads/main").unwrap());
+    let (git, main) = (name("git"), Reference::parse("refs/heads/main").unwrap());
     for digit in ['a', 'b'] {
         desk.store.saw(&git, &main, Some(&commit(digit))).await.unwrap();
     }

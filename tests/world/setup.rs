@@ -18,6 +18,7 @@ pub struct Setup {
     pub(super) applications: Vec<App>,
     pub(super) proxied: bool,
     pub(super) limited: bool,
+    pub(super) format: &'static str,
     pub(super) sections: String,
 }
 
@@ -26,6 +27,7 @@ pub struct Setup {
 pub struct App {
     name: String,
     clusters: Vec<&'static str>,
+    follows: String,
     lines: String,
 }
 
@@ -35,15 +37,23 @@ impl Default for Setup {
             applications: vec![App::named("shop")],
             proxied: false,
             limited: false,
+            format: "sha1",
             sections: String::new(),
         }
     }
 }
 
 impl App {
-    /// Returns the application of a folder, in the cluster `east`.
+    /// Returns the application of a folder, in the cluster `east`, that follows `main`.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), clusters: vec!["east"], lines: String::new() }
+        let follows = "ref = \"refs/heads/main\"".to_owned();
+        Self { name: name.to_owned(), clusters: vec!["east"], follows, lines: String::new() }
+    }
+
+    /// Says by which setting it follows something else, such as `tag = "1.x"`.
+    pub fn following(mut self, line: &str) -> Self {
+        line.clone_into(&mut self.follows);
+        self
     }
 
     /// Says in which clusters it belongs.
@@ -69,6 +79,11 @@ impl Setup {
     /// Lets windlass reach `east` as a user without rights but those that the test gives.
     pub fn limited() -> Self {
         Self { limited: true, ..Self::default() }
+    }
+
+    /// Lets the repository name its objects by SHA-256.
+    pub fn by_sha256() -> Self {
+        Self { format: "sha256", ..Self::default() }
     }
 
     /// Says which applications there are.
@@ -110,9 +125,9 @@ impl Setup {
                 made.installation
             ));
         }
-        for App { name, clusters, lines } in &self.applications {
+        for App { name, clusters, follows, lines } in &self.applications {
             text.push_str(&format!(
-                "[[applications]]\nname = \"{name}\"\nsource = \"code\"\nref = \"refs/heads/main\"\npath = \"{name}\"\n\
+                "[[applications]]\nname = \"{name}\"\nsource = \"code\"\n{follows}\npath = \"{name}\"\n\
                  clusters = {clusters:?}\nnamespace = \"{}\"\n{lines}",
                 made.namespace
             ));

@@ -132,7 +132,8 @@ impl World {
         let (installation, namespace) = (format!("windlass-{id}"), format!("shop-{id}"));
         let folder = tempfile::tempdir().unwrap();
         let proxies = setup.proxied.then(|| (Proxy::before_cluster("east"), Proxy::before_gitea()));
-        let (repo, east, west) = tokio::join!(Repo::create(), Kube::connect("east"), Kube::connect("west"));
+        let (repo, east, west) =
+            tokio::join!(Repo::create_by(setup.format), Kube::connect("east"), Kube::connect("west"));
         tokio::join!(east.make_namespace(&namespace), west.make_namespace(&namespace));
         let gitea =
             proxies.as_ref().map_or_else(|| super::bed("WINDLASS_BED_GITEA_URL"), |(_, gitea)| &gitea.url);
@@ -246,9 +247,19 @@ impl World {
 
     /// Posts a signed delivery about `main` and returns the status code of the answer.
     pub async fn deliver(&self, before: Option<&CommitId>, after: Option<&CommitId>) -> u16 {
+        self.deliver_of(MAIN, before, after).await
+    }
+
+    /// As [`World::deliver`], about a ref that the test names.
+    pub async fn deliver_of(
+        &self,
+        reference: &str,
+        before: Option<&CommitId>,
+        after: Option<&CommitId>,
+    ) -> u16 {
         let push = Push {
             repository: self.repo.full_name(),
-            reference: RefName::parse(MAIN).unwrap(),
+            reference: RefName::parse(reference).unwrap(),
             before: before.cloned(),
             after: after.cloned(),
             forced: false,
