@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::application::Name;
 use crate::cluster;
 use crate::cluster::Cluster;
+use crate::courier::App;
 use crate::courier::Courier;
+use crate::courier::Credential;
 use crate::dial::Reach;
 use crate::dispatch::Dispatcher;
 use crate::guard;
@@ -26,6 +28,10 @@ use crate::source::Source;
 use crate::store::Store;
 use crate::sweep::Sweeper;
 use crate::worker::Roles;
+
+mod reader;
+
+use self::reader::Reader;
 
 /// The lane of every cluster, until clusters have lanes of their own.
 pub const LANE: &str = "shared";
@@ -80,7 +86,10 @@ impl Line {
         tokio::fs::create_dir_all(data).await.map_err(failed)?;
         let queue = Queue::open(&data.join("queue.db")).await?;
         let store = Store::open(&store_path(data)).await?;
-        let sources = sources(settings)?;
+        let near = settings.forges.values().filter(|forge| forge.private).map(|forge| forge.api.as_str());
+        let courier = Courier::new()?.near(near);
+        let apps = apps(settings, &courier);
+        let sources = sources(settings, &apps)?;
         let hands = Hands {
             queue: queue.clone(),
             sources: sources.clone(),
@@ -98,9 +107,7 @@ impl Line {
             LANE.to_owned(),
         );
         // No page shows a run yet, so no status links to one.
-        let near = settings.forges.values().filter(|forge| forge.private).map(|forge| forge.api.as_str());
-        let courier = Courier::new()?.near(near);
-        let poster = Poster::new(store.clone(), courier, addresses(settings), None);
+        let poster = Poster::new(store.clone(), courier, addresses(settings, &apps), None);
         let roles = Roles {
             dispatcher: Arc::new(dispatcher),
             reconciler: Reconciler::new(hands),
@@ -121,7 +128,18 @@ pub fn store_path(data: &Path) -> std::path::PathBuf {
     data.join("store.db")
 }
 
-fn sources(settings: &Settings) -> Result<BTreeMap<Name, Source>, Error> {
+/// The Apps of the forges that have one.
+type Apps = BTreeMap<Name, App>;
+
+fn apps(settings: &Settings, courier: &Courier) -> Apps {
+    let of = |forge: &crate::settings::Forge| {
+        let app = forge.app.as_ref()?;
+        Some(App::new(courier.clone(), forge.api.clone(), app.id.clone(), app.key.clone()))
+    };
+    settings.forges.iter().filter_map(|(name, forge)| Some((name.clone(), of(forge)?))).collect()
+}
+
+fn sources(settings: &Settings, apps: &Apps) -> Result<BTreeMap<Name, Source>, Error> {
     let limits = source::Limits {
         files: settings.limits.files,
         file_bytes: settings.limits.file_bytes,
@@ -132,16 +150,19 @@ fn sources(settings: &Settings) -> Result<BTreeMap<Name, Source>, Error> {
     };
     let opened = settings.sources.iter().map(|(name, one)| {
         let forge = settings.forges.get(&one.forge);
-        let source = Source::open(source::Settings {
+        let token = forge.and_then(|forge| forge.read_token.clone());
+        let app = apps.get(&one.forge).filter(|_| token.is_none());
+        let opened = source::Settings {
             name: name.clone(),
             url: one.url.clone(),
-            token: forge.and_then(|forge| forge.read_token.clone()),
+            token,
             user: TOKEN_USER.to_owned(),
             reach: forge.map_or(Reach::Public, |forge| forge.reach()),
             cache: settings.data.join("sources"),
             limits: limits.clone(),
-        })?;
-        Ok((name.clone(), source))
+        };
+        let tokens = app.map(|app| Reader::of(app, &one.repository));
+        Ok((name.clone(), Source::open_by(opened, tokens)?))
     });
     opened.collect()
 }
@@ -166,14 +187,15 @@ async fn clusters(settings: &Settings) -> Result<BTreeMap<Name, Cluster>, Error>
     Ok(clusters)
 }
 
-fn addresses(settings: &Settings) -> BTreeMap<Name, Address> {
+fn addresses(settings: &Settings, apps: &Apps) -> BTreeMap<Name, Address> {
     let of = |one: &crate::settings::Source| {
         let forge = settings.forges.get(&one.forge)?;
+        let app = apps.get(&one.forge).cloned().map(Credential::App);
         Some(Address {
             forge: forge.kind.rules(),
             api: forge.api.clone(),
             repository: one.repository.clone(),
-            token: forge.token.clone(),
+            credential: app.or_else(|| forge.token.clone().map(Credential::Token)),
         })
     };
     settings.sources.iter().filter_map(|(name, one)| Some((name.clone(), of(one)?))).collect()

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 
 mod form;
 mod gitea;
-mod github;
+pub mod github;
 mod gitlab;
 mod pace;
 mod payload;

@@ -15,6 +15,7 @@ use crate::application::Name;
 use crate::clock::now;
 use crate::courier;
 use crate::courier::Courier;
+use crate::courier::Credential;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::forge::Answer;
@@ -24,7 +25,6 @@ use crate::moment::Moment;
 use crate::report::Error;
 use crate::report::pause;
 use crate::report::writes::Writes;
-use crate::secret::Secret;
 use crate::store::Due;
 use crate::store::Store;
 
@@ -49,8 +49,8 @@ pub struct Address {
     pub api: String,
     /// The repository, as `owner/name`.
     pub repository: String,
-    /// The token that may write statuses; without one, nothing is posted for this source.
-    pub token: Option<Secret>,
+    /// By what right statuses are written; without one, nothing is posted for this source.
+    pub credential: Option<Credential>,
 }
 
 /// Posts the statuses that are due.
@@ -120,17 +120,17 @@ impl Poster {
     /// The store cannot be read or written; a status may then be posted again.
     pub async fn step(&self, now: Moment) -> Result<Posted, Error> {
         let mut posted = Posted::default();
-        let mut forges: BTreeMap<&str, Vec<(Due, &Address, &Secret)>> = BTreeMap::new();
+        let mut forges: BTreeMap<&str, Vec<(Due, &Address, &Credential)>> = BTreeMap::new();
         let (paced, _) = self.paced(now);
         for due in self.store.due_but(now, BATCH, &paced).await.map_err(Error::Store)? {
             let address = self.addresses.get(&due.source);
-            let Some((address, token)) = address.and_then(|a| Some((a, a.token.as_ref()?))) else {
+            let Some((address, by)) = address.and_then(|a| Some((a, a.credential.as_ref()?))) else {
                 // Not a failure: no token says that no statuses are wished for.
                 self.store.give_up(&due, "no token writes statuses").await.map_err(Error::Store)?;
                 posted.given_up += 1;
                 continue;
             };
-            forges.entry(&address.api).or_default().push((due, address, token));
+            forges.entry(&address.api).or_default().push((due, address, by));
         }
         let clock = Clock { start: now, started: Instant::now() };
         let work = forges.into_values().map(|statuses| self.post_to_one(statuses, clock));
@@ -168,12 +168,12 @@ impl Poster {
 
     async fn post_to_one(
         &self,
-        statuses: Vec<(Due, &Address, &Secret)>,
+        statuses: Vec<(Due, &Address, &Credential)>,
         clock: Clock,
     ) -> Result<Posted, Error> {
         let mut posted = Posted::default();
         let mut told = BTreeSet::new();
-        for (due, address, token) in statuses {
+        for (due, address, by) in statuses {
             if let Some(until) = self.held_until(&due.source, clock.start) {
                 if told.insert(due.source.clone()) {
                     self.store.hold_back(&due.source, until).await.map_err(Error::Store)?;
@@ -187,7 +187,9 @@ impl Poster {
             }
             // Also a request without an answer may have arrived, so it counts before.
             self.writes.note(&address.api, address.forge, clock.after(Duration::ZERO));
-            let answer = self.send(&due, address, token).await;
+            let answer = self.send(&due, address, by).await;
+            // An App that comes by no token was answered too, if not to the status itself.
+            let answer = answer.or_else(|error| error.answer().ok_or(error));
             let fate = self.fate(&due, address, answer);
             self.mark(&due, fate, clock, &mut posted).await?;
             self.rest(address, clock.after(Duration::ZERO)).await?;
@@ -247,7 +249,7 @@ impl Poster {
         }
     }
 
-    async fn send(&self, due: &Due, address: &Address, token: &Secret) -> Result<Answer, courier::Error> {
+    async fn send(&self, due: &Due, address: &Address, by: &Credential) -> Result<Answer, courier::Error> {
         let page =
             self.pages.as_ref().zip(due.run.as_ref()).map(|(pages, run)| format!("{pages}/runs/{run}"));
         let request = address.forge.describe(&StatusPost {
@@ -259,7 +261,7 @@ impl Poster {
             description: &due.description,
             target_url: page.as_deref(),
         });
-        self.courier.send(address.forge, &request, token).await
+        self.courier.send_by(by, address.forge, &request, &address.repository).await
     }
 
     /// Holds a forge back that had as many writes as it takes for long. The store keeps that over a restart.
