@@ -47,6 +47,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How many bytes of an answer are read?
 const ANSWER_BYTES: usize = 64 * 1024;
 
+/// How many bytes of an answer to an App are read? Each check run in it repeats a summary of up to 64 KiB.
+const APP_ANSWER_BYTES: usize = 1024 * 1024;
+
 /// Sends requests to forges. Cheap to clone; all clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Courier {
@@ -140,6 +143,12 @@ impl Error {
         }
     }
 
+    /// Returns whether the request may have arrived all the same.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Reach { .. })
+    }
+
     /// Returns what a forge did answer, in the words of an answer to what was to be sent.
     #[must_use]
     pub fn answer(&self) -> Option<Answer> {
@@ -219,34 +228,15 @@ impl Courier {
         token: &Secret,
     ) -> Result<Answer, Error> {
         let HttpRequest { method, url, scheme, headers, body, .. } = request;
-        let reply = self.ask(method, url, headers, &format!("{scheme} {}", token.expose()), body).await?;
+        let by = format!("{scheme} {}", token.expose());
+        let reply = self.ask(method, url, headers, &by, body, ANSWER_BYTES).await?;
         Ok(reply.read(|answer| forge.classify(request, answer)))
-    }
-
-    /// Sends a request about a repository by whichever right, and returns what the forge's answer means for it.
-    ///
-    /// # Errors
-    /// As [`Courier::send`], and an App came by no token.
-    pub async fn send_by(
-        &self,
-        credential: &Credential,
-        forge: &dyn Forge,
-        request: &HttpRequest,
-        repository: &str,
-    ) -> Result<Answer, Error> {
-        match credential {
-            Credential::Token(token) => self.send(forge, request, token).await,
-            Credential::App(app) => {
-                let reply = app.post(request, repository).await?;
-                Ok(reply.read(|answer| forge.classify(request, answer)))
-            }
-        }
     }
 
     /// Sends what an App asks, by a bearer's token.
     async fn exchange(&self, ask: &Ask, token: &Secret) -> Result<Reply, Error> {
         let Ask { method, url, headers, body } = ask;
-        self.ask(method, url, headers, &format!("Bearer {}", token.expose()), body).await
+        self.ask(method, url, headers, &format!("Bearer {}", token.expose()), body, APP_ANSWER_BYTES).await
     }
 
     async fn ask(
@@ -256,6 +246,7 @@ impl Courier {
         headers: &[(&'static str, String)],
         introduced: &str,
         body: &str,
+        most: usize,
     ) -> Result<Reply, Error> {
         let url = Url::parse(address).ok().filter(Url::has_host);
         let url = url.ok_or_else(|| Error::Address { url: scrubbed(address) })?;
@@ -267,7 +258,7 @@ impl Courier {
             sending = sending.body(body.to_owned());
         }
         let mut response = sending.send().await.map_err(reach)?;
-        let body = first_bytes(&mut response).await.map_err(reach)?;
+        let body = first_bytes(&mut response, most).await.map_err(reach)?;
         Ok(Reply::of(&response, body))
     }
 
@@ -289,7 +280,7 @@ impl Courier {
         let sending = self.private.post(address).headers(headers).body(body);
         let mut response = sending.send().await.map_err(reach)?;
         let status = response.status().as_u16();
-        let body = first_bytes(&mut response).await.map_err(reach)?;
+        let body = first_bytes(&mut response, ANSWER_BYTES).await.map_err(reach)?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 }
@@ -332,11 +323,11 @@ fn with_token(list: &[(&'static str, String)], introduced: &str) -> Result<Heade
 }
 
 /// Reads an answer's body up to the bound, and leaves the rest.
-async fn first_bytes(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
+async fn first_bytes(response: &mut Response, most: usize) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
-    while body.len() < ANSWER_BYTES {
+    while body.len() < most {
         let Some(chunk) = response.chunk().await? else { break };
-        let room = ANSWER_BYTES - body.len();
+        let room = most - body.len();
         body.extend(chunk.iter().take(room));
     }
     Ok(body)

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::application::Application;
 use crate::application::Name;
+use crate::application::Target;
 use crate::cluster;
 use crate::cluster::Cluster;
 use crate::courier::App;
@@ -188,7 +190,12 @@ async fn clusters(settings: &Settings) -> Result<BTreeMap<Name, Cluster>, Error>
 }
 
 fn addresses(settings: &Settings, apps: &Apps) -> BTreeMap<Name, Address> {
-    let of = |one: &crate::settings::Source| {
+    let folders = |source: &Name| {
+        let own = settings.applications.iter().filter(|application| application.source == *source);
+        let read = |one: &Application, target: Target| (target.clone(), one.path_in(&target.cluster));
+        own.flat_map(|one| one.targets().map(move |target| read(one, target))).collect()
+    };
+    let of = |name: &Name, one: &crate::settings::Source| {
         let forge = settings.forges.get(&one.forge)?;
         let app = apps.get(&one.forge).cloned().map(Credential::App);
         Some(Address {
@@ -196,9 +203,10 @@ fn addresses(settings: &Settings, apps: &Apps) -> BTreeMap<Name, Address> {
             api: forge.api.clone(),
             repository: one.repository.clone(),
             credential: app.or_else(|| forge.token.clone().map(Credential::Token)),
+            folders: folders(name),
         })
     };
-    settings.sources.iter().filter_map(|(name, one)| Some((name.clone(), of(one)?))).collect()
+    settings.sources.iter().filter_map(|(name, one)| Some((name.clone(), of(name, one)?))).collect()
 }
 
 fn gates(settings: &Settings) -> BTreeMap<Name, Known> {

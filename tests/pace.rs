@@ -50,6 +50,7 @@ impl Station {
             api: forge.api.clone(),
             repository: format!("team/{source}"),
             credential: Some(Credential::Token(Secret::new("a token that writes statuses").unwrap())),
+            folders: BTreeMap::new(),
         };
         let addresses =
             sources.iter().map(|(source, kind, forge)| (name(source), address(source, *kind, forge)));

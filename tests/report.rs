@@ -55,6 +55,7 @@ impl Station {
             api: forge.api.clone(),
             repository: format!("team/{source}"),
             credential: token.map(|token| Credential::Token(Secret::new(token).unwrap())),
+            folders: BTreeMap::new(),
         };
         let addresses: BTreeMap<Name, Address> =
             sources.iter().map(|(source, forge)| (name(source), address(source, forge))).collect();

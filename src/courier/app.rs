@@ -19,7 +19,7 @@ use crate::courier::now;
 use crate::courier::reply::Reply;
 use crate::fault::Fault;
 use crate::forge::Answer;
-use crate::forge::HttpRequest;
+use crate::forge::HttpAnswer;
 use crate::forge::github::app;
 use crate::forge::github::app::Ask;
 use crate::forge::github::app::Purpose;
@@ -98,29 +98,28 @@ impl App {
         }
     }
 
-    /// Sends a request that posts by a token; another token is tried where the first is refused.
-    pub(super) async fn post(&self, request: &HttpRequest, repository: &str) -> Result<Reply, Error> {
-        let ask = Ask {
-            method: request.method,
-            url: request.url.clone(),
-            headers: request.headers.clone(),
-            body: request.body.clone(),
-        };
-        self.ask(&ask, repository, Purpose::Post).await
-    }
-
-    /// Sends a request by a token.
-    async fn ask(&self, ask: &Ask, repository: &str, purpose: Purpose) -> Result<Reply, Error> {
+    /// Sends a request by a token, and lets a rule read the answer, of which the first 1 MiB counts; another token is
+    /// tried where the first is refused.
+    ///
+    /// # Errors
+    /// The App comes by no token, or GitHub gave no answer within 10 s.
+    pub async fn ask<T>(
+        &self,
+        ask: &Ask,
+        repository: &str,
+        purpose: Purpose,
+        rule: impl FnOnce(&HttpAnswer<'_>) -> T,
+    ) -> Result<T, Error> {
         let token = self.token(repository, purpose).await?;
-        let reply = self.inner.courier.exchange(ask, &token).await?;
+        let mut reply = self.inner.courier.exchange(ask, &token).await?;
         if reply.read(app::blames_token) {
             self.forget(repository, purpose, &token);
         }
-        if !reply.read(app::refuses_token) {
-            return Ok(reply);
+        if reply.read(app::refuses_token) {
+            let token = self.token(repository, purpose).await?;
+            reply = self.inner.courier.exchange(ask, &token).await?;
         }
-        let token = self.token(repository, purpose).await?;
-        self.inner.courier.exchange(ask, &token).await
+        Ok(reply.read(rule))
     }
 
     /// Returns the question that is under way or answered, or begins one.

@@ -23,6 +23,7 @@ use crate::outcome::Phase;
 use crate::secret::Secret;
 
 pub mod app;
+pub mod checks;
 
 /// The rules of GitHub.
 pub struct Github;

@@ -1,16 +1,17 @@
 //! How the App comes by its tokens, and posts by them.
 
+use windlass::commit::CommitId;
 use windlass::courier::App;
 use windlass::courier::Courier;
-use windlass::courier::Credential;
 use windlass::courier::Error;
 use windlass::courier::Key;
 use windlass::fault::Fault;
 use windlass::fault::chain;
 use windlass::forge::Answer;
-use windlass::forge::Kind;
 use windlass::forge::StatusPost;
 use windlass::forge::github::app::Purpose;
+use windlass::forge::github::checks::Show;
+use windlass::forge::github::checks::Turn;
 use windlass::outcome::Phase;
 use windlass::secret::Secret;
 
@@ -42,20 +43,22 @@ impl Scene {
         Self { pair, hub, courier, app }
     }
 
-    async fn post(&self, phase: Phase) -> Result<Answer, Error> {
-        let commit = windlass::commit::CommitId::parse(&"a".repeat(40)).unwrap();
-        let rules = Kind::Github.rules();
-        let request = rules.describe(&StatusPost {
+    /// Makes a check run.
+    async fn post(&self) -> Result<Answer, Error> {
+        let commit = CommitId::parse(&"a".repeat(40)).unwrap();
+        let status = StatusPost {
             api: &self.hub.api(),
             repository: SHOP,
             commit: &commit,
             context: "windlass",
-            phase,
+            phase: Phase::Pending,
             description: "queued",
             target_url: None,
-        });
-        let credential = Credential::App(self.app.clone());
-        self.courier.send_by(&credential, rules, &request, SHOP).await
+        };
+        let show = Show { status: &status, whole: true, problems: &[], folder: "" };
+        let turn = Turn::next(None, &show, "key");
+        let ask = turn.ask.clone();
+        self.app.ask(&ask, SHOP, Purpose::Post, |answer| turn.after(&show, answer).answer).await
     }
 }
 
@@ -74,11 +77,7 @@ async fn an_app_shows_who_it_is_by_either_form_of_its_key_and_of_its_id() {
             assert_eq!(scene.hub.heard(), [WHERE, GRANT]);
             let state = scene.hub.state();
             assert_eq!(state.may(token.expose(), SHOP, "contents", "read"), Ok(()));
-            assert_eq!(
-                state.may(token.expose(), SHOP, "statuses", "write"),
-                Err(403),
-                "no more than it needs"
-            );
+            assert_eq!(state.may(token.expose(), SHOP, "checks", "write"), Err(403), "no more than it needs");
             assert!(!format!("{app:?}").contains(token.expose()));
         }
     }
@@ -131,20 +130,19 @@ async fn a_token_is_renewed_before_it_ends() {
 #[tokio::test]
 async fn a_token_that_is_refused_is_replaced_once() {
     let scene = Scene::new();
-    assert_eq!(scene.post(Phase::Pending).await.unwrap(), Answer::Taken);
+    assert_eq!(scene.post().await.unwrap(), Answer::Taken);
     scene.hub.heard();
     scene.hub.revoke();
-    assert_eq!(scene.post(Phase::Healthy).await.unwrap(), Answer::Taken);
-    let post = format!("POST /repos/{SHOP}/statuses/{}", "a".repeat(40));
+    assert_eq!(scene.post().await.unwrap(), Answer::Taken);
+    let post = format!("POST /repos/{SHOP}/check-runs");
     assert_eq!(scene.hub.heard(), [format!("{post} 401"), GRANT.to_owned(), format!("{post} 201")]);
-    let states: Vec<String> = scene.hub.state().statuses.iter().map(|status| status.state.clone()).collect();
-    assert_eq!(states, ["pending", "success"]);
+    assert_eq!(scene.hub.state().runs.len(), 2);
     // A second refusal is an answer.
     for _ in 0..2 {
-        scene.hub.befall("/statuses/", Trouble::Refused("401 No", "", ""));
+        scene.hub.befall("/check-runs", Trouble::Refused("401 No", "", ""));
     }
-    assert!(matches!(scene.post(Phase::Healthy).await.unwrap(), Answer::Ours(_)));
-    assert_eq!(scene.hub.heard().iter().filter(|line| line.contains("statuses")).count(), 2);
+    assert!(matches!(scene.post().await.unwrap(), Answer::Ours(_)));
+    assert_eq!(scene.hub.heard().iter().filter(|line| line.contains("check-runs")).count(), 2);
 }
 
 #[tokio::test]
@@ -152,18 +150,18 @@ async fn what_an_app_was_given_since_counts_at_the_next_try() {
     let scene = Scene::new();
     scene
         .hub
-        .befall("/statuses/", Trouble::Refused("403 No", "", "{\"message\": \"Resource not accessible\"}"));
-    let refused = scene.post(Phase::Pending).await.unwrap();
+        .befall("/check-runs", Trouble::Refused("403 No", "", "{\"message\": \"Resource not accessible\"}"));
+    let refused = scene.post().await.unwrap();
     assert!(matches!(&refused, Answer::Ours(why) if why.contains("Resource not accessible")), "{refused:?}");
     scene.hub.heard();
-    assert_eq!(scene.post(Phase::Pending).await.unwrap(), Answer::Taken);
+    assert_eq!(scene.post().await.unwrap(), Answer::Taken);
     assert_eq!(scene.hub.heard()[0], GRANT, "what a token may do is fixed when it is made");
     // A limit is nothing that another token would mend.
-    scene.hub.befall("/statuses/", Trouble::Refused("403 No", "retry-after: 9\r\n", ""));
-    let limited = scene.post(Phase::Pending).await.unwrap();
+    scene.hub.befall("/check-runs", Trouble::Refused("403 No", "retry-after: 9\r\n", ""));
+    let limited = scene.post().await.unwrap();
     assert_eq!(limited, Answer::Later(Some(std::time::Duration::from_secs(9))));
     scene.hub.heard();
-    assert_eq!(scene.post(Phase::Pending).await.unwrap(), Answer::Taken);
+    assert_eq!(scene.post().await.unwrap(), Answer::Taken);
     assert_eq!(scene.hub.heard().len(), 1);
 }
 
@@ -193,9 +191,9 @@ async fn what_is_wrong_with_an_app_is_ours_and_says_what_to_do() {
         (|scene| scene.hub.state().ahead = -120, "this machine's clock"),
         (
             |scene| {
-                scene.hub.state().installations.get_mut(SHOP).unwrap().permissions.remove("statuses");
+                scene.hub.state().installations.get_mut(SHOP).unwrap().permissions.remove("checks");
             },
-            "statuses: write",
+            "checks: write",
         ),
         (other_key, "app.key"),
     ];

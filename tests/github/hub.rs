@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::claim;
 use crate::git;
+use crate::runs::Run;
 
 /// The App's id.
 pub const APP: u64 = 7;
@@ -43,8 +44,12 @@ pub struct State {
     pub token_seconds: i64,
     pub installations: BTreeMap<String, Installation>,
     tokens: BTreeMap<String, Token>,
-    /// By repository, commit and context.
+    /// A token of a person, which may post statuses anywhere.
+    pub personal: String,
     pub statuses: Vec<Status>,
+    pub runs: Vec<Run>,
+    /// In how many lists is a new check run not yet?
+    pub lag: usize,
     pub repositories: BTreeMap<String, PathBuf>,
     faults: Vec<(&'static str, Fault)>,
     heard: Vec<String>,
@@ -78,6 +83,8 @@ pub struct Status {
 pub enum Fault {
     /// It is done and nobody hears of it.
     Swallowed,
+    /// It is done, and the answer never comes.
+    Unanswered,
     /// It is not done, and answered so: a status line, more header lines, and a body.
     Refused(&'static str, &'static str, &'static str),
 }
@@ -89,6 +96,12 @@ pub struct Heard {
     pub query: String,
     pub authorization: String,
     pub body: Vec<u8>,
+}
+
+impl Heard {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
 }
 
 /// An answer to it.
@@ -119,7 +132,10 @@ impl Hub {
             token_seconds: TOKEN_SECONDS,
             installations: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            personal: "ghp_of_a_person_who_posts".to_owned(),
             statuses: Vec::new(),
+            runs: Vec::new(),
+            lag: 0,
             repositories: BTreeMap::new(),
             faults: Vec::new(),
             heard: Vec::new(),
@@ -146,7 +162,7 @@ impl Hub {
 
     /// Installs the App for a repository with all that windlass needs.
     pub fn install(&self, repository: &str, id: u64) {
-        let permissions = BTreeMap::from([("contents", "read"), ("statuses", "write"), ("metadata", "read")]);
+        let permissions = BTreeMap::from([("contents", "read"), ("checks", "write"), ("metadata", "read")]);
         let installation = Installation { id, permissions, suspended: false };
         self.state().installations.insert(repository.to_owned(), installation);
     }
@@ -187,8 +203,10 @@ impl Hub {
             fault => {
                 let said = self.state().answer(&heard);
                 self.state().heard.push(format!("{line} {}", said.status));
-                if fault.is_some() {
-                    return;
+                match fault {
+                    Some(Fault::Unanswered) => return std::mem::forget(reader),
+                    Some(_) => return,
+                    None => {}
                 }
                 let (status, kind, length) = (said.status, said.kind, said.body.len());
                 let head = format!(
@@ -252,12 +270,19 @@ impl State {
             }
             ("POST", ["app", "installations", id, "access_tokens"]) => {
                 let id = id.parse().unwrap();
-                self.claimed(heard).unwrap_or_else(|| self.grant(id, &body(heard)))
+                self.claimed(heard).unwrap_or_else(|| self.grant(id, &heard.json()))
             }
             ("POST", ["repos", owner, name, "statuses", commit]) => {
                 let repository = format!("{owner}/{name}");
-                let refused = self.refused(heard, &repository, "statuses", "write");
-                refused.unwrap_or_else(|| self.status(&repository, commit, &body(heard)))
+                let is_personal = heard.authorization == format!("Bearer {}", self.personal);
+                let refused = self.refused(heard, &repository, "statuses", "write").filter(|_| !is_personal);
+                refused.unwrap_or_else(|| self.status(&repository, commit, &heard.json()))
+            }
+            (method, ["repos", owner, name, rest @ ..]) => {
+                let repository = format!("{owner}/{name}");
+                let extent = if method == "GET" { "read" } else { "write" };
+                let refused = self.refused(heard, &repository, "checks", extent);
+                refused.unwrap_or_else(|| self.runs(heard, &repository, rest))
             }
             (_, [owner, name, rest @ ..]) if name.ends_with(".git") => git::answer(
                 self,
@@ -353,8 +378,4 @@ impl State {
         self.statuses.push(status);
         Said::json(201, said)
     }
-}
-
-fn body(heard: &Heard) -> Value {
-    serde_json::from_slice(&heard.body).unwrap()
 }

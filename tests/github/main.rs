@@ -8,7 +8,9 @@
 )]
 
 mod app;
+mod checks;
 mod claim;
 mod git;
 mod hub;
 mod reading;
+mod runs;

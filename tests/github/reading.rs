@@ -56,10 +56,10 @@ async fn a_repository_is_read_and_its_commits_are_told_as_the_app() {
     line.roles.reporter.step(Duration::ZERO).await.unwrap();
     line.roles.poster.step(now()).await.unwrap();
     assert_eq!(tokens(&scene), 1, "another one posts");
-    let told = scene.hub.state().statuses.clone();
+    let told = scene.hub.state().runs.clone();
     assert_eq!(
-        (told[0].repository.as_str(), &told[0].commit, told[0].state.as_str()),
-        (SHOP, &commit, "pending")
+        (told[0].repository.as_str(), &told[0].commit, told[0].states[0].as_str()),
+        (SHOP, &commit, "queued")
     );
 
     scene.hub.revoke();

@@ -33,7 +33,7 @@ impl Purpose {
     fn permission(self) -> (&'static str, &'static str) {
         match self {
             Self::Read => ("contents", "read"),
-            Self::Post => ("statuses", "write"),
+            Self::Post => ("checks", "write"),
         }
     }
 }

@@ -43,7 +43,7 @@ fn a_token_is_asked_for_one_purpose_in_one_repository() {
     assert_eq!(ask.url, "https://api.github.com/repos/team/sh%20op/installation");
     for (purpose, permissions) in [
         (Purpose::Read, serde_json::json!({"contents": "read"})),
-        (Purpose::Post, serde_json::json!({"statuses": "write"})),
+        (Purpose::Post, serde_json::json!({"checks": "write"})),
     ] {
         let ask = ask_token("https://api.github.com", 42, "team/shop", purpose);
         assert_eq!(ask.method, "POST");
@@ -103,7 +103,7 @@ fn what_github_refuses_an_app_says_what_to_do() {
         (401, &[], r#"{"message": "'Expiration time' claim"}"#, Err("('Expiration time' claim")),
         (403, &[], r#"{"message": "This installation has been suspended"}"#, Err("is suspended")),
         (404, &[], "", Err("install")),
-        (422, &[], r#"{"message": "The permissions requested are not granted"}"#, Err("statuses: write")),
+        (422, &[], r#"{"message": "The permissions requested are not granted"}"#, Err("checks: write")),
         (301, &[], "", Err("present names")),
         (403, &[("retry-after", "7")], "", Ok(Some(7))),
         (429, &[], "", Ok(Some(60))),
@@ -124,7 +124,7 @@ fn what_github_refuses_an_app_says_what_to_do() {
             match (expected, told(&refused)) {
                 // Without a permission there is none to name.
                 (Err(words), Err(why)) => {
-                    assert!(why.contains(words) || words == "statuses: write", "{status}: {why}");
+                    assert!(why.contains(words) || words == "checks: write", "{status}: {why}");
                 }
                 (wait, told) => assert_eq!(told, wait.map_err(str::to_owned), "{status}"),
             }
