@@ -23,6 +23,7 @@ use crate::dial::Resolver;
 use crate::fault::Fault;
 use crate::forge::Answer;
 use crate::forge::Forge;
+use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
 use crate::forge::github::app::Ask;
 use crate::moment::Moment;
@@ -229,17 +230,31 @@ impl Courier {
     ) -> Result<Answer, Error> {
         let HttpRequest { method, url, scheme, headers, body, .. } = request;
         let by = format!("{scheme} {}", token.expose());
-        let reply = self.ask(method, url, headers, &by, body, ANSWER_BYTES).await?;
+        let reply = self.request(method, url, headers, &by, body, ANSWER_BYTES).await?;
         Ok(reply.read(|answer| forge.classify(request, answer)))
+    }
+
+    /// Sends a request by a bearer's token, and lets a rule read the answer, of which the first 1 MiB counts.
+    ///
+    /// # Errors
+    /// The forge gave no answer within 10 s, or the request cannot be written as one.
+    pub async fn ask<T>(
+        &self,
+        ask: &Ask,
+        token: &Secret,
+        rule: impl FnOnce(&HttpAnswer<'_>) -> T,
+    ) -> Result<T, Error> {
+        Ok(self.exchange(ask, token).await?.read(rule))
     }
 
     /// Sends what an App asks, by a bearer's token.
     async fn exchange(&self, ask: &Ask, token: &Secret) -> Result<Reply, Error> {
         let Ask { method, url, headers, body } = ask;
-        self.ask(method, url, headers, &format!("Bearer {}", token.expose()), body, APP_ANSWER_BYTES).await
+        self.request(method, url, headers, &format!("Bearer {}", token.expose()), body, APP_ANSWER_BYTES)
+            .await
     }
 
-    async fn ask(
+    async fn request(
         &self,
         method: &str,
         address: &str,

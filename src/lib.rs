@@ -24,7 +24,8 @@
 //!   slow rollout holds nothing up.
 //! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
 //!   nothing.
-//! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long.
+//! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
+//!   [`recover`] has GitHub send again what it could not deliver.
 //!
 //! `windlass run` is all of this in one process over SQLite.
 //!
@@ -52,7 +53,7 @@
 //! | 0 words | application commit event fault job member moment object outcome secret | hold values |
 //! | 1 rules | applyset drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
-//! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
+//! | 3 flow | dispatch intake reconcile recover report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
 //! | 5 root | line settings telemetry, and the program | put it together |
 //!
@@ -103,6 +104,7 @@ pub mod store;
 pub mod dispatch;
 pub mod intake;
 pub mod reconcile;
+pub mod recover;
 pub mod report;
 pub mod sweep;
 

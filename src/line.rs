@@ -20,6 +20,8 @@ use crate::intake::Known;
 use crate::queue::Queue;
 use crate::reconcile::Hands;
 use crate::reconcile::Reconciler;
+use crate::recover::Hooks;
+use crate::recover::Recoverer;
 use crate::report::Address;
 use crate::report::Poster;
 use crate::report::Reporter;
@@ -108,6 +110,7 @@ impl Line {
             applications.clone(),
             LANE.to_owned(),
         );
+        let recoverers = recoverers(settings, &apps, &courier);
         // No page shows a run yet, so no status links to one.
         let poster = Poster::new(store.clone(), courier, addresses(settings, &apps), None);
         let roles = Roles {
@@ -116,6 +119,7 @@ impl Line {
             reporter: Arc::new(Reporter::new(queue.clone(), store.clone())),
             poster: Arc::new(poster),
             sweeper: Arc::new(Sweeper::new(queue.clone(), store.clone(), sources, applications)),
+            recoverers,
             polls: settings.sources.iter().map(|(name, source)| (name.clone(), source.poll)).collect(),
             parallel: settings.reconcile.parallel,
         };
@@ -189,6 +193,28 @@ async fn clusters(settings: &Settings) -> Result<BTreeMap<Name, Cluster>, Error>
     Ok(clusters)
 }
 
+/// Returns by what right a forge is written to.
+fn credential(name: &Name, forge: &crate::settings::Forge, apps: &Apps) -> Option<Credential> {
+    let app = apps.get(name).cloned().map(Credential::App);
+    app.or_else(|| forge.token.clone().map(Credential::Token))
+}
+
+fn recoverers(settings: &Settings, apps: &Apps, courier: &Courier) -> Vec<(Name, Arc<Recoverer>)> {
+    let of = |name: &Name, forge: &crate::settings::Forge| {
+        let held = settings.sources.values().filter(|source| source.forge == *name);
+        let hooks = Hooks {
+            forge: name.clone(),
+            kind: forge.kind,
+            api: forge.api.clone(),
+            url: forge.hook_url.clone()?,
+            credential: credential(name, forge, apps)?,
+            repositories: held.map(|source| source.repository.clone()).collect(),
+        };
+        Some((name.clone(), Arc::new(Recoverer::new(courier.clone(), hooks))))
+    };
+    settings.forges.iter().filter_map(|(name, forge)| of(name, forge)).collect()
+}
+
 fn addresses(settings: &Settings, apps: &Apps) -> BTreeMap<Name, Address> {
     let folders = |source: &Name| {
         let own = settings.applications.iter().filter(|application| application.source == *source);
@@ -197,12 +223,11 @@ fn addresses(settings: &Settings, apps: &Apps) -> BTreeMap<Name, Address> {
     };
     let of = |name: &Name, one: &crate::settings::Source| {
         let forge = settings.forges.get(&one.forge)?;
-        let app = apps.get(&one.forge).cloned().map(Credential::App);
         Some(Address {
             forge: forge.kind.rules(),
             api: forge.api.clone(),
             repository: one.repository.clone(),
-            credential: app.or_else(|| forge.token.clone().map(Credential::Token)),
+            credential: credential(&one.forge, forge, apps),
             folders: folders(name),
         })
     };

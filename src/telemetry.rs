@@ -18,6 +18,8 @@ use crate::intake::DELIVERIES;
 use crate::intake::DELIVERY_SECONDS;
 use crate::queue::Depth;
 use crate::queue::Lane;
+use crate::recover::HOOKS_OFF;
+use crate::recover::REDELIVERIES;
 
 /// Messages in a lane of the queue: waiting, on loan or put off; by `lane`.
 const QUEUE_DEPTH: &str = "windlass_queue_depth";
@@ -121,6 +123,11 @@ fn describe() {
         metrics::Unit::Seconds,
         "From the whole body of a webhook request to its answer."
     );
+    metrics::describe_counter!(
+        REDELIVERIES,
+        "Deliveries that failed and that a forge was asked to send again."
+    );
+    metrics::describe_gauge!(HOOKS_OFF, "Webhooks that a forge has switched off, where it says so.");
     metrics::describe_gauge!(QUEUE_DEPTH, "Messages in a lane: waiting, on loan or put off.");
     metrics::describe_gauge!(QUEUE_DEAD, "Messages of a lane that were buried.");
     metrics::describe_gauge!(QUEUE_OLDEST, metrics::Unit::Seconds, "Age of the oldest message of a lane.");

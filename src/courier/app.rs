@@ -122,6 +122,18 @@ impl App {
         Ok(reply.read(rule))
     }
 
+    /// Sends a request by the App's own claim, for what concerns the App itself, and lets a rule read the answer.
+    ///
+    /// # Errors
+    /// GitHub gave no answer within 10 s, or this machine makes no signature.
+    pub async fn ask_itself<T>(
+        &self,
+        ask: &Ask,
+        rule: impl FnOnce(&HttpAnswer<'_>) -> T,
+    ) -> Result<T, Error> {
+        Ok(self.inner.claim(ask).await?.read(rule))
+    }
+
     /// Returns the question that is under way or answered, or begins one.
     fn asking(&self, repository: &str, purpose: Purpose) -> Asking {
         let mut known = self.inner.known();

@@ -24,6 +24,7 @@ use crate::secret::Secret;
 
 pub mod app;
 pub mod checks;
+pub mod deliveries;
 
 /// The rules of GitHub.
 pub struct Github;

@@ -16,7 +16,7 @@ use crate::secret::Secret;
 mod form;
 mod gitea;
 pub mod github;
-mod gitlab;
+pub mod gitlab;
 mod pace;
 mod payload;
 mod post;

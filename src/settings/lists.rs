@@ -35,6 +35,8 @@ pub struct Forge {
     pub token: Option<Secret>,
     /// The token that reads repositories.
     pub read_token: Option<Secret>,
+    /// Where its webhooks lead, so that it is looked after what could not be delivered; nothing when it is not.
+    pub hook_url: Option<String>,
     /// The GitHub App that posts, and reads repositories where there is no token for that.
     pub app: Option<App>,
 }
@@ -139,6 +141,7 @@ pub fn forge(
     let token = secrets::one(section, "token", environment);
     let read_token = secrets::one(section, "read_token", environment);
     let app = secrets::app(section, "app", environment);
+    let hook_url = section.parsed("hook_url", checks::url);
     let private = section.flag("private").unwrap_or_default();
     for (key, url) in [("url", &url), ("api", &api)] {
         in_reach(section, key, url.as_deref(), private);
@@ -148,6 +151,12 @@ pub fn forge(
     }
     if section.has("app") && kind.is_some_and(|kind| kind != Kind::Github) {
         section.wrong("app", "is something that only GitHub knows: give a token");
+    }
+    if section.has("hook_url") && matches!(kind, Some(Kind::Gitea | Kind::Forgejo)) {
+        section.wrong("hook_url", "is for GitHub and GitLab: the others keep no list of what failed");
+    }
+    if section.has("hook_url") && !section.has("token") && !section.has("app") {
+        section.wrong("hook_url", "takes an app, or a token that may administer webhooks");
     }
     if !section.has("token") && !section.has("app") {
         warnings.push(format!("{} has no token: no statuses are posted there", section.key));
@@ -159,7 +168,7 @@ pub fn forge(
     }
     let (kind, url) = (kind?, url?);
     let api = api.unwrap_or_else(|| kind.rules().api(&url));
-    Some(Forge { kind, url, api, webhook_secrets, private, token, read_token, app })
+    Some(Forge { kind, url, api, webhook_secrets, private, token, read_token, hook_url, app })
 }
 
 /// Notes an address to which windlass would never connect; names are judged when they are resolved.

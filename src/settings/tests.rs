@@ -319,13 +319,14 @@ fn the_examples_in_the_embedded_file_are_good_settings() {
     let names = ["GITEA_WEBHOOK_SECRET", "SHOP_WEBHOOK_SECRET", "GITEA_TOKEN"];
     let more = names.map(|name| (name, SECRET));
     // An App stands in the place of a token, and only at GitHub.
-    let (app, rest): (Vec<&str>, Vec<&str>) = text.into_iter().partition(|line| line.starts_with("app = "));
+    let is_of_github = |line: &&str| line.starts_with("app = ") || line.starts_with("hook_url = ");
+    let (app, rest): (Vec<&str>, Vec<&str>) = text.into_iter().partition(is_of_github);
     load(folder.path(), &rest.join("\n"), &more).unwrap();
     key(folder.path(), "app.private-key.pem");
-    let github = rest.join("\n").replace("token = { env = \"GITEA_TOKEN\" }", app[0]);
+    let github = rest.join("\n").replace("token = { env = \"GITEA_TOKEN\" }", &app.join("\n"));
     let settings =
         load(folder.path(), &github.replacen("kind = \"gitea\"", "kind = \"github\"", 1), &more).unwrap();
-    assert!(settings.forges.values().all(|forge| forge.app.is_some() && forge.token.is_none()));
+    assert!(settings.forges.values().all(|forge| forge.app.is_some() && forge.hook_url.is_some()));
 }
 
 /// Makes a private key.
@@ -355,6 +356,15 @@ fn an_app_stands_in_the_place_of_a_token_and_its_key_is_never_shown() {
             "app: contradicts token",
         ),
         (with(good).replace("\"github\"", "\"gitlab\""), "app: is something that only GitHub knows"),
+        (
+            GOOD.replacen("private = true", "private = true\nhook_url = \"https://h/\"", 1),
+            "hook_url: is for GitHub and GitLab",
+        ),
+        (
+            with(good).replacen("app =", "hook_url = \"https://h/\"\n#", 1),
+            "hook_url: takes an app, or a token that may administer webhooks",
+        ),
+        (with(good).replacen("app =", "hook_url = \"h\"\napp =", 1), "hook_url: must start with https://"),
         (with("{ id = \"7\", key = { file = \"token\" } }"), "app.key: the file"),
         (with("{ id = \"7\", key = { file = \"token\" } }"), "holds no private RSA key"),
         (with("{ id = \"7\", key = { file = \"none\" } }"), "app.key: the file"),

@@ -45,11 +45,11 @@ pub fn answer(state: &State, heard: &Heard, repository: &str, rest: &str) -> Sai
         ("GET", "info/refs") if heard.query == "service=git-upload-pack" => {
             let refs = upload_pack(folder, &["--advertise-refs"], &[]);
             let body = [b"001e# service=git-upload-pack\n0000".to_vec(), refs].concat();
-            Said { status: 200, kind: "application/x-git-upload-pack-advertisement", body }
+            Said { status: 200, kind: "application/x-git-upload-pack-advertisement", body, link: None }
         }
         ("POST", "git-upload-pack") => {
             let body = upload_pack(folder, &[], &heard.body);
-            Said { status: 200, kind: "application/x-git-upload-pack-result", body }
+            Said { status: 200, kind: "application/x-git-upload-pack-result", body, link: None }
         }
         _ => Said::message(404, "Not Found"),
     }

@@ -17,6 +17,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::claim;
+use crate::deliveries::Attempt;
+use crate::deliveries::Hook;
 use crate::git;
 use crate::runs::Run;
 
@@ -51,6 +53,10 @@ pub struct State {
     /// In how many lists is a new check run not yet?
     pub lag: usize,
     pub repositories: BTreeMap<String, PathBuf>,
+    pub hooks: Vec<Hook>,
+    pub deliveries: Vec<Attempt>,
+    /// What a delivery that is sent again is answered.
+    pub door: u16,
     faults: Vec<(&'static str, Fault)>,
     heard: Vec<String>,
 }
@@ -109,11 +115,13 @@ pub struct Said {
     pub status: u16,
     pub kind: &'static str,
     pub body: Vec<u8>,
+    /// Where the next page is.
+    pub link: Option<String>,
 }
 
 impl Said {
     pub fn json(status: u16, body: &Value) -> Self {
-        Self { status, kind: "application/json", body: body.to_string().into_bytes() }
+        Self { status, kind: "application/json", body: body.to_string().into_bytes(), link: None }
     }
 
     pub fn message(status: u16, words: &str) -> Self {
@@ -137,6 +145,9 @@ impl Hub {
             runs: Vec::new(),
             lag: 0,
             repositories: BTreeMap::new(),
+            hooks: Vec::new(),
+            deliveries: Vec::new(),
+            door: 202,
             faults: Vec::new(),
             heard: Vec::new(),
         };
@@ -209,8 +220,9 @@ impl Hub {
                     None => {}
                 }
                 let (status, kind, length) = (said.status, said.kind, said.body.len());
+                let link = said.link.map(|link| format!("link: {link}\r\n")).unwrap_or_default();
                 let head = format!(
-                    "HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+                    "HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n{link}connection: close\r\n\r\n"
                 );
                 [head.into_bytes(), said.body].concat()
             }
@@ -272,10 +284,28 @@ impl State {
                 let id = id.parse().unwrap();
                 self.claimed(heard).unwrap_or_else(|| self.grant(id, &heard.json()))
             }
+            ("GET", ["app", "hook", "config"]) => {
+                self.claimed(heard).unwrap_or_else(|| match self.app_hook() {
+                    Some(hook) => Said::json(200, &json!({"url": hook.url, "content_type": "json"})),
+                    None => Said::message(404, "Not Found"),
+                })
+            }
+            (_, ["app", "hook", rest @ ..]) => {
+                let id = self.app_hook().map_or(0, |hook| hook.id);
+                self.claimed(heard).unwrap_or_else(|| self.hook(heard, id, rest))
+            }
+            (method, ["repos", owner, name, "hooks", rest @ ..]) => {
+                let repository = format!("{owner}/{name}");
+                let extent = if method == "GET" { "read" } else { "write" };
+                let refused = self.refused(heard, &repository, "repository_hooks", extent);
+                refused.unwrap_or_else(|| match rest {
+                    [] => self.list_hooks(&repository),
+                    [id, rest @ ..] => self.hook(heard, id.parse().unwrap(), rest),
+                })
+            }
             ("POST", ["repos", owner, name, "statuses", commit]) => {
                 let repository = format!("{owner}/{name}");
-                let is_personal = heard.authorization == format!("Bearer {}", self.personal);
-                let refused = self.refused(heard, &repository, "statuses", "write").filter(|_| !is_personal);
+                let refused = self.refused(heard, &repository, "statuses", "write");
                 refused.unwrap_or_else(|| self.status(&repository, commit, &heard.json()))
             }
             (method, ["repos", owner, name, rest @ ..]) => {
@@ -352,6 +382,9 @@ impl State {
 
     fn refused(&self, heard: &Heard, repository: &str, permission: &str, extent: &str) -> Option<Said> {
         let token = heard.authorization.strip_prefix("Bearer ").unwrap_or_default();
+        if token == self.personal && permission != "checks" {
+            return None;
+        }
         match self.may(token, repository, permission, extent) {
             Ok(()) => None,
             Err(401) => Some(Said::message(401, "Bad credentials")),

@@ -10,7 +10,9 @@
 mod app;
 mod checks;
 mod claim;
+mod deliveries;
 mod git;
 mod hub;
 mod reading;
+mod recovering;
 mod runs;

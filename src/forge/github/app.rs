@@ -26,6 +26,8 @@ pub enum Purpose {
     Read,
     /// To post what became of its commits.
     Post,
+    /// To look after its webhooks.
+    Hooks,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
         match self {
             Self::Read => ("contents", "read"),
             Self::Post => ("checks", "write"),
+            Self::Hooks => ("repository_hooks", "write"),
         }
     }
 }

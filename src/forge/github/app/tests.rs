@@ -44,6 +44,7 @@ fn a_token_is_asked_for_one_purpose_in_one_repository() {
     for (purpose, permissions) in [
         (Purpose::Read, serde_json::json!({"contents": "read"})),
         (Purpose::Post, serde_json::json!({"checks": "write"})),
+        (Purpose::Hooks, serde_json::json!({"repository_hooks": "write"})),
     ] {
         let ask = ask_token("https://api.github.com", 42, "team/shop", purpose);
         assert_eq!(ask.method, "POST");
