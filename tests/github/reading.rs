@@ -7,11 +7,13 @@ use windlass::application::Name;
 use windlass::clock::now;
 use windlass::fault::chain;
 use windlass::line::Line;
+use windlass::recover::Recovered;
 use windlass::settings::Environment;
 use windlass::settings::Settings;
 
 use crate::app::SHOP;
 use crate::app::Scene;
+use crate::deliveries::Hook;
 use crate::git;
 
 const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "east",
@@ -24,6 +26,7 @@ fn settings(scene: &Scene, folder: &Path) -> Settings {
     let text = format!(
         "[data]\ndir = \"data\"\n[[forges]]\nname = \"github\"\nkind = \"github\"\nprivate = true\nurl = \"{}\"\n\
          webhook_secrets = [{{ env = \"HOOK\" }}]\n\
+         hook_url = \"https://windlass.example.org/hooks/github\"\n\
          app = {{ id = \"Iv23liWindlass\", key = {{ file = \"{}\" }} }}\n\
          [[sources]]\nname = \"shop\"\nforge = \"github\"\nrepository = \"{SHOP}\"\n\
          [[clusters]]\nname = \"east\"\nkubeconfig = \"kubeconfig\"\n\
@@ -61,6 +64,11 @@ async fn a_repository_is_read_and_its_commits_are_told_as_the_app() {
         (told[0].repository.as_str(), &told[0].commit, told[0].states[0].as_str()),
         (SHOP, &commit, "queued")
     );
+
+    let url = "https://windlass.example.org/hooks/github".to_owned();
+    scene.hub.state().hooks.push(Hook { repository: None, id: 1, active: true, url });
+    let recovered = line.roles.recoverers[0].1.step(now()).await.unwrap();
+    assert_eq!(recovered, Recovered { hooks: 1, asked: 0, off: 0 });
 
     scene.hub.revoke();
     line.roles.sweeper.step(&shop, false).await.unwrap();
