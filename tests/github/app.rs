@@ -35,7 +35,7 @@ pub struct Scene {
 impl Scene {
     /// An App that is installed for a repository.
     pub fn new() -> Self {
-        let pair = Pair::new(2048);
+        let pair = Pair::good();
         let hub = Hub::start(pair.path("public.pem"));
         hub.install(SHOP, 1);
         let courier = Courier::new().unwrap().near([hub.api().as_str()]);
@@ -246,7 +246,7 @@ fn keys_that_do_not_sign_for_apps_are_refused_without_showing_them() {
         let error = Key::read(&Secret::new(&pair.text(file)).unwrap()).unwrap_err();
         assert!(error.to_string().starts_with("holds no private RSA key"), "{file}: {error}");
     }
-    let good = Pair::new(2048).text("pkcs8.pem");
+    let good = Pair::good().text("pkcs8.pem");
     for text in [
         &good[..400],
         "-----BEGIN RSA PRIVATE KEY-----\n!\n-----END RSA PRIVATE KEY-----",

@@ -1,10 +1,11 @@
-//! The App's key, made by OpenSSL for each test, and what GitHub makes of a claim that it signs.
+//! The App's key, made by OpenSSL for the tests, and what GitHub makes of a claim that it signs.
 
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,6 +26,17 @@ impl Pair {
         pair.openssl(&["genrsa", "-out", "pkcs8.pem", &bits.to_string()]);
         pair.openssl(&["rsa", "-in", "pkcs8.pem", "-traditional", "-out", "pkcs1.pem"]);
         pair.openssl(&["rsa", "-in", "pkcs8.pem", "-pubout", "-out", "public.pem"]);
+        pair
+    }
+
+    /// Returns the files of a good key, which all tests of a process share: making one takes a while.
+    pub fn good() -> Self {
+        static TEXTS: LazyLock<[(&str, String); 3]> = LazyLock::new(|| {
+            let made = Pair::new(2048);
+            ["pkcs1.pem", "pkcs8.pem", "public.pem"].map(|file| (file, made.text(file)))
+        });
+        let pair = Self { folder: tempfile::tempdir().unwrap() };
+        TEXTS.iter().for_each(|(file, text)| std::fs::write(pair.path(file), text).unwrap());
         pair
     }
 
