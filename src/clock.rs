@@ -7,3 +7,9 @@ use crate::moment::Moment;
 pub fn now() -> Moment {
     Moment(jiff::Timestamp::now().as_millisecond())
 }
+
+/// Returns a moment in UTC as RFC 3339 writes it, such as `2026-11-27T01:00:00Z`, to the second.
+#[must_use]
+pub fn text(at: Moment) -> String {
+    jiff::Timestamp::from_second(at.0.div_euclid(1000)).map_or_else(|_| String::new(), |at| at.to_string())
+}

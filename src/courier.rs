@@ -25,8 +25,19 @@ use crate::forge::Answer;
 use crate::forge::Forge;
 use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
+use crate::forge::github::app::Ask;
 use crate::moment::Moment;
 use crate::secret::Secret;
+
+mod app;
+mod key;
+mod reply;
+
+pub use self::app::App;
+pub use self::key::Key;
+pub use self::key::NoKey;
+
+use self::reply::Reply;
 
 /// How long may a connection take to be made, with its handshake?
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -37,6 +48,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How many bytes of an answer are read?
 const ANSWER_BYTES: usize = 64 * 1024;
 
+/// How many bytes of an answer to an App are read? Each check run in it repeats a summary of up to 64 KiB.
+const APP_ANSWER_BYTES: usize = 1024 * 1024;
+
 /// Sends requests to forges. Cheap to clone; all clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Courier {
@@ -44,6 +58,15 @@ pub struct Courier {
     private: Client,
     /// The schemes, hosts and ports that may be at loopback or private addresses.
     near: Vec<(String, String, u16)>,
+}
+
+/// By what right a request is sent.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// By a token that holds until somebody revokes it.
+    Token(Secret),
+    /// As a GitHub App, by tokens that it comes by itself.
+    App(App),
 }
 
 /// Why there is no answer. The texts fit after "failed to"; none holds a token.
@@ -81,6 +104,28 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// This machine cannot sign what an App claims.
+    #[error("sign as the App: this machine makes no signature by app.key")]
+    Sign,
+    /// An App came by no token.
+    #[error("get a token of the App for {repository}")]
+    Token {
+        /// The repository.
+        repository: String,
+        /// What happened.
+        #[source]
+        source: Arc<Self>,
+    },
+    /// GitHub gives an App something else than it asked for.
+    #[error("{why}")]
+    Answered {
+        /// What it says, and what to do.
+        why: String,
+        /// For how long it takes nothing, where it says so.
+        wait: Option<Duration>,
+        /// Whose turn it is.
+        fault: Fault,
+    },
 }
 
 impl Error {
@@ -89,9 +134,35 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Reach { .. } => Fault::Passing,
-            Self::Prepare(_) | Self::Address { .. } | Self::Forbidden { .. } | Self::Header { .. } => {
-                Fault::Ours
-            }
+            Self::Prepare(_)
+            | Self::Address { .. }
+            | Self::Forbidden { .. }
+            | Self::Header { .. }
+            | Self::Sign => Fault::Ours,
+            Self::Token { source, .. } => source.fault(),
+            Self::Answered { fault, .. } => *fault,
+        }
+    }
+
+    /// Returns whether the request may have arrived all the same.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Reach { .. })
+    }
+
+    /// Returns what a forge did answer, in the words of an answer to what was to be sent.
+    #[must_use]
+    pub fn answer(&self) -> Option<Answer> {
+        match self {
+            Self::Token { source, .. } => source.answer(),
+            Self::Answered { wait, fault: Fault::Passing, .. } => Some(Answer::Later(*wait)),
+            Self::Answered { why, fault: Fault::Ours | Fault::Theirs, .. } => Some(Answer::Ours(why.clone())),
+            Self::Reach { .. }
+            | Self::Prepare(_)
+            | Self::Address { .. }
+            | Self::Forbidden { .. }
+            | Self::Header { .. }
+            | Self::Sign => None,
         }
     }
 }
@@ -157,15 +228,53 @@ impl Courier {
         request: &HttpRequest,
         token: &Secret,
     ) -> Result<Answer, Error> {
-        let url = Url::parse(&request.url).ok().filter(Url::has_host);
-        let url = url.ok_or_else(|| Error::Address { url: scrubbed(&request.url) })?;
+        let HttpRequest { method, url, scheme, headers, body, .. } = request;
+        let by = format!("{scheme} {}", token.expose());
+        let reply = self.request(method, url, headers, &by, body, ANSWER_BYTES).await?;
+        Ok(reply.read(|answer| forge.classify(request, answer)))
+    }
+
+    /// Sends a request by a bearer's token, and lets a rule read the answer, of which the first 1 MiB counts.
+    ///
+    /// # Errors
+    /// The forge gave no answer within 10 s, or the request cannot be written as one.
+    pub async fn ask<T>(
+        &self,
+        ask: &Ask,
+        token: &Secret,
+        rule: impl FnOnce(&HttpAnswer<'_>) -> T,
+    ) -> Result<T, Error> {
+        Ok(self.exchange(ask, token).await?.read(rule))
+    }
+
+    /// Sends what an App asks, by a bearer's token.
+    async fn exchange(&self, ask: &Ask, token: &Secret) -> Result<Reply, Error> {
+        let Ask { method, url, headers, body } = ask;
+        self.request(method, url, headers, &format!("Bearer {}", token.expose()), body, APP_ANSWER_BYTES)
+            .await
+    }
+
+    async fn request(
+        &self,
+        method: &str,
+        address: &str,
+        headers: &[(&'static str, String)],
+        introduced: &str,
+        body: &str,
+        most: usize,
+    ) -> Result<Reply, Error> {
+        let url = Url::parse(address).ok().filter(Url::has_host);
+        let url = url.ok_or_else(|| Error::Address { url: scrubbed(address) })?;
         let (client, host) = self.to(&url)?;
         let reach = |error| unreached(&host, error);
-        let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::POST);
-        let sending = client.request(method, url).headers(headers(request, token)?);
-        let mut response = sending.body(request.body.clone()).send().await.map_err(reach)?;
-        let body = first_bytes(&mut response).await.map_err(reach)?;
-        Ok(judge(forge, request, &response, &body))
+        let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::POST);
+        let mut sending = client.request(method, url).headers(with_token(headers, introduced)?);
+        if !body.is_empty() {
+            sending = sending.body(body.to_owned());
+        }
+        let mut response = sending.send().await.map_err(reach)?;
+        let body = first_bytes(&mut response, most).await.map_err(reach)?;
+        Ok(Reply::of(&response, body))
     }
 
     /// Posts a signed delivery to a door, which most often is near, and returns the status code and the body of the answer, at most 64 KiB.
@@ -186,7 +295,7 @@ impl Courier {
         let sending = self.private.post(address).headers(headers).body(body);
         let mut response = sending.send().await.map_err(reach)?;
         let status = response.status().as_u16();
-        let body = first_bytes(&mut response).await.map_err(reach)?;
+        let body = first_bytes(&mut response, ANSWER_BYTES).await.map_err(reach)?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 }
@@ -219,10 +328,9 @@ fn plain_headers(list: &[(&'static str, String)]) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-fn headers(request: &HttpRequest, token: &Secret) -> Result<HeaderMap, Error> {
-    let mut headers = plain_headers(&request.headers)?;
-    let introduced = format!("{} {}", request.scheme, token.expose());
-    let mut value = HeaderValue::from_str(&introduced)
+fn with_token(list: &[(&'static str, String)], introduced: &str) -> Result<HeaderMap, Error> {
+    let mut headers = plain_headers(list)?;
+    let mut value = HeaderValue::from_str(introduced)
         .map_err(|_| Error::Header { name: AUTHORIZATION.as_str().to_owned() })?;
     value.set_sensitive(true);
     headers.insert(AUTHORIZATION, value);
@@ -230,32 +338,18 @@ fn headers(request: &HttpRequest, token: &Secret) -> Result<HeaderMap, Error> {
 }
 
 /// Reads an answer's body up to the bound, and leaves the rest.
-async fn first_bytes(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
+async fn first_bytes(response: &mut Response, most: usize) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
-    while body.len() < ANSWER_BYTES {
+    while body.len() < most {
         let Some(chunk) = response.chunk().await? else { break };
-        let room = ANSWER_BYTES - body.len();
+        let room = most - body.len();
         body.extend(chunk.iter().take(room));
     }
     Ok(body)
 }
 
-fn judge(forge: &dyn Forge, request: &HttpRequest, response: &Response, body: &[u8]) -> Answer {
-    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-    let headers: Vec<(String, String)> = response
-        .headers()
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)))
-        .collect();
-    let headers: Vec<(&str, &str)> =
-        headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let answer = HttpAnswer {
-        status: response.status().as_u16(),
-        headers: &headers,
-        body,
-        now: Moment(jiff::Timestamp::now().as_millisecond()),
-    };
-    forge.classify(request, &answer)
+fn now() -> Moment {
+    Moment(jiff::Timestamp::now().as_millisecond())
 }
 
 #[cfg(test)]

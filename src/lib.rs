@@ -25,7 +25,8 @@
 //!   slow rollout holds nothing up.
 //! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
 //!   nothing.
-//! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long.
+//! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
+//!   [`recover`] has GitHub send again what it could not deliver.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an
 //!   [`explanation`].
 //!
@@ -55,7 +56,7 @@
 //! | 0 words | application commit event explanation fault job member moment object outcome reference secret | hold values |
 //! | 1 rules | applyset bucket drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
-//! | 3 flow | dispatch intake reconcile report sweep | call rules and hands in order |
+//! | 3 flow | dispatch intake reconcile recover report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
 //! | 5 root | line reload settings telemetry, and the program | put it together |
 //!
@@ -109,6 +110,7 @@ pub mod store;
 pub mod dispatch;
 pub mod intake;
 pub mod reconcile;
+pub mod recover;
 pub mod report;
 pub mod sweep;
 

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::application::Application;
 use crate::application::Name;
+use crate::application::Target;
 use crate::cluster;
 use crate::cluster::Cluster;
+use crate::courier::App;
 use crate::courier::Courier;
+use crate::courier::Credential;
 use crate::dial::Reach;
 use crate::dispatch::Dispatcher;
 use crate::guard;
@@ -17,6 +21,8 @@ use crate::intake::Known;
 use crate::queue::Queue;
 use crate::reconcile::Hands;
 use crate::reconcile::Reconciler;
+use crate::recover::Hooks;
+use crate::recover::Recoverer;
 use crate::report::Address;
 use crate::report::Poster;
 use crate::report::Reporter;
@@ -28,6 +34,10 @@ use crate::source::Source;
 use crate::store::Store;
 use crate::sweep::Sweeper;
 use crate::worker::Roles;
+
+mod reader;
+
+use self::reader::Reader;
 
 /// The lane of every cluster, until clusters have lanes of their own.
 pub const LANE: &str = "shared";
@@ -82,7 +92,10 @@ impl Line {
         tokio::fs::create_dir_all(data).await.map_err(failed)?;
         let queue = Queue::open(&data.join("queue.db")).await?;
         let store = Store::open(&store_path(data)).await?;
-        let sources = sources(settings)?;
+        let near = settings.forges.values().filter(|forge| forge.private).map(|forge| forge.api.as_str());
+        let courier = Courier::new()?.near(near);
+        let apps = apps(settings, &courier);
+        let sources = sources(settings, &apps)?;
         let hands = Hands {
             queue: queue.clone(),
             sources: sources.clone(),
@@ -99,16 +112,16 @@ impl Line {
             applications.clone(),
             LANE.to_owned(),
         );
+        let recoverers = recoverers(settings, &apps, &courier);
         // No page shows a run yet, so no status links to one.
-        let near = settings.forges.values().filter(|forge| forge.private).map(|forge| forge.api.as_str());
-        let courier = Courier::new()?.near(near);
-        let poster = Poster::new(store.clone(), courier, addresses(settings), None);
+        let poster = Poster::new(store.clone(), courier, addresses(settings, &apps), None);
         let roles = Roles {
             dispatcher: Arc::new(dispatcher),
             reconciler: Reconciler::new(hands),
             reporter: Arc::new(Reporter::new(queue.clone(), store.clone())),
             poster: Arc::new(poster),
             sweeper: Arc::new(Sweeper::new(queue.clone(), store.clone(), sources, applications)),
+            recoverers,
             polls: settings.sources.iter().map(|(name, source)| (name.clone(), source.poll)).collect(),
             parallel: settings.reconcile.parallel,
         };
@@ -124,7 +137,18 @@ pub fn store_path(data: &Path) -> std::path::PathBuf {
     data.join("store.db")
 }
 
-fn sources(settings: &Settings) -> Result<BTreeMap<Name, Source>, Error> {
+/// The Apps of the forges that have one.
+type Apps = BTreeMap<Name, App>;
+
+fn apps(settings: &Settings, courier: &Courier) -> Apps {
+    let of = |forge: &crate::settings::Forge| {
+        let app = forge.app.as_ref()?;
+        Some(App::new(courier.clone(), forge.api.clone(), app.id.clone(), app.key.clone()))
+    };
+    settings.forges.iter().filter_map(|(name, forge)| Some((name.clone(), of(forge)?))).collect()
+}
+
+fn sources(settings: &Settings, apps: &Apps) -> Result<BTreeMap<Name, Source>, Error> {
     let limits = source::Limits {
         files: settings.limits.files,
         file_bytes: settings.limits.file_bytes,
@@ -135,16 +159,19 @@ fn sources(settings: &Settings) -> Result<BTreeMap<Name, Source>, Error> {
     };
     let opened = settings.sources.iter().map(|(name, one)| {
         let forge = settings.forges.get(&one.forge);
-        let source = Source::open(source::Settings {
+        let token = forge.and_then(|forge| forge.read_token.clone());
+        let app = apps.get(&one.forge).filter(|_| token.is_none());
+        let opened = source::Settings {
             name: name.clone(),
             url: one.url.clone(),
-            token: forge.and_then(|forge| forge.read_token.clone()),
+            token,
             user: TOKEN_USER.to_owned(),
             reach: forge.map_or(Reach::Public, |forge| forge.reach()),
             cache: settings.data.join("sources"),
             limits: limits.clone(),
-        })?;
-        Ok((name.clone(), source))
+        };
+        let tokens = app.map(|app| Reader::of(app, &one.repository));
+        Ok((name.clone(), Source::open_by(opened, tokens)?))
     });
     opened.collect()
 }
@@ -169,17 +196,45 @@ async fn clusters(settings: &Settings) -> Result<BTreeMap<Name, Cluster>, Error>
     Ok(clusters)
 }
 
-fn addresses(settings: &Settings) -> BTreeMap<Name, Address> {
-    let of = |one: &crate::settings::Source| {
+/// Returns by what right a forge is written to.
+fn credential(name: &Name, forge: &crate::settings::Forge, apps: &Apps) -> Option<Credential> {
+    let app = apps.get(name).cloned().map(Credential::App);
+    app.or_else(|| forge.token.clone().map(Credential::Token))
+}
+
+fn recoverers(settings: &Settings, apps: &Apps, courier: &Courier) -> Vec<(Name, Arc<Recoverer>)> {
+    let of = |name: &Name, forge: &crate::settings::Forge| {
+        let held = settings.sources.values().filter(|source| source.forge == *name);
+        let hooks = Hooks {
+            forge: name.clone(),
+            kind: forge.kind,
+            api: forge.api.clone(),
+            url: forge.hook_url.clone()?,
+            credential: credential(name, forge, apps)?,
+            repositories: held.map(|source| source.repository.clone()).collect(),
+        };
+        Some((name.clone(), Arc::new(Recoverer::new(courier.clone(), hooks))))
+    };
+    settings.forges.iter().filter_map(|(name, forge)| of(name, forge)).collect()
+}
+
+fn addresses(settings: &Settings, apps: &Apps) -> BTreeMap<Name, Address> {
+    let folders = |source: &Name| {
+        let own = settings.applications.iter().filter(|application| application.source == *source);
+        let read = |one: &Application, target: Target| (target.clone(), one.path_in(&target.cluster));
+        own.flat_map(|one| one.targets().map(move |target| read(one, target))).collect()
+    };
+    let of = |name: &Name, one: &crate::settings::Source| {
         let forge = settings.forges.get(&one.forge)?;
         Some(Address {
             forge: forge.kind.rules(),
             api: forge.api.clone(),
             repository: one.repository.clone(),
-            token: forge.token.clone(),
+            credential: credential(&one.forge, forge, apps),
+            folders: folders(name),
         })
     };
-    settings.sources.iter().filter_map(|(name, one)| Some((name.clone(), of(one)?))).collect()
+    settings.sources.iter().filter_map(|(name, one)| Some((name.clone(), of(name, one)?))).collect()
 }
 
 fn gates(settings: &Settings) -> BTreeMap<Name, Known> {

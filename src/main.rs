@@ -1,6 +1,5 @@
 //! The program: reads what is asked for, puts the line together, and runs it until it is told to stop.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::net::TcpListener;
@@ -102,9 +101,11 @@ async fn serve(settings: Settings, config: Option<&Path>) -> anyhow::Result<Exit
     tokio::spawn(numbers.upkeep());
     tokio::spawn(measure(queue.clone()));
     let stopped = stop_when_signalled();
+    // Before anybody hears that windlass runs: until then, SIGHUP ends a process.
+    let changes = Changes::begin(&settings.files);
+    tokio::spawn(renew(intake.clone(), changes, config.map(Path::to_path_buf)));
     introduce(&settings, listener.local_addr().context("listen")?);
     let workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
-    tokio::spawn(renew(intake.clone(), settings.files.clone(), config.map(Path::to_path_buf)));
     let (limits, guests) = (settings.door.limits, windlass::line::guests(&settings));
     windlass::server::serve(limits, guests, intake, render, listener, told(stopped))
         .await
@@ -142,8 +143,7 @@ fn stop_when_signalled() -> Stop {
 
 /// Takes new secrets of webhooks whenever the settings or the file of a secret change, for ever. With settings that
 /// are in error, the old ones stay.
-async fn renew(intake: Arc<Intake>, files: BTreeSet<PathBuf>, config: Option<PathBuf>) {
-    let mut changes = Changes::begin(&files);
+async fn renew(intake: Arc<Intake>, mut changes: Changes, config: Option<PathBuf>) {
     loop {
         changes.next().await;
         match Settings::load(config.as_deref(), &std::env::vars().collect()) {

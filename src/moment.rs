@@ -1,5 +1,7 @@
 //! Points in time, as numbers that travel.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// A wall-clock time in milliseconds since 1970-01-01T00:00:00Z.
@@ -14,6 +16,12 @@ impl Moment {
     #[must_use]
     pub fn since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
+    /// Returns the moment that lies so long before.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// Returns the moment that lies `millis` later.

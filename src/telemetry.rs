@@ -19,6 +19,8 @@ use crate::intake::DELIVERIES;
 use crate::intake::DELIVERY_SECONDS;
 use crate::queue::Depth;
 use crate::queue::Lane;
+use crate::recover::HOOKS_OFF;
+use crate::recover::REDELIVERIES;
 use crate::sweep::QUIET;
 
 /// Messages in a lane of the queue: waiting, on loan or put off; by `lane`.
@@ -125,6 +127,11 @@ fn describe() {
     );
     metrics::describe_gauge!(ALARM, "1 while deliveries of a forge are not signed with any of its secrets.");
     metrics::describe_gauge!(QUIET, "1 while only the sweep sees the pushes of a source.");
+    metrics::describe_counter!(
+        REDELIVERIES,
+        "Deliveries that failed and that a forge was asked to send again."
+    );
+    metrics::describe_gauge!(HOOKS_OFF, "Webhooks that a forge has switched off, where it says so.");
     metrics::describe_gauge!(QUEUE_DEPTH, "Messages in a lane: waiting, on loan or put off.");
     metrics::describe_gauge!(QUEUE_DEAD, "Messages of a lane that were buried.");
     metrics::describe_gauge!(QUEUE_OLDEST, metrics::Unit::Seconds, "Age of the oldest message of a lane.");

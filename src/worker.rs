@@ -15,6 +15,8 @@ use crate::application::Name;
 use crate::dispatch::Dispatcher;
 use crate::fault::chain;
 use crate::reconcile::Reconciler;
+use crate::recover::Recovered;
+use crate::recover::Recoverer;
 use crate::report::Poster;
 use crate::report::Reporter;
 use crate::sweep::Sweeper;
@@ -27,6 +29,12 @@ const REST: Duration = Duration::from_secs(1);
 
 /// How often is looked after what is overdue, in error or dead?
 const TEND_EVERY: Duration = Duration::from_secs(300);
+
+/// How long after the start are deliveries that failed first looked after?
+const RECOVER_FIRST: Duration = Duration::from_secs(15);
+
+/// How often are deliveries that failed looked after?
+const RECOVER_EVERY: Duration = Duration::from_secs(300);
 
 /// How many waits for health may be under way at once?
 const WATCHES: usize = 256;
@@ -49,6 +57,8 @@ pub struct Roles {
     pub poster: Arc<Poster>,
     /// The sweep.
     pub sweeper: Arc<Sweeper>,
+    /// Those who look after deliveries that failed, by forge.
+    pub recoverers: Vec<(Name, Arc<Recoverer>)>,
     /// How often each source is swept; `None` only at the start.
     pub polls: Vec<(Name, Option<Duration>)>,
     /// How many passes may be under way at once?
@@ -58,7 +68,7 @@ pub struct Roles {
 /// Runs all roles until `stop` says so, and waits for what was taken to end.
 pub async fn run(roles: Roles, stop: Stop) {
     let mut loops = JoinSet::new();
-    let Roles { dispatcher, reconciler, reporter, poster, sweeper, polls, parallel } = roles;
+    let Roles { dispatcher, reconciler, reporter, poster, sweeper, recoverers, polls, parallel } = roles;
     // Events of one source stay in order, and a source that is slow holds up no other.
     for _ in 0..parallel.max(1) {
         let dispatcher = Arc::clone(&dispatcher);
@@ -88,6 +98,11 @@ pub async fn run(roles: Roles, stop: Stop) {
     }));
     let tended = Arc::clone(&sweeper);
     loops.spawn(supervise("tend", stop.clone(), move || tend(Arc::clone(&tended))));
+    for (forge, recoverer) in recoverers {
+        loops.spawn(supervise("recover", stop.clone(), move || {
+            recover(Arc::clone(&recoverer), forge.clone())
+        }));
+    }
     for (source, poll) in polls {
         let sweeper = Arc::clone(&sweeper);
         loops.spawn(supervise("sweep", stop.clone(), move || {
@@ -183,6 +198,21 @@ async fn tend(sweeper: Arc<Sweeper>) {
             Err(error) => tracing::warn!("failed to tend, it is tried again: failed to {}", chain(&error)),
         }
         tokio::time::sleep(TEND_EVERY).await;
+    }
+}
+
+/// Looks after the deliveries of a forge that failed, for ever. The door has to be up before they come again.
+async fn recover(recoverer: Arc<Recoverer>, forge: Name) {
+    tokio::time::sleep(RECOVER_FIRST).await;
+    loop {
+        let step = recoverer.step(crate::clock::now()).await;
+        match &step {
+            Ok(Recovered { hooks, asked, off }) => {
+                tracing::debug!(%forge, hooks, asked, off, "looked after deliveries");
+            }
+            Err(error) => tracing::warn!(%forge, "it is tried again: failed to {}", chain(error)),
+        }
+        tokio::time::sleep(RECOVER_EVERY).await;
     }
 }
 

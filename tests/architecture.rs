@@ -35,7 +35,7 @@ const FLOORS: &[&[&str]] = &[
     ],
     &["dial"],
     &["clock", "cluster", "courier", "queue", "source", "store"],
-    &["dispatch", "intake", "reconcile", "report", "sweep"],
+    &["dispatch", "intake", "reconcile", "recover", "report", "sweep"],
     &["cli", "server", "worker"],
     &["reload", "settings", "telemetry"],
     &["line"],

@@ -12,15 +12,31 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use windlass::application::Name;
+use windlass::clock::now;
 use windlass::commit::CommitId;
 use windlass::courier::Courier;
+use windlass::courier::Credential;
+use windlass::fault::Fault;
 use windlass::forge::Answer;
 use windlass::forge::Kind;
 use windlass::forge::StatusPost;
 use windlass::outcome::Phase;
+use windlass::recover::Hooks;
+use windlass::recover::Recovered;
+use windlass::recover::Recoverer;
 use windlass::secret::Secret;
 
 const TOKEN: &str = "glpat-of-more-than-16-bytes";
+
+/// What GitLab says of a project's webhooks.
+const HOOKS: &str = r#"[
+    {"id": 1, "url": "https://windlass.example.org/hooks/gitlab", "push_events": true, "alert_status": "executable",
+     "disabled_until": null},
+    {"id": 2, "url": "https://windlass.example.org/hooks/gitlab/shop", "push_events": true,
+     "alert_status": "temporarily_disabled", "disabled_until": "2026-11-27T01:00:00.000Z"},
+    {"id": 3, "url": "https://ci.example.org/", "alert_status": "disabled", "disabled_until": null}
+]"#;
 
 /// A status as GitLab keeps it: one for each name until it is final, then a new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +71,10 @@ impl Gitlab {
         while !head.ends_with("\r\n\r\n") {
             stream.read_line(&mut head).await.unwrap();
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        let mut body = vec![0; length.parse().unwrap()];
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         stream.read_exact(&mut body).await.unwrap();
-        let (status, body) = self.hear(&head, &serde_json::from_slice(&body).unwrap());
+        let (status, body) = self.hear(&head, &serde_json::from_slice(&body).unwrap_or_default());
         let length = body.len();
         let text =
             format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
@@ -70,6 +86,9 @@ impl Gitlab {
             |status: u16, message: &str| (status, serde_json::json!({ "message": message }).to_string());
         if !head.contains(&format!("authorization: Bearer {TOKEN}\r\n")) {
             return says(401, "401 Unauthorized");
+        }
+        if head.starts_with("GET /api/v4/projects/team%2Fweb%2Fshop/hooks?per_page=100 ") {
+            return (200, HOOKS.to_owned());
         }
         if !head.starts_with("POST /api/v4/projects/team%2Fweb%2Fshop/statuses/") {
             return says(404, "404 Project Not Found");
@@ -184,4 +203,31 @@ async fn what_is_wrong_is_told_with_what_to_do() {
         assert!(why.contains(words) && !why.contains(token), "{why}");
     }
     assert_eq!(gitlab.shows(), []);
+}
+
+#[tokio::test]
+async fn webhooks_that_gitlab_has_switched_off_are_noticed() {
+    let gitlab = Gitlab::start().await;
+    let api = Kind::Gitlab.rules().api(&gitlab.url);
+    let look = async |token: &str, repository: &str| {
+        let hooks = Hooks {
+            forge: Name::parse("gitlab").unwrap(),
+            kind: Kind::Gitlab,
+            api: api.clone(),
+            url: "https://windlass.example.org/hooks/gitlab".to_owned(),
+            credential: Credential::Token(Secret::new(token).unwrap()),
+            repositories: [repository.to_owned()].into(),
+        };
+        let courier = Courier::new().unwrap().near([gitlab.url.as_str()]);
+        Recoverer::new(courier, hooks).step(now()).await
+    };
+    let found = look(TOKEN, "team/web/shop").await.unwrap();
+    assert_eq!(found, Recovered { hooks: 2, asked: 0, off: 1 });
+    for (token, repository, words) in [
+        ("glpat-that-was-revoked", "team/web/shop", "refuses the token"),
+        (TOKEN, "team/shop", "role Maintainer"),
+    ] {
+        let error = look(token, repository).await.unwrap_err();
+        assert!(error.fault() == Fault::Ours && error.to_string().contains(words), "{error}");
+    }
 }

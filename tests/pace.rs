@@ -10,6 +10,7 @@ use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::commit::Inputs;
 use windlass::courier::Courier;
+use windlass::courier::Credential;
 use windlass::forge::Kind;
 use windlass::moment::Moment;
 use windlass::outcome::Phase;
@@ -48,7 +49,8 @@ impl Station {
             forge: kind.rules(),
             api: forge.api.clone(),
             repository: format!("team/{source}"),
-            token: Some(Secret::new("a token that writes statuses").unwrap()),
+            credential: Some(Credential::Token(Secret::new("a token that writes statuses").unwrap())),
+            folders: BTreeMap::new(),
         };
         let addresses =
             sources.iter().map(|(source, kind, forge)| (name(source), address(source, *kind, forge)));

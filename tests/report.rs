@@ -10,6 +10,7 @@ use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::commit::Inputs;
 use windlass::courier::Courier;
+use windlass::courier::Credential;
 use windlass::forge::Kind;
 use windlass::moment::Moment;
 use windlass::outcome::Phase;
@@ -53,7 +54,8 @@ impl Station {
             forge: Kind::Gitea.rules(),
             api: forge.api.clone(),
             repository: format!("team/{source}"),
-            token: token.map(|token| Secret::new(token).unwrap()),
+            credential: token.map(|token| Credential::Token(Secret::new(token).unwrap())),
+            folders: BTreeMap::new(),
         };
         let addresses: BTreeMap<Name, Address> =
             sources.iter().map(|(source, forge)| (name(source), address(source, forge))).collect();

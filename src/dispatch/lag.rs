@@ -21,7 +21,7 @@ impl Dispatcher {
         resolved: &Resolved,
     ) -> Result<(), Error> {
         let event = question.event;
-        let What::Push { reference: pushed, before, after: Some(after) } = &event.what else {
+        let What::Push { reference: pushed, before, after: Some(after), .. } = &event.what else {
             return Ok(());
         };
         let tip = resolved.tip.as_ref();

@@ -22,8 +22,16 @@ use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::secret::Secret;
 
+pub mod app;
+pub mod checks;
+pub mod deliveries;
+
 /// The rules of GitHub.
 pub struct Github;
+
+/// What every request says beside what it is about.
+const HEADERS: [(&str, &str); 2] =
+    [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
 
 const NAMES: Names = Names { event: &["x-github-event"], delivery: &["x-github-delivery"] };
 
@@ -69,25 +77,13 @@ impl Forge for Github {
             Phase::Failed => "failure",
             Phase::Error | Phase::Superseded => "error",
         };
-        let headers = [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
-        post::status(status, state, DESCRIPTION_CHARS, "Bearer", &headers)
+        post::status(status, state, DESCRIPTION_CHARS, "Bearer", &HEADERS)
     }
 
     fn classify(&self, _: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
-        let says_limited = || {
-            let text = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
-            text.contains("secondary rate") || text.contains("rate limit exceeded")
-        };
-        // A limit is told by 403 as well as by 429.
         match answer.status {
             200..=299 => post::taken(answer, "x-ratelimit-remaining", "x-ratelimit-reset"),
-            403 | 429 if answer.retry_after().is_some() => Answer::Later(answer.retry_after()),
-            403 | 429 if answer.first("x-ratelimit-remaining") == Some("0") => {
-                Answer::Later(Some(answer.until("x-ratelimit-reset").unwrap_or(LIMITED_FOR)))
-            }
-            403 if says_limited() => Answer::Later(Some(LIMITED_FOR)),
-            429 => Answer::Later(Some(LIMITED_FOR)),
-            _ => post::classify(answer),
+            _ => limited(answer).unwrap_or_else(|| post::classify(answer)),
         }
     }
 
@@ -123,4 +119,20 @@ impl Forge for Github {
             ("x-hub-signature-256", format!("sha256={}", signature::sign(secret, body))),
         ]
     }
+}
+
+/// Returns for how long GitHub takes nothing more, where that is what an answer says: by 403 as well as by 429.
+fn limited(answer: &HttpAnswer<'_>) -> Option<Answer> {
+    if !matches!(answer.status, 403 | 429) {
+        return None;
+    }
+    if let Some(wait) = answer.retry_after() {
+        return Some(Answer::Later(Some(wait)));
+    }
+    if answer.first("x-ratelimit-remaining") == Some("0") {
+        return Some(Answer::Later(Some(answer.until("x-ratelimit-reset").unwrap_or(LIMITED_FOR))));
+    }
+    let text = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
+    let says_limited = text.contains("secondary rate") || text.contains("rate limit exceeded");
+    (answer.status == 429 || says_limited).then_some(Answer::Later(Some(LIMITED_FOR)))
 }

@@ -21,6 +21,7 @@ use crate::outcome::Phase;
 use crate::secret::Secret;
 
 mod answers;
+pub mod hooks;
 
 /// The rules of GitLab.
 pub struct Gitlab;

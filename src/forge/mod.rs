@@ -15,8 +15,8 @@ use crate::secret::Secret;
 
 mod form;
 mod gitea;
-mod github;
-mod gitlab;
+pub mod github;
+pub mod gitlab;
 mod pace;
 mod payload;
 mod post;

@@ -161,6 +161,11 @@ fn escaped_part(part: &str) -> String {
     part.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// Returns whether the address of a webhook is another one, or one for a single source below it.
+pub(super) fn leads_to(own: &str, url: &str) -> bool {
+    own.strip_prefix(url).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Cuts a text to a number of characters, on one line; what was cut off shows as `…`.
 pub(super) fn cut(text: &str, limit: usize) -> String {
     let line: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -3,6 +3,7 @@
 //! The [`Reporter`] stores first, the [`Poster`] posts second, so a forge that is away never blocks history. Each is
 //! a loop over a public step. Both may be dropped at any instant: what was not finished comes again.
 
+mod checks;
 mod poster;
 mod reporter;
 mod writes;

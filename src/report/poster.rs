@@ -12,14 +12,15 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::application::Name;
+use crate::application::Target;
 use crate::clock::now;
 use crate::courier;
 use crate::courier::Courier;
+use crate::courier::Credential;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::forge::Answer;
 use crate::forge::Forge;
-use crate::forge::StatusPost;
 use crate::moment::Moment;
 use crate::report::Error;
 use crate::report::pause;
@@ -49,8 +50,11 @@ pub struct Address {
     pub api: String,
     /// The repository, as `owner/name`.
     pub repository: String,
-    /// The token that may write statuses; without one, nothing is posted for this source.
-    pub token: Option<Secret>,
+    /// By what right statuses are written; without one, nothing is posted for this source. An App shows them as check
+    /// runs.
+    pub credential: Option<Credential>,
+    /// The folder in the repository from which each target reads; those that read all of it may be absent.
+    pub folders: BTreeMap<Target, String>,
 }
 
 /// Posts the statuses that are due.
@@ -77,9 +81,11 @@ pub struct Posted {
 }
 
 /// What an answer, or the lack of one, means for a status and its neighbours.
-enum Fate {
+pub(super) enum Fate {
     /// The forge has it; nothing is posted for `held` until `wait` is over.
     Taken { wait: Duration, held: Vec<Name> },
+    /// It takes more requests; nothing is posted for `held` until `wait` is over.
+    GoesOn { wait: Duration, held: Vec<Name> },
     /// The forge will never take it.
     GivenUp(String),
     /// It is tried again after `wait`, and nothing is posted for `held` until then.
@@ -120,17 +126,17 @@ impl Poster {
     /// The store cannot be read or written; a status may then be posted again.
     pub async fn step(&self, now: Moment) -> Result<Posted, Error> {
         let mut posted = Posted::default();
-        let mut forges: BTreeMap<&str, Vec<(Due, &Address, &Secret)>> = BTreeMap::new();
+        let mut forges: BTreeMap<&str, Vec<(Due, &Address, &Credential)>> = BTreeMap::new();
         let (paced, _) = self.paced(now);
         for due in self.store.due_but(now, BATCH, &paced).await.map_err(Error::Store)? {
             let address = self.addresses.get(&due.source);
-            let Some((address, token)) = address.and_then(|a| Some((a, a.token.as_ref()?))) else {
+            let Some((address, by)) = address.and_then(|a| Some((a, a.credential.as_ref()?))) else {
                 // Not a failure: no token says that no statuses are wished for.
                 self.store.give_up(&due, "no token writes statuses").await.map_err(Error::Store)?;
                 posted.given_up += 1;
                 continue;
             };
-            forges.entry(&address.api).or_default().push((due, address, token));
+            forges.entry(&address.api).or_default().push((due, address, by));
         }
         let clock = Clock { start: now, started: Instant::now() };
         let work = forges.into_values().map(|statuses| self.post_to_one(statuses, clock));
@@ -168,12 +174,12 @@ impl Poster {
 
     async fn post_to_one(
         &self,
-        statuses: Vec<(Due, &Address, &Secret)>,
+        statuses: Vec<(Due, &Address, &Credential)>,
         clock: Clock,
     ) -> Result<Posted, Error> {
         let mut posted = Posted::default();
         let mut told = BTreeSet::new();
-        for (due, address, token) in statuses {
+        for (mut due, address, by) in statuses {
             if let Some(until) = self.held_until(&due.source, clock.start) {
                 if told.insert(due.source.clone()) {
                     self.store.hold_back(&due.source, until).await.map_err(Error::Store)?;
@@ -187,8 +193,13 @@ impl Poster {
             }
             // Also a request without an answer may have arrived, so it counts before.
             self.writes.note(&address.api, address.forge, clock.after(Duration::ZERO));
-            let answer = self.send(&due, address, token).await;
-            let fate = self.fate(&due, address, answer);
+            let fate = match by {
+                Credential::Token(token) => {
+                    let answer = self.send(&due, address, token).await;
+                    self.fate(&due, address, answer)
+                }
+                Credential::App(app) => self.show(&mut due, address, app).await?,
+            };
             self.mark(&due, fate, clock, &mut posted).await?;
             self.rest(address, clock.after(Duration::ZERO)).await?;
         }
@@ -196,9 +207,10 @@ impl Poster {
     }
 
     /// Decides what becomes of a status.
-    fn fate(&self, due: &Due, address: &Address, answer: Result<Answer, courier::Error>) -> Fate {
+    pub(super) fn fate(&self, due: &Due, address: &Address, answer: Result<Answer, courier::Error>) -> Fate {
         let own = pause(due.tries, LONGEST_PAUSE);
-        match answer {
+        // An App that comes by no token was answered too, if not to the status itself.
+        match answer.or_else(|error| error.answer().ok_or(error)) {
             Ok(Answer::Taken) => Fate::Taken { wait: Duration::ZERO, held: Vec::new() },
             Ok(Answer::TakenLast(wait)) => Fate::Taken { wait, held: self.neighbours(address) },
             Ok(Answer::Never(why)) => Fate::GivenUp(why),
@@ -230,6 +242,10 @@ impl Poster {
                 self.store.posted(due, clock.after(Duration::ZERO)).await.map_err(Error::Store)?;
                 self.hold(&held, clock.after(wait)).await
             }
+            Fate::GoesOn { wait, held } => {
+                posted.put_off += 1;
+                self.hold(&held, clock.after(wait)).await
+            }
             Fate::GivenUp(why) => {
                 tracing::warn!(status = %due.context, commit.id = %due.commit, "give up a status: {why}");
                 posted.given_up += 1;
@@ -248,18 +264,17 @@ impl Poster {
     }
 
     async fn send(&self, due: &Due, address: &Address, token: &Secret) -> Result<Answer, courier::Error> {
-        let page =
-            self.pages.as_ref().zip(due.run.as_ref()).map(|(pages, run)| format!("{pages}/runs/{run}"));
-        let request = address.forge.describe(&StatusPost {
-            api: &address.api,
-            repository: &address.repository,
-            commit: &due.commit,
-            context: &due.context,
-            phase: due.phase,
-            description: &due.description,
-            target_url: page.as_deref(),
-        });
+        let request = address.forge.describe(&address.status(due, self.page(due).as_deref()));
         self.courier.send(address.forge, &request, token).await
+    }
+
+    /// Returns where the run of a status is shown.
+    pub(super) fn page(&self, due: &Due) -> Option<String> {
+        self.pages.as_ref().zip(due.run.as_ref()).map(|(pages, run)| format!("{pages}/runs/{run}"))
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Holds a forge back that had as many writes as it takes for long. The store keeps that over a restart.

@@ -51,6 +51,11 @@ pub fn repository(text: &str, parts: usize) -> Result<String, &'static str> {
     }
 }
 
+/// Says whether a text may be the number or the client id of a GitHub App.
+pub fn is_app_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+}
+
 /// Reads a full ref name.
 pub fn reference(text: &str) -> Result<crate::commit::RefName, String> {
     if text.is_empty() || text.starts_with("refs/") {

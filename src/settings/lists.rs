@@ -18,6 +18,7 @@ use crate::settings::checks;
 use crate::settings::reader::Environment;
 use crate::settings::reader::Section;
 use crate::settings::secrets;
+use crate::settings::secrets::App;
 use crate::settings::sections;
 
 /// One of `[[forges]]`.
@@ -39,6 +40,10 @@ pub struct Forge {
     pub token: Option<Secret>,
     /// The token that reads repositories.
     pub read_token: Option<Secret>,
+    /// Where its webhooks lead, so that it is looked after what could not be delivered; nothing when it is not.
+    pub hook_url: Option<String>,
+    /// The GitHub App that posts, and reads repositories where there is no token for that.
+    pub app: Option<App>,
 }
 
 impl Forge {
@@ -141,21 +146,35 @@ pub fn forge(
     let allowed_from = section.each("allowed_from", str::parse::<Network>).unwrap_or_default();
     let token = secrets::one(section, "token", environment);
     let read_token = secrets::one(section, "read_token", environment);
+    let app = secrets::app(section, "app", environment);
+    let hook_url = section.parsed("hook_url", checks::url);
     let private = section.flag("private").unwrap_or_default();
     for (key, url) in [("url", &url), ("api", &api)] {
         in_reach(section, key, url.as_deref(), private);
     }
-    if !section.has("token") {
+    if section.has("app") && section.has("token") {
+        section.wrong("app", "contradicts token: give the one that is to post");
+    }
+    if section.has("app") && kind.is_some_and(|kind| kind != Kind::Github) {
+        section.wrong("app", "is something that only GitHub knows: give a token");
+    }
+    if section.has("hook_url") && matches!(kind, Some(Kind::Gitea | Kind::Forgejo)) {
+        section.wrong("hook_url", "is for GitHub and GitLab: the others keep no list of what failed");
+    }
+    if section.has("hook_url") && !section.has("token") && !section.has("app") {
+        section.wrong("hook_url", "takes an app, or a token that may administer webhooks");
+    }
+    if !section.has("token") && !section.has("app") {
         warnings.push(format!("{} has no token: no statuses are posted there", section.key));
     }
-    if section.has("token") || section.has("read_token") {
+    if ["token", "read_token", "app"].iter().any(|name| section.has(name)) {
         for open in [&url, &api].into_iter().flatten().filter(|url| checks::is_open(url)) {
             warnings.push(format!("{}: tokens travel in the open to {open}: use https", section.key));
         }
     }
     let (kind, url) = (kind?, url?);
     let api = api.unwrap_or_else(|| kind.rules().api(&url));
-    Some(Forge { kind, url, api, webhook_secrets, allowed_from, private, token, read_token })
+    Some(Forge { kind, url, api, webhook_secrets, allowed_from, private, token, read_token, hook_url, app })
 }
 
 /// Notes an address to which windlass would never connect; names are judged when they are resolved.
@@ -191,15 +210,17 @@ pub fn source(
     // Where the forge is in error, what it allows is not known.
     let held_by = forge.as_ref().and_then(|forge| known.get(forge));
     in_reach(section, "url", url.as_deref(), held_by.is_none_or(|forge| forge.private));
-    let host = held_by.filter(|forge| forge.read_token.is_some()).map(|forge| checks::origin(&forge.url));
-    if let (Some(host), Some(url)) = (host, &url)
+    let reads = held_by.and_then(|forge| {
+        let token = forge.read_token.as_ref().map(|_| "read_token");
+        token.or_else(|| forge.app.as_ref().map(|_| "the App's token"))
+    });
+    let host = held_by.zip(reads).map(|(forge, token)| (checks::origin(&forge.url), token));
+    if let (Some((host, token)), Some(url)) = (host, &url)
         && host != checks::origin(url)
     {
         section.wrong(
             "url",
-            format!(
-                "leads elsewhere than {host}, and read_token goes there only: give it a forge of its own"
-            ),
+            format!("leads elsewhere than {host}, and {token} goes there only: give it a forge of its own"),
         );
     }
     let (forge, repository) = (forge?, repository?);

@@ -31,6 +31,7 @@ pub use self::lists::Forge;
 pub use self::lists::Source;
 pub use self::reader::Environment;
 pub use self::reader::Problem;
+pub use self::secrets::App;
 pub use self::sections::Door;
 pub use self::sections::Guard;
 pub use self::sections::Log;

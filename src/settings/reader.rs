@@ -89,7 +89,7 @@ impl<'a> Section<'a> {
     }
 
     fn layer_of(&self, name: &str) -> Option<&Layer<'a>> {
-        let name = name.split('[').next().unwrap_or(name);
+        let name = name.split(['[', '.']).next().unwrap_or(name);
         self.layers.iter().find(|layer| layer.values.contains_key(name))
     }
 

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use toml::Table;
 use toml::Value;
 
+use crate::courier::Key;
 use crate::secret::Secret;
+use crate::settings::checks;
 use crate::settings::reader::Environment;
 use crate::settings::reader::Section;
 
@@ -19,11 +21,42 @@ const FILE_BYTES: u64 = 64 << 10;
 /// How many secrets may a webhook have?
 const SECRETS: usize = 8;
 
+/// A GitHub App.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its id or client id.
+    pub id: String,
+    /// Its private key.
+    pub key: Key,
+}
+
 /// Reads one secret; whatever is wrong is noted, and never shows a value.
 pub fn one(section: &mut Section<'_>, name: &'static str, environment: &Environment) -> Option<Secret> {
     let (value, base) = section.any(name)?;
     let read = read(&value, &base, environment).map_err(|message| section.wrong(name, message)).ok();
     read.map(|(secret, _)| secret)
+}
+
+/// Reads a GitHub App, `{ id = "…", key = … }`; whatever is wrong is noted, and never shows the key.
+pub fn app(section: &mut Section<'_>, name: &'static str, environment: &Environment) -> Option<App> {
+    let (value, base) = section.any(name)?;
+    let table = value.as_table().filter(|table| table.len() == 2);
+    let parts = table.and_then(|table| Some((table.get("id")?.as_str()?, table.get("key")?)));
+    let Some((id, key)) = parts else {
+        section.wrong(name, "must be { id = \"its id\", key = { file = \"path\" } }: two keys and no others");
+        return None;
+    };
+    if !checks::is_app_id(id) {
+        section.wrong(
+            &format!("{name}.id"),
+            "must be the App's id or client id, as its page at GitHub shows it",
+        );
+        return None;
+    }
+    let read = read(key, &base, environment)
+        .and_then(|(secret, from)| Key::read(&secret).map_err(|error| format!("{from} {error}")));
+    let key = read.map_err(|message| section.wrong(&format!("{name}.key"), message)).ok()?;
+    Some(App { id: id.to_owned(), key })
 }
 
 /// Reads the secrets of a webhook, each of which `vet` must find good: at least one, for an empty list would have to
@@ -114,3 +147,6 @@ fn contents(path: &Path) -> Result<String, String> {
         Ok(_) => Ok(text),
     }
 }
+
+#[cfg(test)]
+pub mod tests;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::Access;
 use super::Environment;
 use super::Settings;
+use super::secrets::tests::key;
 use crate::application::Name;
 
-const SECRET: &str = "never to be seen anywhere";
+pub const SECRET: &str = "never to be seen anywhere";
 
 /// A folder with the files that good settings name.
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("east.kubeconfig"), "{}").unwrap();
     fs::write(folder.path().join("token"), format!("{SECRET}\n")).unwrap();
@@ -22,7 +23,7 @@ fn environment(more: &[(&str, &str)]) -> Environment {
     secret.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-const GOOD: &str = r#"
+pub const GOOD: &str = r#"
 [[forges]]
 name = "gitea"
 kind = "gitea"
@@ -48,7 +49,7 @@ path = "deploy/{cluster}"
 clusters = ["east"]
 "#;
 
-fn load(folder: &Path, text: &str, more: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+pub fn load(folder: &Path, text: &str, more: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let file = folder.join("windlass.toml");
     fs::write(&file, text).unwrap();
     let shown = file.display().to_string();
@@ -358,12 +359,22 @@ fn the_examples_in_the_embedded_file_are_good_settings() {
     fs::write(folder.path().join("gitea-read-token"), SECRET).unwrap();
     let names = ["GITEA_WEBHOOK_SECRET", "SHOP_WEBHOOK_SECRET", "GITEA_TOKEN"];
     let more = names.map(|name| (name, SECRET));
+    // An App stands in the place of a token, and only at GitHub.
+    let is_of_github = |line: &&str| line.starts_with("app = ") || line.starts_with("hook_url = ");
+    let (app, rest): (Vec<&str>, Vec<&str>) = text.into_iter().partition(is_of_github);
+    key(folder.path(), "app.private-key.pem");
     // These three exclude each other.
     let keys = ["ref = ", "tag = ", "commit = "];
     for key in keys {
         let others = |line: &&str| !keys.iter().any(|other| *other != key && line.starts_with(other));
-        let text: Vec<&str> = text.iter().copied().filter(others).collect();
-        assert!(text.iter().any(|line| line.starts_with(key)), "{key} has an example");
-        load(folder.path(), &text.join("\n"), &more).unwrap();
+        let rest: Vec<&str> = rest.iter().copied().filter(others).collect();
+        assert!(rest.iter().any(|line| line.starts_with(key)), "{key} has an example");
+        load(folder.path(), &rest.join("\n"), &more).unwrap();
     }
+    let others = |line: &&str| !keys.iter().skip(1).any(|key| line.starts_with(key));
+    let rest: Vec<&str> = rest.into_iter().filter(others).collect();
+    let github = rest.join("\n").replace("token = { env = \"GITEA_TOKEN\" }", &app.join("\n"));
+    let settings =
+        load(folder.path(), &github.replacen("kind = \"gitea\"", "kind = \"github\"", 1), &more).unwrap();
+    assert!(settings.forges.values().all(|forge| forge.app.is_some() && forge.hook_url.is_some()));
 }

@@ -52,6 +52,16 @@ pub enum Error {
         /// The address and why not.
         refused: Refused,
     },
+    /// There is no token to tell the server.
+    #[error("authenticate to source {source_name}: failed to {why}")]
+    NoToken {
+        /// The source.
+        source_name: Name,
+        /// What failed instead, and what to do.
+        why: String,
+        /// Whose turn it is.
+        fault: Fault,
+    },
     /// The server refuses the token, or wants one.
     #[error(
         "authenticate to source {source_name} at {host}: the server refused; check its token and its rights"
@@ -202,6 +212,7 @@ impl Error {
             | Self::Late { .. }
             | Self::Stopped { .. }
             | Self::NoCommit { .. } => Fault::Passing,
+            Self::NoToken { fault, .. } => *fault,
             Self::Settings { .. }
             | Self::Forbidden { .. }
             | Self::Refused { .. }

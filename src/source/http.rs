@@ -31,10 +31,13 @@ use tokio::runtime::Handle;
 use crate::dial;
 use crate::dial::Reach;
 use crate::dial::Resolver;
+use crate::secret::Secret;
 use crate::source::Settings;
+use crate::source::Shared;
 use crate::source::address::Address;
 use crate::source::error::Error;
 use crate::source::stop::Stop;
+use crate::source::token::Tokens;
 
 /// The URL that libgit2 sees; it leads to the call that the thread makes.
 pub(super) const URL: &str = "windlass://source";
@@ -102,6 +105,10 @@ pub(super) fn client(address: &Address, reach: Reach) -> Result<Client, &'static
 #[derive(Clone)]
 pub(super) struct Call {
     settings: Arc<Settings>,
+    /// Where tokens come from that do not last.
+    tokens: Option<Arc<dyn Tokens>>,
+    /// The token that the server is told.
+    told: Arc<Mutex<Option<Secret>>>,
     host: String,
     client: Client,
     stop: Stop,
@@ -114,10 +121,14 @@ pub(super) struct Call {
 
 impl Call {
     /// Prepares to talk to a source; reaches nothing. Only on a thread of the runtime.
-    pub(super) fn new(settings: &Arc<Settings>, address: &Address, client: &Client, stop: &Stop) -> Self {
+    pub(super) fn new(shared: &Shared, stop: &Stop) -> Self {
+        let Shared { settings, tokens, address, client, .. } = shared;
         let base = settings.url.trim_end_matches('/').to_owned();
+        let told = if tokens.is_some() { None } else { settings.token.clone() };
         Self {
             settings: Arc::clone(settings),
+            tokens: tokens.clone(),
+            told: Arc::new(Mutex::new(told)),
             host: address.host().to_owned(),
             client: client.clone(),
             stop: stop.clone(),
@@ -156,29 +167,71 @@ impl Call {
         self.base.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for an answer, or for the end of the call.
-    fn wait<T>(&self, answer: impl Future<Output = reqwest::Result<T>>) -> io::Result<T> {
-        let done = self.runtime.block_on(async {
-            tokio::select! {
-                done = answer => Some(done),
-                () = self.stop.ended() => None,
-            }
-        });
-        match done {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(self.fail(self.unreachable(&error))),
-            // `Wire` asks the stop itself why.
-            None => Err(io::Error::other("stopped")),
+    /// Returns the token that the server is told, where it was told one.
+    pub(super) fn told(&self) -> Option<Secret> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the token to tell the server: one for all requests of the call.
+    fn token(&self) -> io::Result<Option<Secret>> {
+        let told = self.told();
+        let Some(tokens) = self.tokens.as_ref().filter(|_| told.is_none()) else { return Ok(told) };
+        let token = self.done(tokens.token())?.map_err(|none| {
+            let source_name = self.settings.name.clone();
+            self.fail(Error::NoToken { source_name, why: none.why, fault: none.fault })
+        })?;
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        Ok(Some(token))
+    }
+
+    /// Gives a token back that the server would not have.
+    fn refused(&self) {
+        let token = self.tokens.as_ref().and(self.told.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let (Some(tokens), Some(token)) = (&self.tokens, token) {
+            tokens.refused(&token);
         }
     }
 
-    fn send(&self, request: RequestBuilder, kind: &str) -> io::Result<Response> {
-        let Settings { token, user, .. } = &*self.settings;
-        let request = match token {
-            Some(token) => request.basic_auth(user, Some(token.expose())),
+    /// Waits for something, or for the end of the call.
+    fn done<T>(&self, something: impl Future<Output = T>) -> io::Result<T> {
+        let done = self.runtime.block_on(async {
+            tokio::select! {
+                done = something => Some(done),
+                () = self.stop.ended() => None,
+            }
+        });
+        // `Wire` asks the stop itself why.
+        done.ok_or_else(|| io::Error::other("stopped"))
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = reqwest::Result<T>>) -> io::Result<T> {
+        self.done(answer)?.map_err(|error| self.fail(self.unreachable(&error)))
+    }
+
+    fn try_once(&self, request: RequestBuilder) -> io::Result<Response> {
+        let request = match self.token()? {
+            Some(token) => request.basic_auth(&self.settings.user, Some(token.expose())),
             None => request,
         };
         let response = self.wait(request.send())?;
+        // What a token may do is fixed when it is made, so the next one may do more.
+        if matches!(
+            response.status(),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+        ) {
+            self.refused();
+        }
+        Ok(response)
+    }
+
+    fn send(&self, request: RequestBuilder, kind: &str) -> io::Result<Response> {
+        let again = request.try_clone().filter(|_| self.tokens.is_some());
+        let mut response = self.try_once(request)?;
+        if let Some(again) = again
+            && response.status() == StatusCode::UNAUTHORIZED
+        {
+            response = self.try_once(again)?;
+        }
         let source_name = self.settings.name.clone();
         let host = self.host.clone();
         let error = match response.status() {

@@ -28,6 +28,7 @@ mod http;
 mod process;
 mod resolve;
 mod stop;
+mod token;
 mod tree;
 mod wire;
 
@@ -35,6 +36,8 @@ pub use error::Error;
 pub use error::Refusal;
 pub use error::Refusals;
 pub use process::prepare;
+pub use token::NoToken;
+pub use token::Tokens;
 
 use address::Address;
 use cache::Cache;
@@ -128,6 +131,8 @@ pub struct Source {
 
 struct Shared {
     settings: Arc<Settings>,
+    /// Where its tokens come from, where they do not last.
+    tokens: Option<Arc<dyn Tokens>>,
     address: Address,
     client: reqwest::Client,
     cache: Cache,
@@ -142,6 +147,15 @@ impl Source {
     /// address out of reach, [`Error::Folder`] when the folder of caches
     /// cannot be made.
     pub fn open(settings: Settings) -> Result<Self, Error> {
+        Self::open_by(settings, None)
+    }
+
+    /// Takes a source in the same way whose tokens do not last: where `tokens` is given, they are told instead of the
+    /// token of the settings.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_by(settings: Settings, tokens: Option<Arc<dyn Tokens>>) -> Result<Self, Error> {
         process::prepare();
         let address = Address::of(&settings.url)
             .map_err(|why| Error::Settings { source_name: settings.name.clone(), why })?;
@@ -152,7 +166,8 @@ impl Source {
             .map_err(|e| Error::Folder { source_name: settings.name.clone(), why: e.to_string() })?;
         let cache = Cache::new(settings.name.clone(), &settings.cache);
         let lines = Arc::new(Semaphore::new(LINES));
-        Ok(Self { shared: Arc::new(Shared { settings: Arc::new(settings), address, client, cache, lines }) })
+        let settings = Arc::new(settings);
+        Ok(Self { shared: Arc::new(Shared { settings, tokens, address, client, cache, lines }) })
     }
 
     /// Finds out where a reference leads and brings that commit, and those of `also` that the server has, into the cache.

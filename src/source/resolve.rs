@@ -151,7 +151,7 @@ fn one_by_one(wire: &Wire<'_>, repository: &Repository, wanted: &[&CommitId]) ->
 
 impl Shared {
     fn wire<'a>(&'a self, stop: &'a Stop) -> Wire<'a> {
-        let call = Call::new(&self.settings, &self.address, &self.client, stop);
+        let call = Call::new(self, stop);
         Wire { settings: &self.settings, stop, call }
     }
 

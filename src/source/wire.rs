@@ -164,9 +164,11 @@ impl<'a> Wire<'a> {
 
     /// Returns what libgit2 says, short and printable, and without the token should a server have repeated it.
     fn words(&self, error: &git2::Error) -> String {
-        let token = self.settings.token.as_ref().map_or("", |token| token.expose());
         let said = error.message();
-        let said = if token.is_empty() { said.to_owned() } else { said.replace(token, "…") };
+        let said = match self.call.told() {
+            Some(token) => said.replace(token.expose(), "…"),
+            None => said.to_owned(),
+        };
         said.chars().filter(|c| !c.is_control()).take(WORDS).collect()
     }
 }

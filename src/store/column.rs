@@ -53,6 +53,11 @@ pub fn json<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Resul
     serde_json::from_str(&text(row, column)?).map_err(|_| Error::Damaged { what: column })
 }
 
+pub fn json_or_none<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, Error> {
+    let text = text_or_none(row, column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| Error::Damaged { what: column })).transpose()
+}
+
 /// Writes a word as JSON. The words have no maps with keys that JSON lacks, so this does not fail for them.
 pub fn to_json<T: Serialize>(value: &T, what: &'static str) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|_| Error::Damaged { what })

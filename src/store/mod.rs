@@ -26,6 +26,7 @@ use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::fault::Fault;
+use crate::forge::github::checks::Check;
 use crate::ledger::Row;
 use crate::moment::Moment;
 use crate::outcome::Change;
@@ -152,6 +153,8 @@ pub struct Due {
     pub version: i64,
     /// How often telling the forge failed in a row.
     pub tries: u32,
+    /// What is known of the check run that shows it, where one does.
+    pub check: Option<Check>,
 }
 
 /// A run, for history.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 
 use crate::application::Name;
+use crate::forge::github::checks::Check;
 use crate::moment::Moment;
 use crate::store::Due;
 use crate::store::Error;
@@ -42,20 +43,38 @@ impl Store {
         rows.iter().map(due).collect()
     }
 
-    /// Notes that a forge was told a status as `due` has it. A state that came meanwhile stays due.
+    /// Notes what is known of the check run that shows a status. The forge may have heard of it, so it is never muted
+    /// from then on.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn showing(&self, status: i64, check: Option<&Check>) -> Result<(), Error> {
+        let check = check.map(|check| column::to_json(check, "a check run")).transpose()?;
+        sqlx::query("UPDATE statuses SET shown = ?, muted = 0 WHERE id = ?")
+            .bind(check)
+            .bind(status)
+            .execute(self.write())
+            .await
+            .map_err(Error::Write)?;
+        Ok(())
+    }
+
+    /// Notes that a forge was told a status, and shows it, as `due` has it. A state that came meanwhile stays due.
     ///
     /// # Errors
     /// The store cannot be written; the status will then be posted again.
     pub async fn posted(&self, due: &Due, at: Moment) -> Result<(), Error> {
+        let check = due.check.as_ref().map(|check| column::to_json(check, "a check run")).transpose()?;
         sqlx::query(
             "UPDATE statuses SET posted_phase = ?1, posted_description = ?2, posted_at = ?3, \
-             wanting = (phase <> ?1 OR description <> ?2), muted = 0, due_at = 0, tries = 0, why = NULL \
-             WHERE id = ?4",
+             wanting = (phase <> ?1 OR description <> ?2), muted = 0, due_at = 0, tries = 0, why = NULL, \
+             shown = ?5 WHERE id = ?4",
         )
         .bind(due.phase.word())
         .bind(due.description.as_str())
         .bind(at.0)
         .bind(due.id)
+        .bind(check)
         .execute(self.write())
         .await
         .map_err(Error::Write)?;
@@ -184,5 +203,6 @@ fn due(row: &SqliteRow) -> Result<Due, Error> {
         run: column::text_or_none(row, "run")?,
         version: column::number(row, "version")?,
         tries: u32::try_from(column::number(row, "tries")?).unwrap_or(u32::MAX),
+        check: column::json_or_none(row, "shown")?,
     })
 }

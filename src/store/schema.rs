@@ -88,6 +88,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_of_the_first_form_is_brought_up_with_all_that_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let first = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::raw_sql(super::STEPS[0]).execute(&first).await.unwrap();
+        let insert = "INSERT INTO statuses (source, commit_id, context, phase, description) \
+            VALUES ('shop', '0000000000000000000000000000000000000001', 'windlass', 'pending', 'queued')";
+        sqlx::query(insert).execute(&first).await.unwrap();
+        first.close().await;
+        let store = Store::open(&path).await.unwrap();
+        let due = store.due(Moment(0), 10).await.unwrap();
+        assert_eq!((due.len(), due[0].context.as_str(), &due[0].check), (1, "windlass", &None));
+    }
+
+    #[tokio::test]
     async fn a_file_of_a_newer_windlass_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");

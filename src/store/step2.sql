@@ -19,4 +19,7 @@ CREATE TABLE considered (
 ) WITHOUT ROWID;
 CREATE INDEX considered_by_time ON considered (at);
 
+-- What is known of the check run that shows a status, where a forge has such; written before each request about it.
+ALTER TABLE statuses ADD COLUMN shown TEXT;
+
 PRAGMA user_version = 2;

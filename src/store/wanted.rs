@@ -168,7 +168,7 @@ async fn want(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<(
 async fn mute(connection: &mut SqliteConnection, source: &Name, commit: &CommitId) -> Result<(), Error> {
     sqlx::query(
         "UPDATE statuses SET muted = 1 WHERE source = ? AND commit_id = ? AND application IS NOT NULL \
-         AND posted_phase IS NULL AND tries = 0 AND muted = 0",
+         AND posted_phase IS NULL AND tries = 0 AND muted = 0 AND shown IS NULL",
     )
     .bind(source.as_str())
     .bind(commit.as_str())

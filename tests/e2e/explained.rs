@@ -10,9 +10,10 @@ use windlass::queue::Draft;
 
 use crate::world::manifests::config_map;
 use crate::world::setup::App;
+use crate::world::setup::HOOK_SECRET;
 use crate::world::setup::Setup;
 use crate::world::unique;
-use crate::world::windlass::HOOK_SECRET;
+
 use crate::world::windlass::World;
 use crate::world::windlass::source;
 

@@ -1,9 +1,11 @@
 //! What is due, and what becomes of it.
 
 use std::time::Duration;
+use windlass::forge::github::checks::Check;
 use windlass::moment::Moment;
 use windlass::outcome::Phase;
 use windlass::outcome::Told;
+use windlass::store::Due;
 
 use crate::desk::Desk;
 use crate::desk::commit;
@@ -52,6 +54,32 @@ async fn a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_tar
     }
     let contexts: Vec<String> = desk.due_rows().await.into_iter().map(|due| due.context).collect();
     assert_eq!(contexts, ["windlass", "windlass/shop@c0", "windlass/shop@c1"]);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_is_ended() {
+    let names: Vec<String> = (0..21).map(|number| format!("shop@c{number}")).collect();
+    let targets: Vec<&str> = names.iter().map(String::as_str).collect();
+    let desk = Desk::new().await;
+    let a = commit('a');
+    desk.hear(roster("d1", &a, &targets[..2])).await;
+    let begun = desk.due_rows().await.into_iter().find(|due| due.context.ends_with("c1")).unwrap();
+    let key = "a-key".to_owned();
+    let check = Check { key, id: None, completed: false, annotated: 0, unsure: true };
+    desk.store.showing(begun.id, Some(&check)).await.unwrap();
+    let desk = desk.reopen().await;
+    desk.hear(roster("d1", &a, &targets)).await;
+    let due = desk.due_rows().await;
+    let contexts: Vec<&str> = due.iter().map(|due| due.context.as_str()).collect();
+    assert_eq!(contexts, ["windlass", "windlass/shop@c1"]);
+    assert_eq!(due[1].check.as_ref(), Some(&check));
+    // That it is all told and what is known of it are noted at once.
+    let told = Check { id: Some(9), completed: true, unsure: false, ..check };
+    let shown = Due { check: Some(told.clone()), ..due[1].clone() };
+    desk.store.posted(&shown, Moment(1)).await.unwrap();
+    desk.hear(Told::Run(progress("r1", "d1", &a, "shop@c1", Phase::Running))).await;
+    let due = desk.due_rows().await;
+    assert_eq!(due.iter().find(|due| due.target.is_some()).unwrap().check, Some(told));
 }
 
 #[tokio::test]

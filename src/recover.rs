@@ -1,0 +1,279 @@
+//! Recovery of deliveries that failed: GitHub sends none again by itself, so it is asked to, and GitLab switches
+//! webhooks off, so that is told to whoever runs windlass.
+//!
+//! At GitHub it looks through what a forge's own webhooks were answered in the last days, and asks for another attempt at
+//! each delivery that nobody took. The delivery then comes to the door like any other.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use crate::application::Name;
+use crate::clock;
+use crate::courier;
+use crate::courier::Courier;
+use crate::courier::Credential;
+use crate::fault::Fault;
+use crate::forge::Answer;
+use crate::forge::HttpAnswer;
+use crate::forge::Kind;
+use crate::forge::github::app::Ask;
+use crate::forge::github::app::Purpose;
+use crate::forge::github::deliveries;
+use crate::forge::github::deliveries::Attempt;
+use crate::forge::github::deliveries::Hook;
+use crate::forge::gitlab::hooks;
+use crate::forge::gitlab::hooks::Off;
+use crate::moment::Moment;
+
+/// How many pages of attempts at the deliveries of one webhook are looked through? Each has a hundred.
+const PAGES: usize = 10;
+
+/// How many deliveries does one step ask for again?
+const BATCH: usize = 50;
+
+/// How long lies between two requests for another attempt? GitHub asks for a second between writes.
+const APART: Duration = Duration::from_secs(1);
+
+/// Counts deliveries that were asked for again.
+pub const REDELIVERIES: &str = "windlass_redeliveries_total";
+
+/// Webhooks that are switched off, by `forge`.
+pub const HOOKS_OFF: &str = "windlass_hooks_off";
+
+/// Whose deliveries are looked after.
+#[derive(Clone, Debug)]
+pub struct Hooks {
+    /// What the forge is called.
+    pub forge: Name,
+    /// What kind it is.
+    pub kind: Kind,
+    /// The address of its API.
+    pub api: String,
+    /// Where its webhooks lead: only those that do are looked at.
+    pub url: String,
+    /// By what right.
+    pub credential: Credential,
+    /// The repositories, as `owner/name`.
+    pub repositories: BTreeSet<String>,
+}
+
+/// Looks after the deliveries of one forge.
+pub struct Recoverer {
+    courier: Courier,
+    hooks: Hooks,
+    /// When which delivery was asked for, by its GUID; those of the last days.
+    asked: Mutex<BTreeMap<String, Moment>>,
+}
+
+/// What a step of the [`Recoverer`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Webhooks that were looked at.
+    pub hooks: usize,
+    /// Deliveries that were asked for again.
+    pub asked: usize,
+    /// Webhooks that are switched off.
+    pub off: usize,
+}
+
+/// Why deliveries could not be looked after. The texts fit after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The forge could not be asked.
+    #[error("look after deliveries that failed")]
+    Ask(#[source] courier::Error),
+    /// The forge answers something else.
+    #[error("look after deliveries that failed: {why}")]
+    Answered {
+        /// What it says, and what to do.
+        why: String,
+        /// Whose turn it is.
+        fault: Fault,
+    },
+}
+
+impl Error {
+    /// Says whose turn it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Ask(error) => error.fault(),
+            Self::Answered { fault, .. } => *fault,
+        }
+    }
+}
+
+impl Recoverer {
+    /// Takes a courier and the webhooks of one forge.
+    #[must_use]
+    pub fn new(courier: Courier, hooks: Hooks) -> Self {
+        Self { courier, hooks, asked: Mutex::default() }
+    }
+
+    /// Looks after the webhooks of a forge once, as its kind takes it. One that has none which leads here is told of.
+    ///
+    /// # Errors
+    /// The forge could not be asked or does not say.
+    pub async fn step(&self, now: Moment) -> Result<Recovered, Error> {
+        let Hooks { forge, kind, .. } = &self.hooks;
+        let recovered = match kind {
+            Kind::Github => self.send_again(now).await?,
+            Kind::Gitlab => self.look_for_off().await?,
+            // They keep no list of what failed that could be asked for.
+            Kind::Gitea | Kind::Forgejo => return Ok(Recovered::default()),
+        };
+        if recovered.hooks == 0 {
+            tracing::warn!(%forge, "no webhook leads to hook_url: correct it, or add the webhook");
+        }
+        metrics::gauge!(HOOKS_OFF, "forge" => forge.to_string())
+            .set(f64::from(u32::try_from(recovered.off).unwrap_or(u32::MAX)));
+        Ok(recovered)
+    }
+
+    /// Counts the webhooks that GitLab has switched off, and says so.
+    async fn look_for_off(&self) -> Result<Recovered, Error> {
+        let Hooks { forge, api, url, repositories, .. } = &self.hooks;
+        let mut recovered = Recovered::default();
+        for repository in repositories {
+            let ask = hooks::ask(api, repository);
+            let found = self.ask_for(&ask, repository, |answer| hooks::read(url, answer)).await?;
+            let found = found.map_err(said)?;
+            recovered.hooks += found.found;
+            recovered.off += found.off.len();
+            for Off { id, until } in found.off {
+                let until = until.unwrap_or_else(|| "somebody switches it on".to_owned());
+                tracing::warn!(
+                    %forge, repository, hook.id = id,
+                    "GitLab has switched the webhook off until {until}: see that it reaches the door, then send a test from its page; the sweep sees pushes all the same"
+                );
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// Looks through the attempts of the last three days (seven at a GitHub Enterprise Server), and asks for the deliveries again that failed, the oldest
+    /// first; at most 50 deliveries a step, a second apart. What was asked for before a failure comes all the same.
+    async fn send_again(&self, now: Moment) -> Result<Recovered, Error> {
+        let since = now.minus(deliveries::window(&self.hooks.api));
+        self.asked().retain(|_, at| since < *at);
+        let mut recovered = Recovered::default();
+        for hook in self.hooks().await? {
+            recovered.hooks += 1;
+            let attempts = self.attempts(&hook, &clock::text(since)).await?;
+            let asked = self.asked().clone();
+            let missed = deliveries::missed(&attempts, &clock::text(since), &asked, now);
+            for (attempt, guid) in missed.into_iter().take(BATCH - recovered.asked) {
+                if recovered.asked > 0 {
+                    tokio::time::sleep(APART).await;
+                }
+                self.ask_again(&hook, attempt, guid, now).await?;
+                recovered.asked += 1;
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// Asks for a delivery again. That GitHub has one no more is no reason to leave the others.
+    async fn ask_again(&self, hook: &Hook, attempt: u64, guid: String, now: Moment) -> Result<(), Error> {
+        let ask = deliveries::ask_again(&self.hooks.api, hook, attempt);
+        // Also a request without an answer may have arrived, so it counts before.
+        self.asked().insert(guid.clone(), now);
+        match self.ask(&ask, hook, deliveries::classify).await? {
+            Answer::Taken | Answer::TakenLast(_) => {
+                tracing::info!(delivery.id = guid, "a delivery that failed comes again");
+                metrics::counter!(REDELIVERIES).increment(1);
+                Ok(())
+            }
+            Answer::Never(why) => {
+                tracing::warn!(delivery.id = guid, "a delivery that failed is left to the sweep: {why}");
+                Ok(())
+            }
+            answer @ (Answer::Later(_) | Answer::Ours(_)) => Err(said(answer)),
+        }
+    }
+
+    /// Finds the webhooks that lead here: the App's own, or else those of the repositories.
+    async fn hooks(&self) -> Result<Vec<Hook>, Error> {
+        let Hooks { api, url, credential, repositories, .. } = &self.hooks;
+        if let Credential::App(app) = credential {
+            let ask = deliveries::ask_app_hook(api);
+            let own = app.ask_itself(&ask, |answer| deliveries::leads_to(url, answer)).await;
+            if own.map_err(Error::Ask)?.map_err(said)? {
+                return Ok(vec![Hook::App]);
+            }
+        }
+        let mut hooks = Vec::new();
+        for repository in repositories {
+            let ask = deliveries::ask_hooks(api, repository);
+            let found = self.ask_for(&ask, repository, |answer| deliveries::read_hooks(url, answer)).await?;
+            let found = found.map_err(said)?;
+            hooks.extend(found.into_iter().map(|id| Hook::Repository(repository.clone(), id)));
+        }
+        Ok(hooks)
+    }
+
+    /// Returns the attempts at deliveries since a time, as far as ten pages go.
+    async fn attempts(&self, hook: &Hook, since: &str) -> Result<Vec<Attempt>, Error> {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let ask = deliveries::ask_attempts(&self.hooks.api, hook, cursor.as_deref());
+            let (page, next) = self.ask(&ask, hook, deliveries::read_attempts).await?.map_err(said)?;
+            let is_last = page.last().is_none_or(|attempt| attempt.delivered_at.as_str() < since);
+            all.extend(page);
+            cursor = next.filter(|_| !is_last);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn ask<T>(
+        &self,
+        ask: &Ask,
+        hook: &Hook,
+        rule: impl FnOnce(&HttpAnswer<'_>) -> T,
+    ) -> Result<T, Error> {
+        match (hook, &self.hooks.credential) {
+            (Hook::App, Credential::App(app)) => app.ask_itself(ask, rule).await.map_err(Error::Ask),
+            (Hook::App, Credential::Token(token)) => {
+                self.courier.ask(ask, token, rule).await.map_err(Error::Ask)
+            }
+            (Hook::Repository(repository, _), _) => self.ask_for(ask, repository, rule).await,
+        }
+    }
+
+    /// Asks something about the webhooks of a repository.
+    async fn ask_for<T>(
+        &self,
+        ask: &Ask,
+        repository: &str,
+        rule: impl FnOnce(&HttpAnswer<'_>) -> T,
+    ) -> Result<T, Error> {
+        let answer = match &self.hooks.credential {
+            Credential::App(app) => app.ask(ask, repository, Purpose::Hooks, rule).await,
+            Credential::Token(token) => self.courier.ask(ask, token, rule).await,
+        };
+        answer.map_err(Error::Ask)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Moment>> {
+        // A map of moments is whole also after a panic elsewhere.
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns what was answered instead of what was asked for.
+fn said(answer: Answer) -> Error {
+    let (why, fault) = match answer {
+        Answer::Ours(why) | Answer::Never(why) => (why, Fault::Ours),
+        Answer::Taken | Answer::TakenLast(_) | Answer::Later(_) => {
+            ("the forge asks to come later".to_owned(), Fault::Passing)
+        }
+    };
+    Error::Answered { why, fault }
+}

@@ -1,0 +1,108 @@
+//! Statuses that are shown as check runs, at GitHub as an App.
+//!
+//! One request a status and turn, as fast as the forge's pace lets them. What a request will have left behind is kept
+//! in the store before it is sent, so that neither a lost answer nor a restart shows anything twice.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::courier;
+use crate::courier::App;
+use crate::forge::Answer;
+use crate::forge::StatusPost;
+use crate::forge::github::app::Purpose;
+use crate::forge::github::checks::After;
+use crate::forge::github::checks::Check;
+use crate::forge::github::checks::Show;
+use crate::forge::github::checks::Turn;
+use crate::outcome::Problem;
+use crate::report::Error;
+use crate::report::poster::Address;
+use crate::report::poster::Fate;
+use crate::report::poster::Poster;
+use crate::store::Due;
+
+/// How long after a lost answer is looked for what it was about, at least? GitHub's lists may lag behind.
+const LOOKED_FOR_AFTER: Duration = Duration::from_secs(10);
+
+impl Poster {
+    /// Brings the check run of a status on by one request, and notes in `due` what is known of it then; in the store too,
+    /// unless all is shown: that and the end of the status are one.
+    pub(super) async fn show(&self, due: &mut Due, address: &Address, app: &App) -> Result<Fate, Error> {
+        let problems = self.problems(due).await?;
+        let page = self.page(due);
+        let status = address.status(due, page.as_deref());
+        let folder = due.target.as_ref().and_then(|target| address.folders.get(target));
+        let show = Show {
+            status: &status,
+            whole: due.target.is_none(),
+            problems: &problems,
+            folder: folder.map_or("", String::as_str),
+        };
+        let turn = Turn::next(due.check.as_ref(), &show, &Uuid::now_v7().to_string());
+        self.note(due.id, Some(&turn.check)).await?;
+        let (kept, ask) = (turn.clone(), turn.ask.clone());
+        let sent = app.ask(&ask, &address.repository, Purpose::Post, |answer| turn.after(&show, answer));
+        let (check, answer, shown) = match sent.await {
+            Ok(After { check, answer, shown }) => (check, Ok(answer), shown),
+            Err(error) if error.may_have_arrived() => (Some(kept.check), Err(error), false),
+            Err(error) => (kept.unsent(), Err(error), false),
+        };
+        let lost = check.as_ref().is_some_and(|check| check.unsure);
+        due.check = check;
+        if !shown {
+            self.note(due.id, due.check.as_ref()).await?;
+        }
+        Ok(self.fate_of(due, address, answer, shown, lost))
+    }
+
+    fn fate_of(
+        &self,
+        due: &Due,
+        address: &Address,
+        answer: Result<Answer, courier::Error>,
+        shown: bool,
+        lost: bool,
+    ) -> Fate {
+        match self.fate(due, address, answer) {
+            Fate::Taken { wait, held } if !shown => Fate::GoesOn { wait, held },
+            Fate::PutOff { why, wait, held } if lost => {
+                Fate::PutOff { why, wait: wait.max(LOOKED_FOR_AFTER), held }
+            }
+            fate @ (Fate::Taken { .. } | Fate::GoesOn { .. } | Fate::GivenUp(_) | Fate::PutOff { .. }) => {
+                fate
+            }
+        }
+    }
+
+    /// Returns what stands in the way of a verdict, from the history of its run.
+    async fn problems(&self, due: &Due) -> Result<Vec<Problem>, Error> {
+        let Some(run) = due.run.as_ref().filter(|_| due.phase.is_final() && due.target.is_some()) else {
+            return Ok(Vec::new());
+        };
+        let run = self.store().run(run).await.map_err(Error::Store)?;
+        // Who shares the fate of a run of another target does not share its lines.
+        let run = run.filter(|run| due.target.as_ref() == Some(&run.target));
+        Ok(run.map(|run| run.problems).unwrap_or_default())
+    }
+
+    async fn note(&self, status: i64, check: Option<&Check>) -> Result<(), Error> {
+        self.store().showing(status, check).await.map_err(Error::Store)
+    }
+}
+
+impl Address {
+    /// Returns what a status of this source says.
+    pub(super) fn status<'a>(&'a self, due: &'a Due, page: Option<&'a str>) -> StatusPost<'a> {
+        StatusPost {
+            api: &self.api,
+            repository: &self.repository,
+            commit: &due.commit,
+            context: &due.context,
+            phase: due.phase,
+            description: &due.description,
+            target_url: page,
+        }
+    }
+}
