@@ -56,3 +56,20 @@ fn every_folder_of_inputs_belongs_to_a_target() {
         }
     }
 }
+
+/// The modules that a file declares.
+fn modules(text: &str) -> Vec<&str> {
+    let names = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn the_fuzzer_is_built_from_all_words_and_rules() {
+    let crate_root = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
+    let (pure, _) = crate_root.split_once("// Floor 2").unwrap();
+    let fuzzed = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/pure.rs")).unwrap();
+    assert!(!modules(pure).is_empty());
+    assert_eq!(modules(&fuzzed), modules(pure), "list them in tests/fuzz/pure.rs");
+}
