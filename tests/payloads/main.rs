@@ -140,16 +140,23 @@ async fn a_field_that_is_bent_is_an_event_or_a_reason_and_never_an_error() {
     door.close(accepted).await;
 }
 
+/// Returns one kind of forge for one of the bodies of which the same is read.
+fn one_of_a_kind(told: &Told) -> Vec<Kind> {
+    let read = |told: &Told| (told.kinds[0], told.needs, told.reads);
+    let first = TOLD.iter().find(|first| read(first) == read(told)).unwrap();
+    if first.name == told.name { vec![told.kinds[0]] } else { Vec::new() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_or_deep_value_takes_no_more_memory_than_its_body() {
     let door = Door::open().await;
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = mib("VmRSS");
-    // One kind of forge for each body, what is read of it, and one field that is not.
+    // What is read of each body, and one field that is not.
     let fits = |told: &Told, path: &str| {
         told.class(path) != Class::Unread || ["/commits", "/sender"].contains(&path)
     };
-    let cases = Case::all(|told| told.kinds[..1].to_vec(), bend::heavy(), fits);
+    let cases = Case::all(one_of_a_kind, bend::heavy(), fits);
     eprintln!("{} large bodies", cases.len());
     let accepted = send(&door, cases, HEAVY_CONNECTIONS).await;
     let (most, after) = (mib("VmHWM"), mib("VmRSS"));
