@@ -33,9 +33,15 @@ fn the_table_of_settings_is_that_of_the_embedded_file() {
 #[test]
 fn the_files_and_commands_that_it_names_are_there() {
     let readme = readme();
-    for file in
-        ["scripts/demo", "scripts/test", "scripts/bed", "scripts/bench", "src/lib.rs", "tests/bed/README.md"]
-    {
+    for file in [
+        "scripts/demo",
+        "scripts/test",
+        "scripts/bed",
+        "scripts/bench",
+        "scripts/fuzz",
+        "src/lib.rs",
+        "tests/bed/README.md",
+    ] {
         assert!(readme.contains(file), "{file} is named");
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file} is there");
     }
