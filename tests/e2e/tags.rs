@@ -284,22 +284,3 @@ async fn a_fixed_commit_is_fetched_by_its_id_and_one_that_is_not_there_changes_n
     })
     .await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_repository_that_names_objects_by_sha256_is_deployed_and_answered_like_any_other() {
-    Setup::by_sha256()
-        .run(async |w| {
-            let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
-            w.settle().await;
-            assert_eq!((first.as_str().len(), w.value("one").await.as_deref()), (64, Some("1")));
-            w.expect(&first, "shop@east", "success", &["1 created"]).await;
-            let second = w.ship(&[("shop/one.yaml", "nonsense")]).await;
-            w.settle().await;
-            w.expect(&second, "shop@east", "failure", &["one.yaml"]).await;
-            assert_eq!(fix(w, &first).await, 1);
-            w.settle().await;
-            w.expect_healed(&first);
-            assert_eq!(w.value("one").await.as_deref(), Some("1"));
-        })
-        .await;
-}
