@@ -47,10 +47,9 @@ async fn a_fixed_commit_needs_no_ref_and_once_fetched_no_server() {
 #[tokio::test]
 async fn a_fixed_commit_that_is_not_there_leads_nowhere() {
     let scene = Scene::new().await;
-    let tree = {
-        scene.at("a.yaml", "a: 1\n").await;
-        scene.repo.git(&["rev-parse", "HEAD^{tree}"])
-    };
+    scene.repo.commit("first", &[("a.yaml", "a: 1\n")]);
+    scene.repo.push(MAIN);
+    let tree = scene.repo.git(&["rev-parse", "HEAD^{tree}"]);
     for absent in ["d".repeat(40), "d".repeat(64)] {
         let resolved = scene.source.resolve(&reference(&absent), &[]).await.unwrap();
         assert_eq!((resolved.tip, resolved.name), (None, None), "{absent}");
