@@ -287,6 +287,10 @@ fn touch(file: &Path) -> io::Result<()> {
 
 fn stamps(folder: &Path) -> io::Result<Vec<(SystemTime, String)>> {
     let mut stamps = Vec::new();
+    // Before the first commit has come there is no such folder.
+    if !folder.exists() {
+        return Ok(stamps);
+    }
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if let Ok(name) = entry.file_name().into_string()

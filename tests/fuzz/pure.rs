@@ -9,6 +9,8 @@ pub mod application;
 pub mod commit;
 #[path = "../../src/event.rs"]
 pub mod event;
+#[path = "../../src/explanation.rs"]
+pub mod explanation;
 #[path = "../../src/fault.rs"]
 pub mod fault;
 #[path = "../../src/job.rs"]
@@ -21,12 +23,16 @@ pub mod moment;
 pub mod object;
 #[path = "../../src/outcome.rs"]
 pub mod outcome;
+#[path = "../../src/reference/mod.rs"]
+pub mod reference;
 #[path = "../../src/secret.rs"]
 pub mod secret;
 
 // Floor 1.
 #[path = "../../src/applyset.rs"]
 pub mod applyset;
+#[path = "../../src/bucket.rs"]
+pub mod bucket;
 #[path = "../../src/drift.rs"]
 pub mod drift;
 #[path = "../../src/forge/mod.rs"]

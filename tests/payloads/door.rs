@@ -11,10 +11,12 @@ use tokio::task::JoinHandle;
 use windlass::application::Name;
 use windlass::forge::Kind;
 use windlass::intake::Intake;
+use windlass::intake::Keys;
 use windlass::intake::Known;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
 use windlass::secret::Secret;
+use windlass::server::Guests;
 use windlass::server::Limits;
 
 /// Signs for all sources but `other`.
@@ -54,8 +56,10 @@ impl Door {
         let secrets = |kind| if kind == Kind::Gitlab { vec![SECRET, KEY] } else { vec![SECRET] };
         let known = |kind: Kind| Known {
             kind,
-            secrets: secrets(kind).into_iter().map(|text| Secret::new(text).unwrap()).collect(),
-            own: BTreeMap::from([(name("other"), vec![Secret::new(OTHERS).unwrap()])]),
+            keys: Keys {
+                shared: secrets(kind).into_iter().map(|text| Secret::new(text).unwrap()).collect(),
+                own: BTreeMap::from([(name("other"), vec![Secret::new(OTHERS).unwrap()])]),
+            },
             sources: ["shop", "other"].map(|source| (name(source), format!("team/{source}"))).to_vec(),
         };
         let forges = Kind::ALL.map(|kind| (name(kind.word()), known(kind)));
@@ -66,7 +70,14 @@ impl Door {
         let stopped = stop.clone();
         let stopped = async move { stopped.notified().await };
         let metrics = Arc::new(String::new);
-        let server = tokio::spawn(windlass::server::serve(LIMITS, intake, metrics, listener, stopped));
+        let server = tokio::spawn(windlass::server::serve(
+            LIMITS,
+            Guests::default(),
+            intake,
+            metrics,
+            listener,
+            stopped,
+        ));
         Self { address, queue, stop, server, _folder: folder }
     }
 

@@ -25,11 +25,45 @@ pub struct Told {
 
 const LIKE_GITHUB: &[Kind] = &[Kind::Github, Kind::Gitea, Kind::Forgejo];
 const LIKE_GITEA: &[Kind] = &[Kind::Gitea, Kind::Forgejo];
+const GITHUB: &[Kind] = &[Kind::Github];
 const LIKE_GITLAB: &[Kind] = &[Kind::Gitlab];
 
 const PUSH: &[&str] = &["", "/ref", "/before", "/after", "/repository", "/repository/full_name"];
 const DELETE: &[&str] = &["", "/ref", "/ref_type", "/repository", "/repository/full_name"];
 const PROJECT_PUSH: &[&str] = &["", "/ref", "/before", "/after", "/project", "/project/path_with_namespace"];
+
+const PULL_REQUEST: &[&str] = &[
+    "",
+    "/action",
+    "/pull_request",
+    "/pull_request/head",
+    "/pull_request/head/sha",
+    "/pull_request/base",
+    "/pull_request/base/ref",
+    "/repository",
+    "/repository/full_name",
+];
+const MERGE_REQUEST: &[&str] = &[
+    "",
+    "/object_attributes",
+    "/object_attributes/action",
+    "/object_attributes/target_branch",
+    "/object_attributes/last_commit",
+    "/object_attributes/last_commit/id",
+    "/project",
+    "/project/path_with_namespace",
+];
+const CHECK_RUN: &[&str] = &[
+    "",
+    "/action",
+    "/check_run",
+    "/check_run/name",
+    "/check_run/head_sha",
+    "/repository",
+    "/repository/full_name",
+];
+const CHECK_SUITE: &[&str] =
+    &["", "/action", "/check_suite", "/check_suite/head_sha", "/repository", "/repository/full_name"];
 
 macro_rules! told {
     ($kinds:expr, $event:literal, $name:literal, $needs:expr, $reads:expr) => {
@@ -46,10 +80,32 @@ macro_rules! told {
 
 /// All of them. Each body as it is leads to an event of the source that has `team/shop`.
 pub const TOLD: &[Told] = &[
-    told!(LIKE_GITHUB, "push", "push", PUSH, &["/head_commit"]),
-    told!(LIKE_GITHUB, "push", "push-tag", PUSH, &["/head_commit"]),
-    told!(LIKE_GITHUB, "push", "push-deleted", PUSH, &["/head_commit"]),
+    told!(LIKE_GITHUB, "push", "push", PUSH, &["/head_commit", "/forced"]),
+    told!(LIKE_GITHUB, "push", "push-tag", PUSH, &["/head_commit", "/forced"]),
+    told!(LIKE_GITHUB, "push", "push-deleted", PUSH, &["/head_commit", "/forced"]),
     told!(LIKE_GITEA, "delete", "delete", DELETE, &[]),
+    told!(
+        LIKE_GITHUB,
+        "pull_request",
+        "pull-request",
+        PULL_REQUEST,
+        &["/number", "/changes", "/pull_request/head/repo"]
+    ),
+    told!(GITHUB, "check_run", "check-run", CHECK_RUN, &[]),
+    told!(GITHUB, "check_suite", "check-suite", CHECK_SUITE, &[]),
+    told!(
+        LIKE_GITLAB,
+        "Merge Request Hook",
+        "gitlab-merge-request",
+        MERGE_REQUEST,
+        &[
+            "/changes",
+            "/object_attributes/iid",
+            "/object_attributes/oldrev",
+            "/object_attributes/source_project_id",
+            "/object_attributes/target_project_id"
+        ]
+    ),
     told!(LIKE_GITLAB, "Push Hook", "gitlab-push", PROJECT_PUSH, &["/checkout_sha"]),
     told!(LIKE_GITLAB, "Tag Push Hook", "gitlab-tag", PROJECT_PUSH, &["/checkout_sha"]),
     told!(LIKE_GITLAB, "Push Hook", "gitlab-deleted", PROJECT_PUSH, &["/checkout_sha"]),

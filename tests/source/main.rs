@@ -8,6 +8,7 @@
 
 mod cache;
 mod contents;
+mod digest;
 mod references;
 mod server;
 #[path = "../world/mod.rs"]
@@ -57,10 +58,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        Self::over(Repo::create().await)
-    }
-
-    fn over(repo: Repo) -> Self {
+        let repo = Repo::create().await;
         let cache = tempfile::tempdir().unwrap();
         let source = Source::open(settings(&repo.url, cache.path())).unwrap();
         Self { repo, cache, source }

@@ -48,23 +48,16 @@ pub struct Repo {
 impl Repo {
     /// Creates an empty, private repository in Gitea and a work tree on the branch `main`.
     pub async fn create() -> Self {
-        Self::create_by("sha1").await
-    }
-
-    /// As [`Repo::create`], with objects that are named by `sha1` or `sha256`.
-    pub async fn create_by(format: &str) -> Self {
         let name = format!("repo-{}", uuid::Uuid::now_v7().simple());
         let (base, org) = (bed("WINDLASS_BED_GITEA_URL"), bed("WINDLASS_BED_GITEA_ORG"));
-        let body = serde_json::json!({
-            "name": name, "private": true, "default_branch": "main", "object_format_name": format
-        });
+        let body = serde_json::json!({"name": name, "private": true, "default_branch": "main"});
         api("POST", &format!("/orgs/{org}/repos"), &body).await;
         let folder = tempfile::tempdir().unwrap();
         let url = format!("{base}/{org}/{name}.git");
         let repo = Self { folder, name, url };
         let (user, token) = (bed("WINDLASS_BED_GITEA_ADMIN"), bed("WINDLASS_BED_GITEA_ADMIN_TOKEN"));
         let origin = repo.url.replacen("://", &format!("://{user}:{token}@"), 1);
-        repo.git(&["init", "--quiet", "--initial-branch=main", &format!("--object-format={format}")]);
+        repo.git(&["init", "--quiet", "--initial-branch=main"]);
         repo.git(&["remote", "add", "origin", &origin]);
         repo
     }

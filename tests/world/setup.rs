@@ -18,7 +18,6 @@ pub struct Setup {
     pub(super) applications: Vec<App>,
     pub(super) proxied: bool,
     pub(super) limited: bool,
-    pub(super) format: &'static str,
     pub(super) sections: String,
 }
 
@@ -37,7 +36,6 @@ impl Default for Setup {
             applications: vec![App::named("shop")],
             proxied: false,
             limited: false,
-            format: "sha1",
             sections: String::new(),
         }
     }
@@ -79,11 +77,6 @@ impl Setup {
     /// Lets windlass reach `east` as a user without rights but those that the test gives.
     pub fn limited() -> Self {
         Self { limited: true, ..Self::default() }
-    }
-
-    /// Lets the repository name its objects by SHA-256.
-    pub fn by_sha256() -> Self {
-        Self { format: "sha256", ..Self::default() }
     }
 
     /// Says which applications there are.

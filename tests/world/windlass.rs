@@ -132,8 +132,7 @@ impl World {
         let (installation, namespace) = (format!("windlass-{id}"), format!("shop-{id}"));
         let folder = tempfile::tempdir().unwrap();
         let proxies = setup.proxied.then(|| (Proxy::before_cluster("east"), Proxy::before_gitea()));
-        let (repo, east, west) =
-            tokio::join!(Repo::create_by(setup.format), Kube::connect("east"), Kube::connect("west"));
+        let (repo, east, west) = tokio::join!(Repo::create(), Kube::connect("east"), Kube::connect("west"));
         tokio::join!(east.make_namespace(&namespace), west.make_namespace(&namespace));
         let gitea =
             proxies.as_ref().map_or_else(|| super::bed("WINDLASS_BED_GITEA_URL"), |(_, gitea)| &gitea.url);

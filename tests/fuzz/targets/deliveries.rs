@@ -6,7 +6,6 @@
 use windlass::application::Name;
 use windlass::event::Event;
 use windlass::event::Hint;
-use windlass::event::Push;
 use windlass::event::VERSION;
 use windlass::event::What;
 use windlass::forge::Delivery;
@@ -120,15 +119,22 @@ fn read(kind: Kind, delivery: &Delivery<'_>) {
     if let Hint::Ignored { why } = &hint {
         expect_words(why, WHY_CHARS);
     }
-    let Hint::Push(Push { repository, reference, before, after }) = hint else { return };
+    let repository = match &hint {
+        Hint::Ignored { .. } => return,
+        Hint::Push(push) => push.repository.clone(),
+        Hint::PullRequest(request) => request.repository.clone(),
+        Hint::Rerun(rerun) => rerun.repository.clone(),
+    };
+    expect_words(&hint.to_string(), 4 * WHY_CHARS);
     let parts = repository.split('/').count();
     assert!((2..=kind.name_parts()).contains(&parts) && repository.len() <= 256, "{repository:?}");
     expect_words(&repository, 256);
+    let Some(what) = Option::<What>::from(&hint) else { panic!("{hint} says nothing") };
     let event = Event {
         version: VERSION,
         id: id.to_owned(),
         source: Name::parse("shop").unwrap(),
-        what: What::Push { reference, before, after },
+        what,
         received_at: NOW,
     };
     let message = serde_json::to_string(&event).unwrap();
