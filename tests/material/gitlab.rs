@@ -85,11 +85,11 @@ emoji_note_merge_request: windlass does not act on the event Emoji Hook
 emoji_note_snippet: windlass does not act on the event Emoji Hook
 emoji_snippet: windlass does not act on the event Emoji Hook
 feature_flag: windlass does not act on the event Feature Flag Hook
-group_merge_request: windlass does not act on the event Merge Request Hook
+group_merge_request: the payload of this merge request is of no use: a needed field is missing or has another type (line 103, column 3)
 issue: windlass does not act on the event Issue Hook
 job: windlass does not act on the event Build Hook
 member: windlass does not act on the event user_add_to_group
-merge_request: windlass does not act on the event Merge Request Hook
+merge_request: pull request 1 of gitlabhq/gitlab-test was opened: da1560886d4f from its own repository for refs/heads/master
 milestone_group: windlass does not act on the event Milestone Hook
 milestone_project: windlass does not act on the event Milestone Hook
 note_commit: windlass does not act on the event Note Hook
@@ -98,13 +98,13 @@ note_merge_request: windlass does not act on the event Note Hook
 note_snippet: windlass does not act on the event Note Hook
 pipeline: windlass does not act on the event Pipeline Hook
 project: windlass does not act on the event project_create
-push: push mike/diaspora refs/heads/master 95790bf..da15608
+push: push of refs/heads/master in mike/diaspora from 95790bf891e7 to da1560886d4f
 release: windlass does not act on the event Release Hook
 resource_access_token_group: windlass does not act on the event Access Token Hook
 resource_access_token_project: windlass does not act on the event Access Token Hook
-service_merge_request: windlass does not act on the event Merge Request Hook
+service_merge_request: pull request 2 of test/woodpecker was updated: 0ab96a10266b from its own repository for refs/heads/master
 subgroup: windlass does not act on the event subgroup_create
-tag_push: push jsmith/example refs/tags/v1.0.0 nothing..82b3d5a
+tag_push: push of refs/tags/v1.0.0 in jsmith/example to 82b3d5ae55f7
 vulnerability: windlass does not act on the event Vulnerability Hook
 wiki_page: windlass does not act on the event Wiki Page Hook
 ";

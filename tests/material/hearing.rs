@@ -71,12 +71,5 @@ pub fn why(hint: &Hint) -> Option<&str> {
 
 /// Says a hint in one line.
 pub fn line(hint: &Hint) -> String {
-    if let Hint::Push(push) = hint {
-        let short = |id: &Option<windlass::commit::CommitId>| {
-            id.as_ref().map_or_else(|| "nothing".to_owned(), |id| id.as_str().chars().take(7).collect())
-        };
-        let (before, after) = (short(&push.before), short(&push.after));
-        return format!("push {} {} {before}..{after}", push.repository, push.reference);
-    }
-    why(hint).map_or_else(|| format!("{hint:?}"), str::to_owned)
+    why(hint).map_or_else(|| hint.to_string(), str::to_owned)
 }

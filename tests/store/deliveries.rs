@@ -131,7 +131,13 @@ async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
     let path = folder.path().join("store.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    for statement in ["DROP TABLE deliveries", "DROP TABLE considered", "PRAGMA user_version = 1"] {
+    let back = [
+        "DROP TABLE deliveries",
+        "DROP TABLE considered",
+        "ALTER TABLE statuses DROP COLUMN shown",
+        "PRAGMA user_version = 1",
+    ];
+    for statement in back {
         sqlx::query(statement).execute(&pool).await.unwrap();
     }
     pool.close().await;
