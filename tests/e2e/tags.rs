@@ -78,6 +78,7 @@ async fn the_highest_tag_of_a_range_is_made_true_and_no_other_gets_a_status() {
             w.ship(&[("shop/one.yaml", &config_map("one", "of main"))]).await;
             assert!(matches!(w.dispatch_step().await, Step::Nothing { .. }));
             assert_eq!(w.value("one").await.as_deref(), Some("2"));
+            w.report_all().await;
         })
         .await;
 }
@@ -116,6 +117,7 @@ async fn deleting_the_chosen_tag_rolls_back_to_the_next_lower_one() {
             let why = "no tag is a version within 1.x: nothing is applied and nothing deleted";
             assert_eq!(step, Step::Nothing { why: why.to_owned() });
             assert_eq!(w.value("one").await.as_deref(), Some("1"));
+            w.report_all().await;
         })
         .await;
 }
