@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -144,9 +145,11 @@ impl Gitea {
         items.iter().map(|item| (text(item, "context"), text(item, "status"))).collect()
     }
 
-    /// The folder in which others of this test may keep what they need.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// Makes a folder for a work tree.
+    pub fn work(&self) -> PathBuf {
+        let folder = self.folder.path().join("work");
+        std::fs::create_dir(&folder).unwrap();
+        folder
     }
 }
 
