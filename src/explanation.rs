@@ -20,12 +20,14 @@ pub struct Heard {
     pub event: String,
     /// The address that it came from, as the door saw it.
     pub from: String,
-    /// Its headers, in the order in which they came; values that may be secret are masked, and long ones cut.
+    /// Its headers, those that only forges send first, then by name; values that may be secret are masked, and long ones cut.
     pub headers: Vec<(String, String)>,
     /// Which of the webhook's secrets signed it, from 0.
     pub secret: usize,
     /// What it was read as, in words.
     pub read: String,
+    /// Does it say that a ref moved?
+    pub pushed: bool,
     /// What it led to.
     pub led_to: LedTo,
     /// When it was received.
@@ -60,7 +62,7 @@ pub struct Considered {
     pub source: Name,
     /// What came of it, in words.
     pub end: String,
-    /// The commits that it was answered for, the older first, the last being the tip of the ref.
+    /// The commits that it was answered for; of each reference an older one before the tip.
     pub commits: Vec<CommitId>,
     /// Applications and targets of the source with what was decided about each; at most [`CONSIDERED`].
     pub decisions: Vec<Decision>,

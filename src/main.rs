@@ -1,5 +1,6 @@
 //! The program: reads what is asked for, puts the line together, and runs it until it is told to stop.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::net::TcpListener;
@@ -94,6 +95,8 @@ fn run(
 }
 
 async fn serve(settings: Settings, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    // First of all: until then, SIGHUP ends a process, and what changes is told to nobody.
+    let changes = Changes::begin(&settings.files);
     let numbers = telemetry::Numbers::install().context("count")?;
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
     let listener = listen(settings.door.listen)?;
@@ -101,9 +104,7 @@ async fn serve(settings: Settings, config: Option<&Path>) -> anyhow::Result<Exit
     tokio::spawn(numbers.upkeep());
     tokio::spawn(measure(queue.clone()));
     let stopped = stop_when_signalled();
-    // Before anybody hears that windlass runs: until then, SIGHUP ends a process.
-    let changes = Changes::begin(&settings.files);
-    tokio::spawn(renew(intake.clone(), changes, config.map(Path::to_path_buf)));
+    tokio::spawn(renew(intake.clone(), settings.files.clone(), changes, config.map(Path::to_path_buf)));
     introduce(&settings, listener.local_addr().context("listen")?);
     let workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
     let (limits, guests) = (settings.door.limits, windlass::line::guests(&settings));
@@ -143,21 +144,36 @@ fn stop_when_signalled() -> Stop {
 
 /// Takes new secrets of webhooks whenever the settings or the file of a secret change, for ever. With settings that
 /// are in error, the old ones stay.
-async fn renew(intake: Arc<Intake>, mut changes: Changes, config: Option<PathBuf>) {
+async fn renew(
+    intake: Arc<Intake>,
+    mut files: BTreeSet<PathBuf>,
+    mut changes: Changes,
+    config: Option<PathBuf>,
+) {
     loop {
         changes.next().await;
-        match Settings::load(config.as_deref(), &std::env::vars().collect()) {
-            Ok(settings) => {
-                intake.renew(windlass::line::keys(&settings));
-                changes = Changes::begin(&settings.files);
-                tracing::info!(
-                    "the secrets of webhooks were read again; other settings count from the next start"
-                );
-            }
-            Err(problems) => {
-                problems.iter().for_each(|problem| tracing::error!("{problem}"));
-                tracing::error!("the secrets of webhooks stay as they are: the settings are in error");
-            }
+        while let Some(found) = read_again(&intake, config.as_deref()).filter(|found| *found != files) {
+            // What changed before it was watched was told to nobody, so it is read once more.
+            changes = Changes::begin(&found);
+            files = found;
+        }
+    }
+}
+
+/// Reads the settings and takes the secrets of webhooks; returns the files to watch from now on.
+fn read_again(intake: &Intake, config: Option<&Path>) -> Option<BTreeSet<PathBuf>> {
+    match Settings::load(config, &std::env::vars().collect()) {
+        Ok(settings) => {
+            intake.renew(windlass::line::keys(&settings));
+            tracing::info!(
+                "the secrets of webhooks were read again; other settings count from the next start"
+            );
+            Some(settings.files)
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| tracing::error!("{problem}"));
+            tracing::error!("the secrets of webhooks stay as they are: the settings are in error");
+            None
         }
     }
 }

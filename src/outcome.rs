@@ -242,6 +242,15 @@ pub enum Told {
     Heard(Heard),
     /// Dispatch looked at an event of a delivery.
     Considered(Considered),
+    /// Somebody asked to run the checks of these targets again: what is known of them is told to the forge once more.
+    Rerun {
+        /// The source of the commit.
+        source: Name,
+        /// The commit.
+        commit: CommitId,
+        /// The targets.
+        targets: Vec<Target>,
+    },
     /// An event touches these targets: their rows open as pending, and the aggregate counts them.
     Roster {
         /// The dispatch.

@@ -17,6 +17,7 @@ use crate::courier;
 use crate::courier::Courier;
 use crate::courier::Credential;
 use crate::fault::Fault;
+use crate::fault::chain;
 use crate::forge::Answer;
 use crate::forge::HttpAnswer;
 use crate::forge::Kind;
@@ -137,11 +138,11 @@ impl Recoverer {
     /// Counts the webhooks that GitLab has switched off, and says so.
     async fn look_for_off(&self) -> Result<Recovered, Error> {
         let Hooks { forge, api, url, repositories, .. } = &self.hooks;
-        let mut recovered = Recovered::default();
+        let (mut recovered, mut refused) = (Recovered::default(), None);
         for repository in repositories {
             let ask = hooks::ask(api, repository);
             let found = self.ask_for(&ask, repository, |answer| hooks::read(url, answer)).await?;
-            let found = found.map_err(said)?;
+            let Some(found) = passed_over(found.map_err(said), repository, &mut refused)? else { continue };
             recovered.hooks += found.found;
             recovered.off += found.off.len();
             for Off { id, until } in found.off {
@@ -152,7 +153,7 @@ impl Recoverer {
                 );
             }
         }
-        Ok(recovered)
+        refused.filter(|_| recovered.hooks == 0).map_or(Ok(recovered), Err)
     }
 
     /// Looks through the attempts of the last three days (seven at a GitHub Enterprise Server), and asks for the deliveries again that failed, the oldest
@@ -206,14 +207,14 @@ impl Recoverer {
                 return Ok(vec![Hook::App]);
             }
         }
-        let mut hooks = Vec::new();
+        let (mut hooks, mut refused) = (Vec::new(), None);
         for repository in repositories {
             let ask = deliveries::ask_hooks(api, repository);
             let found = self.ask_for(&ask, repository, |answer| deliveries::read_hooks(url, answer)).await?;
-            let found = found.map_err(said)?;
+            let Some(found) = passed_over(found.map_err(said), repository, &mut refused)? else { continue };
             hooks.extend(found.into_iter().map(|id| Hook::Repository(repository.clone(), id)));
         }
-        Ok(hooks)
+        refused.filter(|_| hooks.is_empty()).map_or(Ok(hooks), Err)
     }
 
     /// Returns the attempts at deliveries since a time, as far as ten pages go.
@@ -264,6 +265,28 @@ impl Recoverer {
     fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Moment>> {
         // A map of moments is whole also after a panic elsewhere.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passes a repository over that the forge refuses for good, since it says nothing about the others; keeps the first
+/// refusal.
+fn passed_over<T>(
+    found: Result<T, Error>,
+    repository: &str,
+    refused: &mut Option<Error>,
+) -> Result<Option<T>, Error> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.fault() == Fault::Passing => Err(error),
+        Err(error) => {
+            tracing::warn!(
+                repository,
+                "the webhooks of a repository are not looked after: failed to {}",
+                chain(&error)
+            );
+            refused.get_or_insert(error);
+            Ok(None)
+        }
     }
 }
 

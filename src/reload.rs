@@ -40,7 +40,9 @@ impl Changes {
     #[must_use]
     pub fn begin(files: &BTreeSet<PathBuf>) -> Self {
         let (tell, changed) = mpsc::channel(1);
-        let names = files.iter().filter_map(|file| file.file_name()).map(OsString::from);
+        let behind_links = files.iter().filter_map(|file| file.canonicalize().ok());
+        let all: Vec<PathBuf> = files.iter().cloned().chain(behind_links).collect();
+        let names = all.iter().filter_map(|file| file.file_name()).map(OsString::from);
         let names: BTreeSet<OsString> = names.chain([MOUNTED.into()]).collect();
         let heard = move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| is_change(&event, &names)) {

@@ -142,9 +142,11 @@ impl Sweeper {
         let sweep = |name: &RefName| event(source, What::Sweep { reference: name.clone() });
         drafts.extend(moved.into_iter().map(sweep));
         let told = self.store.last_delivery(source).await?;
-        let quiet = self.quiet.note(source, any_moved, told, now());
-        let swept = Swept { moved: drafts.len(), quiet, ..Swept::default() };
+        let moved = drafts.len();
         self.queue.publish(drafts).await?;
+        // Last, so that a look that failed is no look.
+        let quiet = self.quiet.note(source, any_moved, told, now());
+        let swept = Swept { moved, quiet, ..Swept::default() };
         Ok(swept)
     }
 

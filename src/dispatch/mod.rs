@@ -168,7 +168,8 @@ impl Dispatcher {
         Ok(Step::Buried { why })
     }
 
-    /// Answers an event for each reference that it may concern. What is wrong with one holds no other back.
+    /// Answers an event for each reference that it may concern. What is wrong with one for good holds no other back; what
+    /// may pass puts the whole event off.
     async fn dispatch(&self, event: &Event, notes: &mut Considered) -> Result<Step, Error> {
         if let What::Rerun { commit, target } = &event.what {
             return self.rerun(event, commit, target.as_ref()).await;
@@ -187,7 +188,8 @@ impl Dispatcher {
                 Ok(()) => {}
                 Err(error) if error.fault() == Fault::Passing => return Err(error),
                 Err(error) => {
-                    if error.is_the_commits() {
+                    // Of a range, the pushed tag may be one that nobody follows.
+                    if error.is_the_commits() && matches!(reference, Reference::Name(_)) {
                         self.turn_down(event, &these, &format!("failed to {}", chain(&error))).await?;
                     }
                     failed = failed.or(Some(error));

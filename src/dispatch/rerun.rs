@@ -2,9 +2,12 @@
 
 use crate::application::Application;
 use crate::application::Target;
+use crate::clock::now;
 use crate::commit::CommitId;
 use crate::event::Event;
 use crate::event::What;
+use crate::outcome::Report;
+use crate::outcome::Told;
 use crate::queue::DRAFTS;
 use crate::queue::Draft;
 
@@ -13,7 +16,8 @@ use super::Error;
 use super::Step;
 
 impl Dispatcher {
-    /// Asks for one target of a commit again, or for all that it touched. A pass deploys the tip of the ref, whichever
+    /// Asks for one target of a commit again, or for all that it touched, and has what is known of them told once more:
+    /// GitHub shows a commit as waiting from the press of the button until it hears of its checks. A pass deploys the tip of the ref, whichever
     /// commit the button is at.
     pub(super) async fn rerun(
         &self,
@@ -30,7 +34,11 @@ impl Dispatcher {
             let why = format!("commit {} touched no target that is configured", commit.short());
             return Ok(Step::Nothing { why });
         }
-        let drafts: Vec<Draft> = targets.iter().map(|target| again(event, commit, target)).collect();
+        let (source, commit_again) = (event.source.clone(), commit.clone());
+        let what = Told::Rerun { source, commit: commit_again, targets: targets.clone() };
+        let told = Report { version: crate::outcome::VERSION, at: now(), what };
+        let asked = targets.iter().map(|target| again(event, commit, target));
+        let drafts: Vec<Draft> = std::iter::once(Draft::report(&told)).chain(asked).collect();
         for part in drafts.chunks(DRAFTS) {
             self.queue.publish(part.to_vec()).await?;
         }
@@ -44,8 +52,8 @@ fn holds(application: &Application, event: &Event, target: &Target) -> bool {
         && application.clusters.contains(&target.cluster)
 }
 
-/// Makes the event that asks for a target. It is called by what it says, so that a rerun that is dispatched twice asks
-/// once.
+/// Makes the event that asks for a target. It is called by what it says, so that whoever looks at the queue sees where it
+/// comes from; a rerun that is dispatched twice asks twice, which costs a pass.
 fn again(event: &Event, commit: &CommitId, target: &Target) -> Draft {
     let name = format!("{}/{}/{target}", event.source, event.id);
     Draft::event(&Event {

@@ -32,7 +32,7 @@ const FORGES: &[&str] = &["x-forgejo-", "x-gitea-", "x-github-", "x-gitlab-", "x
 /// What is in the name of a forge's header whose value proves something.
 const PROOFS: &[&str] = &["signature", "token", "secret"];
 
-/// Returns the headers of a request, at most 32. What is not known to be harmless is masked: users may set headers of
+/// Returns the headers of a request, those that only forges send first, then by name; at most 32. What is not known to be harmless is masked: users may set headers of
 /// their own, and put secrets there.
 #[must_use]
 pub fn shown(request: &Request<'_>) -> Vec<(String, String)> {
@@ -40,7 +40,9 @@ pub fn shown(request: &Request<'_>) -> Vec<(String, String)> {
         let value = if is_plain(name) { value.chars().take(VALUE_CHARS).collect() } else { MASK.to_owned() };
         (name.chars().take(VALUE_CHARS).collect(), value)
     };
-    request.headers.iter().take(HEADERS).map(one).collect()
+    let mut headers: Vec<&(&str, &str)> = request.headers.iter().collect();
+    headers.sort_by_key(|(name, _)| (!is_of_a_forge(name), *name));
+    headers.into_iter().take(HEADERS).map(one).collect()
 }
 
 /// Returns whether a request names an event as forges do. Strangers rarely do, though they could.
@@ -50,10 +52,13 @@ pub fn names_an_event(request: &Request<'_>) -> bool {
     request.headers.iter().any(|(name, _)| names(name))
 }
 
+fn is_of_a_forge(name: &str) -> bool {
+    FORGES.iter().any(|start| name.starts_with(start))
+}
+
 fn is_plain(name: &str) -> bool {
-    let of_a_forge = FORGES.iter().any(|start| name.starts_with(start));
     let proves = PROOFS.iter().any(|part| name.contains(part));
-    PLAIN.contains(&name) || (of_a_forge && !proves)
+    PLAIN.contains(&name) || (is_of_a_forge(name) && !proves)
 }
 
 #[cfg(test)]

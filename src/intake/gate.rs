@@ -40,7 +40,9 @@ impl Keys {
 
 pub struct Gate {
     pub kind: Kind,
-    pub alarm: Alarm,
+    /// The alarm of the forge's webhook, and those of the webhooks of sources.
+    alarm: Alarm,
+    alarms: BTreeMap<Name, Alarm>,
     keys: RwLock<Arc<Keys>>,
     names: Vec<Name>,
     /// Sources by repository in lowercase, since forges compare without case.
@@ -66,6 +68,7 @@ impl Gate {
         Self {
             kind,
             alarm: Alarm::default(),
+            alarms: held.iter().map(|(name, _)| (name.clone(), Alarm::default())).collect(),
             keys: RwLock::new(Arc::new(keys)),
             names: held.into_iter().map(|(name, _)| name).collect(),
             sources,
@@ -76,6 +79,11 @@ impl Gate {
     /// Returns the source with this name, if this forge holds it.
     pub fn source(&self, name: &str) -> Option<&Name> {
         self.names.iter().find(|known| known.as_str() == name)
+    }
+
+    /// Returns the alarm of the forge's webhook, or of that of a source alone.
+    pub fn alarm(&self, source: Option<&Name>) -> &Alarm {
+        source.and_then(|source| self.alarms.get(source)).unwrap_or(&self.alarm)
     }
 
     /// Returns the secrets as they are now.

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use crate::application::Name;
 use crate::bucket::Rate;
 use crate::event::Event;
+use crate::event::Hint;
 use crate::explanation::Heard;
 use crate::explanation::LedTo;
 use crate::fault::chain;
@@ -182,10 +183,10 @@ impl Intake {
     ) -> Answer {
         let rules = gate.kind.rules();
         let Some(delivery) = rules.verify(&request, gate.keys().of(only)) else {
-            gate.alarm.unsigned(forge, forge::names_an_event(&request), request.now);
+            gate.alarm(only).unsigned(forge, only, forge::names_an_event(&request), request.now);
             return Answer::Unsigned;
         };
-        gate.alarm.signed(forge);
+        gate.alarm(only).signed(forge, only);
         let id = delivery.id().to_owned();
         let span = tracing::info_span!("hook", forge = %forge, delivery = %id, secret = delivery.secret());
         let hint = rules.read(&delivery);
@@ -206,6 +207,7 @@ impl Intake {
             headers: forge::shown(&request),
             secret: delivery.secret(),
             read: hint.to_string(),
+            pushed: matches!(hint, Hint::Push(_)),
             led_to: led_to(&events),
             received_at: request.now,
         };
@@ -247,7 +249,7 @@ fn led_to(events: &Result<Vec<Event>, String>) -> LedTo {
 fn published(result: Result<(), queue::Error>) -> bool {
     if let Err(error) = &result {
         let fault = error.fault();
-        tracing::error!(error = %chain(error), ?fault, "delivery not accepted: failed to publish its events");
+        tracing::error!(error = %chain(error), ?fault, "failed to publish what a delivery leads to");
     }
     result.is_ok()
 }

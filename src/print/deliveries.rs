@@ -66,7 +66,7 @@ pub async fn one(store: &Store, heard: &Heard) -> anyhow::Result<()> {
 }
 
 fn as_heard(one: &Heard) -> String {
-    let Heard { delivery, forge, hook, event, from, headers, secret, read, led_to, received_at } = one;
+    let Heard { delivery, forge, hook, event, from, headers, secret, read, led_to, received_at, .. } = one;
     let (when, number) = (time(*received_at), secret + 1);
     let hook = hook.as_ref().map(|source| format!("/{source}")).unwrap_or_default();
     let mut text = format!("delivery {delivery} at {when}, event {event}\n");

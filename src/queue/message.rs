@@ -80,7 +80,8 @@ fn subject(told: &Told) -> String {
         Told::Heard(heard) => return heard.delivery.clone(),
         Told::Considered(considered) => return considered.event.clone(),
         Told::Run(progress) => (&progress.source, &progress.commit),
-        Told::Roster { source, commit, .. }
+        Told::Rerun { source, commit, .. }
+        | Told::Roster { source, commit, .. }
         | Told::Covered { source, commit, .. }
         | Told::Superseded { source, commit, .. }
         | Told::Waiting { source, commit, .. }

@@ -66,6 +66,10 @@ impl Poster {
         lost: bool,
     ) -> Fate {
         match self.fate(due, address, answer) {
+            // GitHub has it, and does not say what it calls it: lists may lag behind.
+            Fate::Taken { wait, .. } if !shown && lost => {
+                Fate::GoesOn { wait: wait.max(LOOKED_FOR_AFTER), held: vec![due.source.clone()] }
+            }
             Fate::Taken { wait, held } if !shown => Fate::GoesOn { wait, held },
             Fate::PutOff { why, wait, held } if lost => {
                 Fate::PutOff { why, wait: wait.max(LOOKED_FOR_AFTER), held }

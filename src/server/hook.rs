@@ -41,7 +41,7 @@ async fn decide(request: &HttpRequest, payload: web::Payload, shared: &Shared) -
     if !shared.guests.may_call(hook.forge, from) {
         return Err(Refusal::Stranger);
     }
-    shared.guests.may_try(from, begun).map_err(Refusal::TooMany)?;
+    let may_try = shared.guests.may_try(from, begun);
     if !is_readable(request) {
         return Err(Refusal::WrongType);
     }
@@ -53,8 +53,12 @@ async fn decide(request: &HttpRequest, payload: web::Payload, shared: &Shared) -
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or(NO_TEXT)))
         .collect();
     let delivered = Request { headers: &headers, body: &body.bytes, now: now() };
-    let answer = shared.intake.accept(hook, &from.to_string(), delivered).await;
+    let shown =
+        from.map_or_else(|| "an address that a proxy did not tell".to_owned(), |from| from.to_string());
+    let answer = shared.intake.accept(hook, &shown, delivered).await;
     if answer == Answer::Unsigned {
+        // Whoever shares an address with strangers, and signs, is heard whatever they do.
+        may_try.map_err(Refusal::TooMany)?;
         shared.guests.failed(from, now());
     }
     Ok(answer)

@@ -26,6 +26,8 @@ impl FromStr for Network {
         let range = text.parse::<IpNet>().ok().or_else(alone);
         // Bits behind the prefix are most often a slip, and which of the two was meant cannot be known.
         let clean = range.filter(|range| range.network() == range.addr());
+        // Addresses are compared as what they are, so a range of IPv4 in the clothes of IPv6 would hold none.
+        let clean = clean.filter(|range| range.addr().to_canonical() == range.addr());
         clean.map(Self).ok_or("must be a range of addresses such as \"192.0.2.0/24\", or one address")
     }
 }
@@ -56,7 +58,9 @@ mod tests {
             let range: Network = range.parse().unwrap();
             assert_eq!(range.contains(address.parse().unwrap()), inside, "{range} {address}");
         }
-        for wrong in ["", "a", "192.0.2.0/33", "192.0.2.1/24", "192.0.2.0/24 ", "example.org"] {
+        for wrong in
+            ["", "a", "192.0.2.0/33", "192.0.2.1/24", "192.0.2.0/24 ", "example.org", "::ffff:10.0.0.0/104"]
+        {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
     }

@@ -186,8 +186,9 @@ impl Call {
 
     /// Gives a token back that the server would not have.
     fn refused(&self) {
-        let token = self.tokens.as_ref().and(self.told.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let (Some(tokens), Some(token)) = (&self.tokens, token) {
+        let Some(tokens) = &self.tokens else { return };
+        let token = self.told.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(token) = token {
             tokens.refused(&token);
         }
     }

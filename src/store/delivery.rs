@@ -67,14 +67,14 @@ impl Store {
         row.map(|row| column::json(&row, "considered")).transpose()
     }
 
-    /// Returns when a delivery last led to an event of a source.
+    /// Returns when a delivery last told of a push to a source.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn last_delivery(&self, source: &Name) -> Result<Option<Moment>, Error> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT max(received_at) FROM deliveries WHERE source = ?")
+        let at: Option<i64> = sqlx::query_scalar("SELECT at FROM told WHERE source = ?")
             .bind(source.as_str())
-            .fetch_one(self.read())
+            .fetch_optional(self.read())
             .await
             .map_err(Error::Read)?;
         Ok(at.map(Moment))
@@ -83,23 +83,40 @@ impl Store {
 
 /// Keeps a delivery, and forgets the oldest where there are too many.
 pub async fn keep_heard(connection: &mut SqliteConnection, heard: &Heard) -> Result<(), Error> {
-    // Where several sources are the same repository, the first stands for them.
-    let source = match &heard.led_to {
-        LedTo::Accepted { events } => events.first().map(|(_, source)| source),
-        LedTo::Ignored { .. } => None,
-    };
     let kept = sqlx::query(
-        "INSERT OR IGNORE INTO deliveries (delivery, forge, source, received_at, heard) VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO deliveries (delivery, forge, received_at, heard) VALUES (?, ?, ?, ?)",
     )
     .bind(heard.delivery.as_str())
     .bind(heard.forge.as_str())
-    .bind(source.map(Name::as_str))
     .bind(heard.received_at.0)
     .bind(column::to_json(heard, "a delivery")?)
     .execute(&mut *connection)
     .await
     .map_err(Error::Write)?;
-    forget(connection, kept.last_insert_rowid()).await
+    if kept.rows_affected() == 0 {
+        // Heard before; the number would be that of some other row.
+        return Ok(());
+    }
+    let newest = kept.last_insert_rowid();
+    if let (true, LedTo::Accepted { events }) = (heard.pushed, &heard.led_to) {
+        for (_, source) in events {
+            keep_told(connection, source, heard.received_at).await?;
+        }
+    }
+    forget(connection, newest).await
+}
+
+/// Keeps when a delivery last told of a push to a source.
+async fn keep_told(connection: &mut SqliteConnection, source: &Name, at: Moment) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO told (source, at) VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+    )
+    .bind(source.as_str())
+    .bind(at.0)
+    .execute(connection)
+    .await
+    .map_err(Error::Write)?;
+    Ok(())
 }
 
 /// Forgets what is older than the last deliveries that are kept, up to the one with the number `newest`.

@@ -74,6 +74,9 @@ async fn take_in(
     let mut touched = BTreeSet::new();
     let told = match &report.what {
         Told::Heard(heard) => return delivery::keep_heard(connection, heard).await.map(|()| touched),
+        Told::Rerun { source, commit, targets } => {
+            return wanted::want_again(connection, source, commit, targets).await.map(|()| touched);
+        }
         Told::Considered(considered) => {
             return delivery::keep_considered(connection, considered, at).await.map(|()| touched);
         }

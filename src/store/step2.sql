@@ -3,13 +3,17 @@ CREATE TABLE deliveries (
     seq INTEGER PRIMARY KEY,
     delivery TEXT NOT NULL,
     forge TEXT NOT NULL,
-    source TEXT,
     received_at INTEGER NOT NULL,
     heard TEXT NOT NULL,
     UNIQUE (forge, delivery, received_at)
 );
 CREATE INDEX deliveries_by_delivery ON deliveries (delivery);
-CREATE INDEX deliveries_by_source ON deliveries (source, received_at);
+
+-- When a delivery last told of a push to each source.
+CREATE TABLE told (
+    source TEXT NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- What dispatch made of the events of deliveries.
 CREATE TABLE considered (

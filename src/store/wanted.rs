@@ -19,6 +19,29 @@ use crate::store::record::Subject;
 /// How many targets of a commit get a status each? With more, the whole commit's status stands for all.
 pub const SHOWN_TARGETS: u64 = 20;
 
+/// Wants the statuses of targets, and that of their commit, to be told once more as they are.
+pub async fn want_again(
+    connection: &mut SqliteConnection,
+    source: &Name,
+    commit: &CommitId,
+    targets: &[Target],
+) -> Result<(), Error> {
+    let contexts = targets.iter().map(Target::context).chain([WHOLE.to_owned()]);
+    for context in contexts {
+        sqlx::query(
+            "UPDATE statuses SET posted_phase = NULL, posted_description = NULL, wanting = 1, due_at = 0, tries = 0 \
+             WHERE source = ? AND commit_id = ? AND context = ?",
+        )
+        .bind(source.as_str())
+        .bind(commit.as_str())
+        .bind(context)
+        .execute(&mut *connection)
+        .await
+        .map_err(Error::Write)?;
+    }
+    Ok(())
+}
+
 /// Returns what a row says, as one line.
 pub fn describe(row: &Row) -> String {
     phrase::target(&Facts {

@@ -10,7 +10,7 @@ use crate::moment::Moment;
 /// Is 1 for a `source` while only the sweep sees its pushes.
 pub const QUIET: &str = "windlass_webhook_quiet_alarm";
 
-/// After how many looks in a row that found pushes of which no delivery told does the alarm ring? One delivery may be
+/// After how many looks that found pushes, without a delivery of one in between, does the alarm ring? One delivery may be
 /// on its way while the sweep looks.
 const RINGS_AFTER: u32 = 2;
 
@@ -22,7 +22,7 @@ pub struct Quiet(Mutex<BTreeMap<Name, Ears>>);
 struct Ears {
     /// When the sweep last looked.
     looked_at: Moment,
-    /// How many looks in a row found pushes of which no delivery told.
+    /// How many looks found pushes since a delivery last told of one.
     missed: u32,
 }
 
@@ -42,7 +42,7 @@ impl Quiet {
         if rings && !rang {
             tracing::error!(
                 source = %source,
-                "the webhook is quiet: {RINGS_AFTER} sweeps in a row found pushes that no delivery told of, so they arrive \
+                "the webhook is quiet: {RINGS_AFTER} sweeps found pushes, and no delivery of a push came in between, so they arrive \
                  late. See at the forge whether the webhook is there, active, and what its last deliveries were answered"
             );
         } else if rang && !rings {

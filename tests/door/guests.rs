@@ -39,15 +39,15 @@ async fn whoever_sends_unsigned_requests_waits_while_others_and_signed_ones_are_
     for _ in 0..3 {
         assert_eq!(from(&door, unsigned(), "192.0.2.1").await.status, 401);
     }
-    for sent in [unsigned(), Sent::push(Kind::Gitea)] {
-        let reply = from(&door, sent, "192.0.2.1").await;
-        assert_eq!(reply.status, 429, "{}", reply.body);
-        let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
-        assert!((1..=21).contains(&wait), "{wait}");
-    }
+    let reply = from(&door, unsigned(), "192.0.2.1").await;
+    assert_eq!(reply.status, 429, "{}", reply.body);
+    let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=21).contains(&wait), "{wait}");
+    // A forge that shares an address with strangers is heard whatever they send.
+    assert_eq!(from(&door, Sent::push(Kind::Gitea), "192.0.2.1").await.status, 202);
     assert_eq!(from(&door, unsigned(), "192.0.2.2").await.status, 401);
     assert_eq!(from(&door, Sent::push(Kind::Gitea), "192.0.2.2").await.status, 202);
-    assert_eq!(door.events().await.len(), 11);
+    assert_eq!(door.events().await.len(), 12);
     door.close().await;
 }
 

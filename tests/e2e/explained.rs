@@ -113,6 +113,12 @@ async fn the_button_that_runs_a_check_again_makes_a_full_pass() {
         w.settle().await;
         assert_eq!(w.value("one").await.as_deref(), Some("1"));
         w.expect(&commit, "shop@east", "success", &["healthy"]).await;
+        // The forge was told once more, as it waits for that.
+        let told = w.repo.statuses(&commit).await;
+        let verdicts =
+            |context: &str| told.iter().filter(|one| one.context == context && one.is_final()).count();
+        assert_eq!((verdicts("windlass/shop@east"), verdicts("windlass")), (2, 2), "{told:?}");
+        w.expect_repeated();
         // A commit that touched nothing has nothing to run again.
         let none = windlass::commit::CommitId::parse(&"b".repeat(40)).unwrap();
         let event = Event { what: What::Rerun { commit: none, target: None }, id: unique(), ..rerun(None) };

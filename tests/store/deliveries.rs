@@ -27,6 +27,7 @@ fn heard(delivery: &str, at: i64, led_to: LedTo) -> Told {
         headers: vec![("x-gitea-event".to_owned(), "push".to_owned())],
         secret: 1,
         read: "push of refs/heads/main in team/shop to aaaaaaaaaaaa".to_owned(),
+        pushed: true,
         led_to,
         received_at: Moment(at),
     })
@@ -134,6 +135,7 @@ async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
     let back = [
         "DROP TABLE deliveries",
         "DROP TABLE considered",
+        "DROP TABLE told",
         "ALTER TABLE statuses DROP COLUMN shown",
         "PRAGMA user_version = 1",
     ];

@@ -135,9 +135,11 @@ impl Turn {
         match (self.kind, answer.status) {
             (Kind::Show { all }, 200..=299) => self.told(all, answer, meant),
             (Kind::Look, 200..=299) => self.seen(show, answer, meant),
-            // It was deleted: there is nothing to go on with.
+            // It was deleted, or the App may not see the repository now: it is looked for by its name before there is
+            // another one.
             (_, 404) if self.check.id.is_some() => {
-                After { check: None, answer: Answer::Later(None), shown: false }
+                let check = Check { id: None, unsure: true, ..self.check };
+                After { check: Some(check), answer: Answer::Later(None), shown: false }
             }
             // What a server that is in trouble did is not known.
             (Kind::Show { .. }, 408 | 500..) => {
@@ -249,7 +251,11 @@ fn title(show: &Show<'_>) -> String {
 
 /// Returns what happened, in full: as plain text, in which nothing of a manifest means anything to a page.
 fn summary(show: &Show<'_>) -> String {
-    let plain = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let visible = |line: &str| line.replace(|c: char| c.is_control(), " ");
+    // A page takes a lone carriage return for the end of a line too.
+    let plain = |text: &str| {
+        text.split(['\n', '\r']).map(|line| format!("    {}\n", visible(line))).collect::<String>()
+    };
     let mut summary = plain(show.status.description);
     if show.status.phase == Phase::Error {
         summary.push_str(
