@@ -159,7 +159,7 @@ async fn the_loops_carry_reports_to_the_forge_by_themselves() {
 async fn a_report_that_nobody_can_read_is_buried_with_a_reason() {
     let forge = far::Forge::start().await;
     let station = Station::with(&[("shop", &forge)]).await;
-    for (body, why) in [("{}", "not of this form"), ("{\"version\":2}", "run the newer one")] {
+    for (body, why) in [("{}", "not of this form"), ("{\"version\":99}", "run the newer one")] {
         station.say(body.into()).await;
         assert_eq!(station.reporter.step(Duration::ZERO).await.unwrap(), Step::Buried);
         let dead = station.queue.dead(1).await.unwrap();

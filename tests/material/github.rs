@@ -187,23 +187,6 @@ ghes-34 push of refs/tags/simple-tag in Codertocat/Hello-World to 6113728f27ae
 ghes-34 push of refs/tags/simple-tag in Codertocat/Hello-World to 6113728f27ae
 ghes-35 push of refs/tags/simple-tag in Codertocat/Hello-World to 6113728f27ae
 ghes-35 push of refs/tags/simple-tag in Codertocat/Hello-World to 6113728f27ae
-
-stack backtrace:
-   0: __rustc::rust_begin_unwind
-             at /rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/std/src/panicking.rs:689:5
-   1: core::panicking::panic_fmt
-             at /rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/panicking.rs:80:14
-   2: material::shelf::same
-             at ./tests/material/shelf.rs:54:5
-   3: the_pushes_of_the_examples_are_read_ref_by_ref_and_gitea_s_rules_read_the_same
-             at ./tests/material/github.rs:172:5
-   4: material::github::the_pushes_of_the_examples_are_read_ref_by_ref_and_gitea_s_rules_read_the_same::{{closure}}
-             at ./tests/material/github.rs:140:84
-   5: core::ops::function::FnOnce::call_once
-             at /rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/ops/function.rs:250:5
-   6: <fn() -> core::result::Result<(), alloc::string::String> as core::ops::function::FnOnce<()>>::call_once
-             at /rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/ops/function.rs:250:5
-note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.
 ";
 
 #[test]

@@ -203,9 +203,11 @@ fn an_answer_says_what_is_known_then() {
         (301, Some(before.clone()), |answer| matches!(answer, Answer::Ours(_))),
         // What a server in trouble did is not known.
         (500, Some(asked.clone()), |answer| matches!(answer, Answer::Later(None))),
-        (504, Some(asked), |answer| matches!(answer, Answer::Later(None))),
-        // It was deleted.
-        (404, None, |answer| matches!(answer, Answer::Later(None))),
+        (504, Some(asked.clone()), |answer| matches!(answer, Answer::Later(None))),
+        // It was deleted, or is not to be seen now: it is looked for by name.
+        (404, Some(Check { id: None, unsure: true, ..asked }), |answer| {
+            matches!(answer, Answer::Later(None))
+        }),
     ];
     for (status, check, fits) in cases {
         let turn = next(Some(&before), Phase::Healthy, &[]);
