@@ -11,6 +11,7 @@ use windlass::outcome::Phase;
 use windlass::outcome::Told;
 
 use crate::desk::Desk;
+use crate::desk::at;
 use crate::desk::commit;
 use crate::desk::name;
 use crate::desk::roster;
@@ -77,6 +78,25 @@ async fn a_delivery_is_kept_once_however_often_its_record_comes_and_each_time_it
     }
     assert_eq!(desk.store.last_delivery(&name("git")).await.unwrap(), Some(Moment(3)));
     assert_eq!(desk.store.last_delivery(&name("other")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_record_that_comes_again_after_many_other_rows_takes_no_delivery_away() {
+    let desk = Desk::new().await;
+    desk.hear(heard("72d3162e", 1, ignored())).await;
+    let folder = desk.close().await;
+    let path = folder.path().join("store.db");
+    // As if history had half a million statuses, so that the next one has a larger number than any delivery.
+    let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(&path));
+    let pool = pool.await.unwrap();
+    let many = "INSERT INTO statuses (id, source, commit_id, context, phase, description) VALUES (500000, '', '', '', '', '')";
+    sqlx::query(many).execute(&pool).await.unwrap();
+    pool.close().await;
+    let store = windlass::store::Store::open(&path).await.unwrap();
+    for what in [roster("d", &commit('a'), &["shop@east"]), heard("72d3162e", 1, ignored())] {
+        store.record(&at(5_000, what)).await.unwrap();
+    }
+    assert_eq!(store.deliveries(None, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
