@@ -252,6 +252,18 @@ fn the_lines_of_manifests_are_told_fifty_at_a_time_and_the_last_part_completes()
 }
 
 #[test]
+fn no_end_of_a_line_lets_words_of_a_manifest_out_of_plain_text() {
+    let hostile = Problem { message: "a\r![b](https://c)\n@d\r\n# e\u{7}f".into(), ..problem(1, false) };
+    let said = body(&next(None, Phase::Failed, &[hostile]));
+    let summary = said["output"]["summary"].as_str().unwrap();
+    // A page takes each of these for the end of a line.
+    for line in summary.split(['\n', '\r']).filter(|line| line.contains(['!', '@', '#'])) {
+        assert!(line.starts_with("    "), "{line:?} in {summary:?}");
+    }
+    assert!(!summary.chars().any(|c| c.is_control() && c != '\n'), "{summary:?}");
+}
+
+#[test]
 fn summaries_are_plain_text_and_are_cut_between_characters() {
     let mut evil = problem(1, false);
     evil.message = "```\n# a heading <b>\n@everybody".into();
