@@ -22,7 +22,6 @@ use crate::dial::Refused;
 use crate::dial::Resolver;
 use crate::fault::Fault;
 use crate::forge::Answer;
-use crate::forge::Forge;
 use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
 use crate::forge::github::app::Ask;
@@ -45,11 +44,11 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long may a request take, from the first byte sent to the last byte read?
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// How many bytes of an answer are read?
-const ANSWER_BYTES: usize = 64 * 1024;
+/// How many bytes of a forge's answer are read? Each check run in a list repeats a summary of up to 64 KiB.
+const ANSWER_BYTES: usize = 1024 * 1024;
 
-/// How many bytes of an answer to an App are read? Each check run in it repeats a summary of up to 64 KiB.
-const APP_ANSWER_BYTES: usize = 1024 * 1024;
+/// How many bytes of a door's answer are read?
+const DOOR_BYTES: usize = 64 * 1024;
 
 /// Sends requests to forges. Cheap to clone; all clones share their connections.
 #[derive(Clone, Debug)]
@@ -144,10 +143,10 @@ impl Error {
         }
     }
 
-    /// Returns whether the request may have arrived all the same.
+    /// Returns whether the request may have arrived all the same: a connection was made for it.
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
-        matches!(self, Self::Reach { .. })
+        matches!(self, Self::Reach { source, .. } if !source.is_connect())
     }
 
     /// Returns what a forge did answer, in the words of an answer to what was to be sent.
@@ -217,21 +216,19 @@ impl Courier {
         }
     }
 
-    /// Sends a request with a token, and returns what the forge's answer means for it. Of a long answer only the first
-    /// 64 KiB count.
+    /// Sends a request with a token, and lets a rule read the answer, of which the first 1 MiB counts.
     ///
     /// # Errors
     /// The forge gave no answer within 10 s, or the request cannot be written as one.
-    pub async fn send(
+    pub async fn send<T>(
         &self,
-        forge: &dyn Forge,
         request: &HttpRequest,
         token: &Secret,
-    ) -> Result<Answer, Error> {
+        rule: impl FnOnce(&HttpAnswer<'_>) -> T,
+    ) -> Result<T, Error> {
         let HttpRequest { method, url, scheme, headers, body, .. } = request;
         let by = format!("{scheme} {}", token.expose());
-        let reply = self.request(method, url, headers, &by, body, ANSWER_BYTES).await?;
-        Ok(reply.read(|answer| forge.classify(request, answer)))
+        Ok(self.request(method, url, headers, &by, body).await?.read(rule))
     }
 
     /// Sends a request by a bearer's token, and lets a rule read the answer, of which the first 1 MiB counts.
@@ -250,8 +247,7 @@ impl Courier {
     /// Sends what an App asks, by a bearer's token.
     async fn exchange(&self, ask: &Ask, token: &Secret) -> Result<Reply, Error> {
         let Ask { method, url, headers, body } = ask;
-        self.request(method, url, headers, &format!("Bearer {}", token.expose()), body, APP_ANSWER_BYTES)
-            .await
+        self.request(method, url, headers, &format!("Bearer {}", token.expose()), body).await
     }
 
     async fn request(
@@ -261,7 +257,6 @@ impl Courier {
         headers: &[(&'static str, String)],
         introduced: &str,
         body: &str,
-        most: usize,
     ) -> Result<Reply, Error> {
         let url = Url::parse(address).ok().filter(Url::has_host);
         let url = url.ok_or_else(|| Error::Address { url: scrubbed(address) })?;
@@ -273,7 +268,7 @@ impl Courier {
             sending = sending.body(body.to_owned());
         }
         let mut response = sending.send().await.map_err(reach)?;
-        let body = first_bytes(&mut response, most).await.map_err(reach)?;
+        let body = first_bytes(&mut response, ANSWER_BYTES).await.map_err(reach)?;
         Ok(Reply::of(&response, body))
     }
 
@@ -295,7 +290,7 @@ impl Courier {
         let sending = self.private.post(address).headers(headers).body(body);
         let mut response = sending.send().await.map_err(reach)?;
         let status = response.status().as_u16();
-        let body = first_bytes(&mut response, ANSWER_BYTES).await.map_err(reach)?;
+        let body = first_bytes(&mut response, DOOR_BYTES).await.map_err(reach)?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 }

@@ -113,8 +113,8 @@ impl Line {
             LANE.to_owned(),
         );
         let recoverers = recoverers(settings, &apps, &courier);
-        // No page shows a run yet, so no status links to one.
-        let poster = Poster::new(store.clone(), courier, addresses(settings, &apps), None);
+        let link = settings.report.link.clone();
+        let poster = Poster::new(store.clone(), courier, addresses(settings, &apps), link);
         let roles = Roles {
             dispatcher: Arc::new(dispatcher),
             reconciler: Reconciler::new(hands),

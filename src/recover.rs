@@ -193,7 +193,9 @@ impl Recoverer {
                 tracing::warn!(delivery.id = guid, "a delivery that failed is left to the sweep: {why}");
                 Ok(())
             }
-            answer @ (Answer::Later(_) | Answer::Ours(_)) => Err(said(answer)),
+            answer @ (Answer::Later(_) | Answer::Limited | Answer::Unsure(_) | Answer::Ours(_)) => {
+                Err(said(answer))
+            }
         }
     }
 
@@ -294,7 +296,7 @@ fn passed_over<T>(
 fn said(answer: Answer) -> Error {
     let (why, fault) = match answer {
         Answer::Ours(why) | Answer::Never(why) => (why, Fault::Ours),
-        Answer::Taken | Answer::TakenLast(_) | Answer::Later(_) => {
+        Answer::Taken | Answer::TakenLast(_) | Answer::Later(_) | Answer::Limited | Answer::Unsure(_) => {
             ("the forge asks to come later".to_owned(), Fault::Passing)
         }
     };

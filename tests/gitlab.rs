@@ -158,7 +158,8 @@ impl Gitlab {
             target_url: None,
         });
         let courier = Courier::new().unwrap().near([self.url.as_str()]);
-        courier.send(rules, &request, &Secret::new(token).unwrap()).await.unwrap()
+        let token = Secret::new(token).unwrap();
+        courier.send(&request, &token, |answer| rules.classify(&request, answer)).await.unwrap()
     }
 }
 

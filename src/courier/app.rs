@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -31,6 +32,9 @@ const RENEWED_BEFORE_MS: u64 = 300_000;
 
 /// How often is a token asked for before its user hears that there is none?
 const TRIES: usize = 2;
+
+/// How long is waited when GitHub limits requests and does not say for how long?
+const LIMITED_FOR: Duration = Duration::from_secs(60);
 
 /// A GitHub App. Cheap to clone; all clones share what they know.
 #[derive(Clone)]
@@ -206,7 +210,12 @@ fn read(purpose: Purpose, reply: &Reply) -> Result<Token, Error> {
 /// Returns what was answered instead of what was asked for.
 fn said(answer: Answer) -> Error {
     let (why, wait, fault) = match answer {
-        Answer::Later(wait) => ("GitHub asks to come later".to_owned(), wait, Fault::Passing),
+        Answer::Later(wait) | Answer::Unsure(wait) => {
+            ("GitHub asks to come later".to_owned(), wait, Fault::Passing)
+        }
+        Answer::Limited => {
+            ("GitHub limits how often it is asked".to_owned(), Some(LIMITED_FOR), Fault::Passing)
+        }
         Answer::Ours(why) | Answer::Never(why) => (why, None, Fault::Ours),
         Answer::Taken | Answer::TakenLast(_) => {
             ("GitHub takes the question and answers something else".to_owned(), None, Fault::Ours)

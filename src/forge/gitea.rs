@@ -7,12 +7,14 @@ use crate::event::Push;
 use crate::forge::Answer;
 use crate::forge::Delivery;
 use crate::forge::Forge;
+use crate::forge::Found;
 use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
 use crate::forge::Names;
 use crate::forge::Request;
 use crate::forge::StatusPost;
 use crate::forge::form;
+use crate::forge::found;
 use crate::forge::payload;
 use crate::forge::post;
 use crate::forge::signature;
@@ -34,6 +36,8 @@ const FORGEJO: Names = Names {
 
 /// How many characters may a description have? The column in Gitea holds 255.
 const DESCRIPTION_CHARS: usize = 255;
+
+const HEADERS: [(&str, &str); 1] = [("accept", "application/json")];
 
 impl Gitea {
     fn names(&self) -> &'static Names {
@@ -77,19 +81,23 @@ impl Forge for Gitea {
     }
 
     fn describe(&self, status: &StatusPost<'_>) -> HttpRequest {
-        let state = match status.phase {
-            Phase::Pending | Phase::Running | Phase::Applied => "pending",
-            Phase::Healthy => "success",
-            Phase::Failed => "failure",
-            Phase::Error => "error",
-            // Counts as success where states are combined, and is seen to be something else.
-            Phase::Superseded => "warning",
-        };
-        post::status(status, state, DESCRIPTION_CHARS, "token", &[("accept", "application/json")])
+        post::status(status, state(status.phase), DESCRIPTION_CHARS, "token", &HEADERS)
     }
 
     fn classify(&self, _: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
         post::classify(answer)
+    }
+
+    fn look(&self, status: &StatusPost<'_>) -> HttpRequest {
+        found::look(status, "limit=50", "token", &HEADERS)
+    }
+
+    fn found(&self, status: &StatusPost<'_>, answer: &HttpAnswer<'_>) -> Found {
+        let description = post::cut(status.description, DESCRIPTION_CHARS);
+        // What is posted as `state` is shown as `status`.
+        found::read(answer, post::classify(answer), |body| {
+            found::combined(status.context, "status", state(status.phase), &description, body)
+        })
     }
 
     fn api(&self, url: &str) -> String {
@@ -134,5 +142,16 @@ impl Forge for Gitea {
             headers.push(("x-forgejo-signature", digits));
         }
         headers
+    }
+}
+
+fn state(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending | Phase::Running | Phase::Applied => "pending",
+        Phase::Healthy => "success",
+        Phase::Failed => "failure",
+        Phase::Error => "error",
+        // Counts as success where states are combined, and is seen to be something else.
+        Phase::Superseded => "warning",
     }
 }

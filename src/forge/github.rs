@@ -8,6 +8,7 @@ use crate::event::Push;
 use crate::forge::Answer;
 use crate::forge::Delivery;
 use crate::forge::Forge;
+use crate::forge::Found;
 use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
 use crate::forge::Names;
@@ -15,6 +16,7 @@ use crate::forge::Pace;
 use crate::forge::Request;
 use crate::forge::StatusPost;
 use crate::forge::form;
+use crate::forge::found;
 use crate::forge::payload;
 use crate::forge::post;
 use crate::forge::signature;
@@ -38,8 +40,8 @@ const NAMES: Names = Names { event: &["x-github-event"], delivery: &["x-github-d
 /// How many characters may a description have? A longer one is answered with 422.
 const DESCRIPTION_CHARS: usize = 140;
 
-/// How long is waited when GitHub limits requests and does not say for how long?
-const LIMITED_FOR: Duration = Duration::from_secs(60);
+/// How far may what GitHub shows lag behind what it was told?
+const LAG: Duration = Duration::from_secs(10);
 
 /// How fast may statuses be posted? GitHub asks for a second between writes, and takes about 80 that create content in
 /// a minute and 500 in an hour.
@@ -71,20 +73,26 @@ impl Forge for Github {
     }
 
     fn describe(&self, status: &StatusPost<'_>) -> HttpRequest {
-        let state = match status.phase {
-            Phase::Pending | Phase::Running | Phase::Applied => "pending",
-            Phase::Healthy => "success",
-            Phase::Failed => "failure",
-            Phase::Error | Phase::Superseded => "error",
-        };
-        post::status(status, state, DESCRIPTION_CHARS, "Bearer", &HEADERS)
+        post::status(status, state(status.phase), DESCRIPTION_CHARS, "Bearer", &HEADERS)
     }
 
     fn classify(&self, _: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
-        match answer.status {
-            200..=299 => post::taken(answer, "x-ratelimit-remaining", "x-ratelimit-reset"),
-            _ => limited(answer).unwrap_or_else(|| post::classify(answer)),
-        }
+        meant(answer)
+    }
+
+    fn look(&self, status: &StatusPost<'_>) -> HttpRequest {
+        found::look(status, "per_page=100", "Bearer", &HEADERS)
+    }
+
+    fn found(&self, status: &StatusPost<'_>, answer: &HttpAnswer<'_>) -> Found {
+        let description = post::cut(status.description, DESCRIPTION_CHARS);
+        found::read(answer, meant(answer), |body| {
+            found::combined(status.context, "state", state(status.phase), &description, body)
+        })
+    }
+
+    fn lag(&self) -> Duration {
+        LAG
     }
 
     fn pace(&self) -> Option<Pace> {
@@ -121,6 +129,22 @@ impl Forge for Github {
     }
 }
 
+fn meant(answer: &HttpAnswer<'_>) -> Answer {
+    match answer.status {
+        200..=299 => post::taken(answer, "x-ratelimit-remaining", "x-ratelimit-reset"),
+        _ => limited(answer).unwrap_or_else(|| post::classify(answer)),
+    }
+}
+
+fn state(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending | Phase::Running | Phase::Applied => "pending",
+        Phase::Healthy => "success",
+        Phase::Failed => "failure",
+        Phase::Error | Phase::Superseded => "error",
+    }
+}
+
 /// Returns for how long GitHub takes nothing more, where that is what an answer says: by 403 as well as by 429.
 fn limited(answer: &HttpAnswer<'_>) -> Option<Answer> {
     if !matches!(answer.status, 403 | 429) {
@@ -130,9 +154,10 @@ fn limited(answer: &HttpAnswer<'_>) -> Option<Answer> {
         return Some(Answer::Later(Some(wait)));
     }
     if answer.first("x-ratelimit-remaining") == Some("0") {
-        return Some(Answer::Later(Some(answer.until("x-ratelimit-reset").unwrap_or(LIMITED_FOR))));
+        let until = answer.until("x-ratelimit-reset");
+        return Some(until.map_or(Answer::Limited, |wait| Answer::Later(Some(wait))));
     }
     let text = String::from_utf8_lossy(answer.body).to_ascii_lowercase();
     let says_limited = text.contains("secondary rate") || text.contains("rate limit exceeded");
-    (answer.status == 429 || says_limited).then_some(Answer::Later(Some(LIMITED_FOR)))
+    (answer.status == 429 || says_limited).then_some(Answer::Limited)
 }

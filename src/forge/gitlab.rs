@@ -1,17 +1,22 @@
 //! gitlab.com and GitLabs of one's own.
 
 use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::event::Hint;
 use crate::event::Push;
 use crate::forge::Answer;
 use crate::forge::Delivery;
 use crate::forge::Forge;
+use crate::forge::Found;
 use crate::forge::HttpAnswer;
 use crate::forge::HttpRequest;
 use crate::forge::Names;
 use crate::forge::Request;
 use crate::forge::StatusPost;
+use crate::forge::found;
 use crate::forge::payload;
 use crate::forge::post;
 use crate::forge::signature;
@@ -38,6 +43,11 @@ const DESCRIPTION_CHARS: usize = 255;
 
 /// How many characters may the address of more have? A longer one is answered with 400.
 const TARGET_URL_CHARS: usize = 255;
+
+/// How far may what GitLab shows lag behind what it was told? Large ones read from replicas.
+const LAG: Duration = Duration::from_secs(10);
+
+const HEADERS: [(&str, &str); 1] = [("accept", "application/json")];
 
 impl Forge for Gitlab {
     fn verify<'a>(&self, request: &Request<'a>, secrets: &[Secret]) -> Option<Delivery<'a>> {
@@ -73,12 +83,30 @@ impl Forge for Gitlab {
         if let (Some(url), Some(fields)) = (url, body.as_object_mut()) {
             fields.insert("target_url".to_owned(), url.into());
         }
-        let path = format!("projects/{}", post::escaped(status.repository, "%2F"));
-        post::request(status, &path, "Bearer", &[("accept", "application/json")], &body)
+        post::request(status, &project(status), "Bearer", &HEADERS, &body)
     }
 
     fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer {
         answers::classify(state(request.phase), answer)
+    }
+
+    fn look(&self, status: &StatusPost<'_>) -> HttpRequest {
+        let path = format!(
+            "{}/repository/commits/{}/statuses?name={}&per_page=100",
+            project(status),
+            status.commit,
+            post::escaped(status.context, "%2F"),
+        );
+        post::question(status, &path, "Bearer", &HEADERS)
+    }
+
+    fn found(&self, status: &StatusPost<'_>, answer: &HttpAnswer<'_>) -> Found {
+        let meant = answers::classify("", answer);
+        found::read(answer, meant, |body| newest(body, status.context) == Some(state(status.phase)))
+    }
+
+    fn lag(&self) -> Duration {
+        LAG
     }
 
     fn api(&self, url: &str) -> String {
@@ -152,6 +180,17 @@ fn token(request: &Request<'_>, secrets: &[Secret]) -> Option<usize> {
         }
     }
     found
+}
+
+fn project(status: &StatusPost<'_>) -> String {
+    format!("projects/{}", post::escaped(status.repository, "%2F"))
+}
+
+/// Returns the state of the newest status of a name in a list of them. What it says besides is not compared: GitLab
+/// changes that with the state only.
+fn newest<'a>(list: &'a Value, name: &str) -> Option<&'a str> {
+    let own = list.as_array()?.iter().filter(|one| one.get("name").and_then(Value::as_str) == Some(name));
+    own.max_by_key(|one| one.get("id").and_then(Value::as_u64))?.get("status")?.as_str()
 }
 
 fn state(phase: Phase) -> &'static str {

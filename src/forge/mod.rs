@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use crate::event::Hint;
 use crate::event::Push;
@@ -14,9 +15,11 @@ use crate::moment::Moment;
 use crate::secret::Secret;
 
 mod form;
+mod found;
 mod gitea;
 pub mod github;
 pub mod gitlab;
+mod link;
 mod pace;
 mod payload;
 mod post;
@@ -24,7 +27,11 @@ mod shown;
 mod signature;
 mod standard;
 
+pub use self::found::Found;
+pub use self::link::About;
+pub use self::link::Link;
 pub use self::pace::Pace;
+pub use self::pace::limited_for;
 pub use self::post::Answer;
 pub use self::post::HttpAnswer;
 pub use self::post::HttpRequest;
@@ -109,6 +116,17 @@ pub trait Forge: Send + Sync {
 
     /// Says what the answer to such a request means.
     fn classify(&self, request: &HttpRequest, answer: &HttpAnswer<'_>) -> Answer;
+
+    /// Describes the question what the forge shows where a status is to be.
+    fn look(&self, status: &StatusPost<'_>) -> HttpRequest;
+
+    /// Says what the answer to that question shows.
+    fn found(&self, status: &StatusPost<'_>, answer: &HttpAnswer<'_>) -> Found;
+
+    /// Returns how far what it shows may lag behind what it was told.
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Returns how fast it may be written to; `None` where one request after another is slow enough.
     fn pace(&self) -> Option<Pace> {

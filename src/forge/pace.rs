@@ -8,6 +8,12 @@ use crate::moment::Moment;
 /// How long is a span in which writes are counted?
 const COUNTED_FOR: Duration = Duration::from_secs(3600);
 
+/// How long is waited first where a forge limits requests and does not say for how long?
+const LIMITED_FOR: Duration = Duration::from_secs(60);
+
+/// How often is that wait doubled at most?
+const DOUBLINGS: u32 = 6;
+
 /// How fast one API of a forge may be written to, by everybody who shares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -39,6 +45,13 @@ impl Pace {
     }
 }
 
+/// Returns how long to wait after so many answers in a row, from 1, that limit requests without saying for how long: a
+/// minute first, as GitHub asks, then twice as long each time, up to an hour.
+#[must_use]
+pub fn limited_for(in_a_row: u32) -> Duration {
+    LIMITED_FOR.saturating_mul(1 << in_a_row.saturating_sub(1).min(DOUBLINGS)).min(COUNTED_FOR)
+}
+
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
@@ -49,6 +62,7 @@ mod tests {
     use std::time::Duration;
 
     use super::Pace;
+    use super::limited_for;
     use crate::moment::Moment;
 
     const PACE: Pace = Pace { apart: Duration::from_secs(1), hourly: 3 };
@@ -73,6 +87,14 @@ mod tests {
         for (writes, now, next) in cases {
             let writes: VecDeque<Moment> = writes.iter().map(|at| Moment(*at)).collect();
             assert_eq!(PACE.next(&writes, Moment(*now)), next.map(Moment), "{writes:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_limit_without_a_time_is_waited_for_twice_as_long_each_time() {
+        let cases = [(0, 60), (1, 60), (2, 120), (3, 240), (6, 1_920), (7, 3_600), (u32::MAX, 3_600)];
+        for (in_a_row, seconds) in cases {
+            assert_eq!(limited_for(in_a_row), Duration::from_secs(seconds), "{in_a_row}");
         }
     }
 

@@ -40,7 +40,7 @@ pub struct HttpRequest {
     pub scheme: &'static str,
     /// The other headers; names are lowercase.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, JSON.
+    /// The body, JSON; empty for a question.
     pub body: String,
     /// How far the work has come that it tells of; some answers mean one thing or another by it.
     pub phase: Phase,
@@ -66,8 +66,12 @@ pub enum Answer {
     Taken,
     /// The forge has it, and takes nothing more before this time is over.
     TakenLast(Duration),
-    /// The forge may take it later: after this time where it says so.
+    /// The forge did not take it and may later: after this time where it says so.
     Later(Option<Duration>),
+    /// The forge takes nothing more for now, and does not say for how long.
+    Limited,
+    /// The forge failed, and may have it all the same; it may be asked after this time where it says so.
+    Unsure(Option<Duration>),
     /// Whoever runs windlass must change something first, as the text says; it may be tried again, rarely.
     Ours(String),
     /// The forge will never take it, and why.
@@ -137,7 +141,7 @@ pub(super) fn request(
     body: &serde_json::Value,
 ) -> HttpRequest {
     let mut all = vec![("content-type", "application/json".to_owned())];
-    all.extend(headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    all.extend(owned(headers));
     HttpRequest {
         method: "POST",
         url: format!("{}/{path}/statuses/{}", status.api, status.commit),
@@ -146,6 +150,27 @@ pub(super) fn request(
         body: body.to_string(),
         phase: status.phase,
     }
+}
+
+/// Describes the question what lies at a path of the API.
+pub(super) fn question(
+    status: &StatusPost<'_>,
+    path: &str,
+    scheme: &'static str,
+    headers: &[(&'static str, &str)],
+) -> HttpRequest {
+    HttpRequest {
+        method: "GET",
+        url: format!("{}/{path}", status.api),
+        scheme,
+        headers: owned(headers).collect(),
+        body: String::new(),
+        phase: status.phase,
+    }
+}
+
+fn owned(headers: &[(&'static str, &str)]) -> impl Iterator<Item = (&'static str, String)> {
+    headers.iter().map(|(name, value)| (*name, (*value).to_owned()))
 }
 
 /// Encodes the parts of a repository's name for a path, with `between` for the slashes.
@@ -200,11 +225,13 @@ pub(super) fn classify(answer: &HttpAnswer<'_>) -> Answer {
             "the forge shows this token no such repository or commit: check the repository's name, and that the token is valid and may see it{}",
             words(answer)
         )),
-        408 | 409 | 423 | 425 | 429 => Answer::Later(answer.retry_after()),
+        429 => answer.retry_after().map_or(Answer::Limited, |wait| Answer::Later(Some(wait))),
+        409 | 423 | 425 => Answer::Later(answer.retry_after()),
+        408 => Answer::Unsure(answer.retry_after()),
         400..=499 => {
             Answer::Never(format!("the forge refuses the status with {}{}", answer.status, words(answer)))
         }
-        _ => Answer::Later(answer.retry_after()),
+        _ => Answer::Unsure(answer.retry_after()),
     }
 }
 

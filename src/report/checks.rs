@@ -23,9 +23,6 @@ use crate::report::poster::Fate;
 use crate::report::poster::Poster;
 use crate::store::Due;
 
-/// How long after a lost answer is looked for what it was about, at least? GitHub's lists may lag behind.
-const LOOKED_FOR_AFTER: Duration = Duration::from_secs(10);
-
 impl Poster {
     /// Brings the check run of a status on by one request, and notes in `due` what is known of it then; in the store too,
     /// unless all is shown: that and the end of the status are one.
@@ -68,14 +65,11 @@ impl Poster {
         match self.fate(due, address, answer) {
             // GitHub has it, and does not say what it calls it: lists may lag behind.
             Fate::Taken { wait, .. } if !shown && lost => {
-                Fate::GoesOn { wait: wait.max(LOOKED_FOR_AFTER), held: vec![due.source.clone()] }
+                Fate::GoesOn { wait, held: vec![due.source.clone()] }.no_sooner(address.forge.lag())
             }
             Fate::Taken { wait, held } if !shown => Fate::GoesOn { wait, held },
-            Fate::PutOff { why, wait, held } if lost => {
-                Fate::PutOff { why, wait: wait.max(LOOKED_FOR_AFTER), held }
-            }
             fate @ (Fate::Taken { .. } | Fate::GoesOn { .. } | Fate::GivenUp(_) | Fate::PutOff { .. }) => {
-                fate
+                fate.no_sooner(if lost { address.forge.lag() } else { Duration::ZERO })
             }
         }
     }

@@ -6,6 +6,7 @@
 mod checks;
 mod poster;
 mod reporter;
+mod statuses;
 mod writes;
 
 use std::time::Duration;

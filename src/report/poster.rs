@@ -19,13 +19,14 @@ use crate::courier::Courier;
 use crate::courier::Credential;
 use crate::fault::Fault;
 use crate::fault::chain;
+use crate::forge::About;
 use crate::forge::Answer;
 use crate::forge::Forge;
+use crate::forge::Link;
 use crate::moment::Moment;
 use crate::report::Error;
 use crate::report::pause;
 use crate::report::writes::Writes;
-use crate::secret::Secret;
 use crate::store::Due;
 use crate::store::Store;
 
@@ -62,8 +63,8 @@ pub struct Poster {
     store: Store,
     courier: Courier,
     addresses: BTreeMap<Name, Address>,
-    /// Where runs are shown, without a trailing slash; `None` where they are not.
-    pages: Option<String>,
+    /// Where statuses lead; `None` for nowhere.
+    link: Option<Link>,
     /// Until when which sources must not be posted for, because their forge said so or was away.
     held: Mutex<BTreeMap<Name, Moment>>,
     writes: Writes,
@@ -92,6 +93,17 @@ pub(super) enum Fate {
     PutOff { why: String, wait: Duration, held: Vec<Name> },
 }
 
+impl Fate {
+    /// Lets it be tried again no sooner than after a wait.
+    pub(super) fn no_sooner(self, least: Duration) -> Self {
+        match self {
+            Self::PutOff { why, wait, held } => Self::PutOff { why, wait: wait.max(least), held },
+            Self::GoesOn { wait, held } => Self::GoesOn { wait: wait.max(least), held },
+            fate @ (Self::Taken { .. } | Self::GivenUp(_)) => fate,
+        }
+    }
+}
+
 /// The time while a step goes on; its start is given, so that a test can choose it.
 #[derive(Clone, Copy)]
 struct Clock {
@@ -107,16 +119,15 @@ impl Clock {
 }
 
 impl Poster {
-    /// Returns a poster. `addresses` has the address of each source; `pages` is where `/runs/<run>` leads to a run.
+    /// Returns a poster. `addresses` has the address of each source; `link` is where statuses lead.
     #[must_use]
     pub fn new(
         store: Store,
         courier: Courier,
         addresses: BTreeMap<Name, Address>,
-        pages: Option<String>,
+        link: Option<Link>,
     ) -> Self {
-        let pages = pages.map(|url| url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
-        Self { store, courier, addresses, pages, held: Mutex::default(), writes: Writes::default() }
+        Self { store, courier, addresses, link, held: Mutex::default(), writes: Writes::default() }
     }
 
     /// Posts what is due at `now`, at most 64 statuses: all forges at once, each forge one status at a time
@@ -195,8 +206,7 @@ impl Poster {
             self.writes.note(&address.api, address.forge, clock.after(Duration::ZERO));
             let fate = match by {
                 Credential::Token(token) => {
-                    let answer = self.send(&due, address, token).await;
-                    self.fate(&due, address, answer)
+                    self.tell(&mut due, address, token, clock.after(Duration::ZERO)).await?
                 }
                 Credential::App(app) => self.show(&mut due, address, app).await?,
             };
@@ -210,7 +220,10 @@ impl Poster {
     pub(super) fn fate(&self, due: &Due, address: &Address, answer: Result<Answer, courier::Error>) -> Fate {
         let own = pause(due.tries, LONGEST_PAUSE);
         // An App that comes by no token was answered too, if not to the status itself.
-        match answer.or_else(|error| error.answer().ok_or(error)) {
+        let answer = answer.or_else(|error| error.answer().ok_or(error));
+        let answered = answer.as_ref().ok().map(|answer| *answer == Answer::Limited);
+        let limited = answered.map_or(Duration::ZERO, |limited| self.writes.answered(&address.api, limited));
+        match answer {
             Ok(Answer::Taken) => Fate::Taken { wait: Duration::ZERO, held: Vec::new() },
             Ok(Answer::TakenLast(wait)) => Fate::Taken { wait, held: self.neighbours(address) },
             Ok(Answer::Never(why)) => Fate::GivenUp(why),
@@ -218,6 +231,16 @@ impl Poster {
             Ok(Answer::Later(None)) => {
                 Fate::PutOff { why: "the forge asks to come later".to_owned(), wait: own, held: Vec::new() }
             }
+            Ok(Answer::Unsure(wait)) => Fate::PutOff {
+                why: "the forge failed at it".to_owned(),
+                wait: wait.unwrap_or_default().max(own),
+                held: if wait.is_some() { self.neighbours(address) } else { Vec::new() },
+            },
+            Ok(Answer::Limited) => Fate::PutOff {
+                why: "the forge limits how often it is written to".to_owned(),
+                wait: limited.max(own),
+                held: self.neighbours(address),
+            },
             Ok(Answer::Later(Some(wait))) => Fate::PutOff {
                 why: "the forge asks to wait".to_owned(),
                 wait: wait.max(own),
@@ -263,18 +286,19 @@ impl Poster {
         }
     }
 
-    async fn send(&self, due: &Due, address: &Address, token: &Secret) -> Result<Answer, courier::Error> {
-        let request = address.forge.describe(&address.status(due, self.page(due).as_deref()));
-        self.courier.send(address.forge, &request, token).await
-    }
-
-    /// Returns where the run of a status is shown.
+    /// Returns where a status leads.
     pub(super) fn page(&self, due: &Due) -> Option<String> {
-        self.pages.as_ref().zip(due.run.as_ref()).map(|(pages, run)| format!("{pages}/runs/{run}"))
+        let Due { source, commit, target, run, .. } = due;
+        let about = About { source, commit, target: target.as_ref(), run: run.as_deref() };
+        self.link.as_ref().map(|link| link.to(&about))
     }
 
     pub(super) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(super) fn courier(&self) -> &Courier {
+        &self.courier
     }
 
     /// Holds a forge back that had as many writes as it takes for long. The store keeps that over a restart.

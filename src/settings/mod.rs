@@ -36,6 +36,7 @@ pub use self::sections::Door;
 pub use self::sections::Guard;
 pub use self::sections::Log;
 pub use self::sections::Reconcile;
+pub use self::sections::Report;
 pub use self::sections::SourceLimits;
 pub use self::table::table;
 
@@ -60,6 +61,8 @@ pub struct Settings {
     pub guard: Guard,
     /// What is taken from a repository.
     pub limits: SourceLimits,
+    /// What statuses say.
+    pub report: Report,
     /// What is logged.
     pub log: Log,
     /// The forges.
@@ -126,6 +129,7 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
     let reconcile = sections::reconcile(layers.section("reconcile", problems));
     let guard = sections::guard(layers.section("guard", problems));
     let limits = sections::source(layers.section("source", problems));
+    let report = sections::report(layers.section("report", problems));
     let log = sections::log(layers.section("log", problems));
     let lists = Lists::read(layers, environment, poll, reconcile.map(|r| r.health_deadline), problems);
     let data = data?;
@@ -136,6 +140,7 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
         reconcile: reconcile?,
         guard: guard?,
         limits: limits?,
+        report: report?,
         log: log?,
         forges: lists.forges,
         sources: lists.sources,

@@ -8,6 +8,7 @@ use crate::application::Name;
 use crate::bucket::Rate;
 use crate::cli::LogFormat;
 use crate::cli::LogLevel;
+use crate::forge::Link;
 use crate::server::Limits;
 use crate::server::Network;
 use crate::settings::checks;
@@ -68,6 +69,13 @@ pub struct SourceLimits {
     pub fetch_bytes: u64,
     /// How long may a fetch take?
     pub fetch_within: Duration,
+}
+
+/// `[report]`: what statuses say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Where they lead; `None` for nowhere.
+    pub link: Option<Link>,
 }
 
 /// `[log]`: what is logged.
@@ -187,6 +195,13 @@ pub fn source(mut section: Section<'_>) -> Option<SourceLimits> {
         fetch_bytes: fetch_bytes?,
         fetch_within: fetch_within?,
     })
+}
+
+pub fn report(mut section: Section<'_>) -> Option<Report> {
+    let link = section
+        .parsed("link", |text| Some(text).filter(|text| !text.is_empty()).map(Link::parse).transpose());
+    section.finish();
+    Some(Report { link: link? })
 }
 
 pub fn log(mut section: Section<'_>) -> Option<Log> {

@@ -25,6 +25,10 @@ pub fn number(row: &SqliteRow, column: &'static str) -> Result<i64, Error> {
     row.try_get(column).map_err(Error::Read)
 }
 
+pub fn number_or_none(row: &SqliteRow, column: &'static str) -> Result<Option<i64>, Error> {
+    row.try_get(column).map_err(Error::Read)
+}
+
 pub fn moment(row: &SqliteRow, column: &'static str) -> Result<Moment, Error> {
     number(row, column).map(Moment)
 }

@@ -153,6 +153,8 @@ pub struct Due {
     pub version: i64,
     /// How often telling the forge failed in a row.
     pub tries: u32,
+    /// Whether the forge was sent this state already, and nobody knows whether it arrived.
+    pub unsure: bool,
     /// What is known of the check run that shows it, where one does.
     pub check: Option<Check>,
 }

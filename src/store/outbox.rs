@@ -59,6 +59,35 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that a forge is being sent a status as `due` has it. Should nobody hear of the answer, it is due again at
+    /// `again`, and unsure. The forge may have heard of it, so it is never muted from then on.
+    ///
+    /// # Errors
+    /// The store cannot be written; nothing shall be sent then.
+    pub async fn sending(&self, due: &Due, again: Moment) -> Result<(), Error> {
+        sqlx::query("UPDATE statuses SET sent = ?, due_at = ?, muted = 0 WHERE id = ?")
+            .bind(due.version)
+            .bind(again.0)
+            .bind(due.id)
+            .execute(self.write())
+            .await
+            .map_err(Error::Write)?;
+        Ok(())
+    }
+
+    /// Notes that a forge does not show a status that it was sent: it is to be sent again, at once.
+    ///
+    /// # Errors
+    /// The store cannot be written; the forge is then asked again.
+    pub async fn not_sent(&self, due: &Due) -> Result<(), Error> {
+        sqlx::query("UPDATE statuses SET sent = NULL WHERE id = ?")
+            .bind(due.id)
+            .execute(self.write())
+            .await
+            .map_err(Error::Write)?;
+        Ok(())
+    }
+
     /// Notes that a forge was told a status, and shows it, as `due` has it. A state that came meanwhile stays due.
     ///
     /// # Errors
@@ -68,7 +97,7 @@ impl Store {
         sqlx::query(
             "UPDATE statuses SET posted_phase = ?1, posted_description = ?2, posted_at = ?3, \
              wanting = (phase <> ?1 OR description <> ?2), muted = 0, due_at = 0, tries = 0, why = NULL, \
-             shown = ?5 WHERE id = ?4",
+             sent = NULL, shown = ?5 WHERE id = ?4",
         )
         .bind(due.phase.word())
         .bind(due.description.as_str())
@@ -82,18 +111,21 @@ impl Store {
     }
 
     /// Puts a status off after a failed try, whatever state it has come to meanwhile: it is the forge that is waited
-    /// for. The forge may have taken it all the same, so it is never muted from then on.
+    /// for. Where `due` is unsure, the forge may have taken it all the same; it is never muted from then on.
     ///
     /// # Errors
     /// The store cannot be written; the status then stays due.
     pub async fn postpone(&self, due: &Due, until: Moment, why: &str) -> Result<(), Error> {
-        sqlx::query("UPDATE statuses SET due_at = ?, tries = tries + 1, why = ?, muted = 0 WHERE id = ?")
-            .bind(until.0)
-            .bind(why)
-            .bind(due.id)
-            .execute(self.write())
-            .await
-            .map_err(Error::Write)?;
+        sqlx::query(
+            "UPDATE statuses SET due_at = ?, tries = tries + 1, why = ?, sent = ?, muted = 0 WHERE id = ?",
+        )
+        .bind(until.0)
+        .bind(why)
+        .bind(due.unsure.then_some(due.version))
+        .bind(due.id)
+        .execute(self.write())
+        .await
+        .map_err(Error::Write)?;
         Ok(())
     }
 
@@ -102,13 +134,15 @@ impl Store {
     /// # Errors
     /// The store cannot be written; the status then stays due.
     pub async fn give_up(&self, due: &Due, why: &str) -> Result<(), Error> {
-        sqlx::query("UPDATE statuses SET wanting = 0, tries = 0, why = ? WHERE id = ? AND version = ?")
-            .bind(why)
-            .bind(due.id)
-            .bind(due.version)
-            .execute(self.write())
-            .await
-            .map_err(Error::Write)?;
+        sqlx::query(
+            "UPDATE statuses SET wanting = 0, tries = 0, sent = NULL, why = ? WHERE id = ? AND version = ?",
+        )
+        .bind(why)
+        .bind(due.id)
+        .bind(due.version)
+        .execute(self.write())
+        .await
+        .map_err(Error::Write)?;
         Ok(())
     }
 
@@ -192,6 +226,7 @@ fn due(row: &SqliteRow) -> Result<Due, Error> {
         Some(_) => Some(column::target(row)?),
         None => None,
     };
+    let version = column::number(row, "version")?;
     Ok(Due {
         id: column::number(row, "id")?,
         source: column::name(row, "source")?,
@@ -201,7 +236,8 @@ fn due(row: &SqliteRow) -> Result<Due, Error> {
         description: column::text(row, "description")?,
         target,
         run: column::text_or_none(row, "run")?,
-        version: column::number(row, "version")?,
+        version,
+        unsure: column::number_or_none(row, "sent")? == Some(version),
         tries: u32::try_from(column::number(row, "tries")?).unwrap_or(u32::MAX),
         check: column::json_or_none(row, "shown")?,
     })

@@ -29,8 +29,8 @@ pub async fn want_again(
     let contexts = targets.iter().map(Target::context).chain([WHOLE.to_owned()]);
     for context in contexts {
         sqlx::query(
-            "UPDATE statuses SET posted_phase = NULL, posted_description = NULL, wanting = 1, due_at = 0, tries = 0 \
-             WHERE source = ? AND commit_id = ? AND context = ?",
+            "UPDATE statuses SET posted_phase = NULL, posted_description = NULL, wanting = 1, due_at = 0, tries = 0, \
+             sent = NULL WHERE source = ? AND commit_id = ? AND context = ?",
         )
         .bind(source.as_str())
         .bind(commit.as_str())
@@ -191,7 +191,7 @@ async fn want(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<(
 async fn mute(connection: &mut SqliteConnection, source: &Name, commit: &CommitId) -> Result<(), Error> {
     sqlx::query(
         "UPDATE statuses SET muted = 1 WHERE source = ? AND commit_id = ? AND application IS NOT NULL \
-         AND posted_phase IS NULL AND tries = 0 AND muted = 0 AND shown IS NULL",
+         AND posted_phase IS NULL AND tries = 0 AND muted = 0 AND shown IS NULL AND sent IS NULL",
     )
     .bind(source.as_str())
     .bind(commit.as_str())

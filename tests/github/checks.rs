@@ -394,7 +394,9 @@ async fn by_a_token_there_are_statuses_and_no_more_than_github_takes() {
         description: &"ä".repeat(200),
         target_url: None,
     });
-    let post = async || scene.courier.send(rules, &request, &token).await.unwrap();
+    let post = async || {
+        scene.courier.send(&request, &token, |answer| rules.classify(&request, answer)).await.unwrap()
+    };
     assert_eq!(post().await, Answer::Taken);
     let told = scene.hub.state().statuses[0].clone();
     assert_eq!((told.state.as_str(), told.description.chars().count()), ("failure", 140));

@@ -68,7 +68,9 @@ async fn send(kind: Kind, replay: &Replay, posted: &Posted<'_>) -> Answer {
     });
     replay
         .courier
-        .send(kind.rules(), &request, &Secret::new("a token of the material").unwrap())
+        .send(&request, &Secret::new("a token of the material").unwrap(), |answer| {
+            kind.rules().classify(&request, answer)
+        })
         .await
         .unwrap()
 }
@@ -88,6 +90,9 @@ fn said(answer: &Answer) -> String {
         Answer::TakenLast(wait) => format!("taken, then nothing for {} s", wait.as_secs()),
         Answer::Later(None) => "later".to_owned(),
         Answer::Later(Some(wait)) => format!("later, in {} s", wait.as_secs()),
+        Answer::Limited => "limited".to_owned(),
+        Answer::Unsure(None) => "unsure".to_owned(),
+        Answer::Unsure(Some(wait)) => format!("unsure, for {} s", wait.as_secs()),
         Answer::Ours(why) => format!("ours: {why}"),
         Answer::Never(why) => format!("never: {why}"),
     }

@@ -47,7 +47,8 @@ async fn send(courier: &Courier, kind: Kind, request: &HttpRequest) -> Answer {
     for (_, value) in request.headers.iter_mut().filter(|(name, _)| *name == "accept") {
         *value = value.replace("application/vnd.github+json", "application/json");
     }
-    courier.send(kind.rules(), &request, &Secret::new("a token of the material").unwrap()).await.unwrap()
+    let token = Secret::new("a token of the material").unwrap();
+    courier.send(&request, &token, |answer| kind.rules().classify(&request, answer)).await.unwrap()
 }
 
 /// Holds every request of a kind of forge against a description, and then some that are wrong.

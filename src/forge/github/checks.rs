@@ -76,8 +76,8 @@ pub struct Turn {
 enum Kind {
     /// It looks for what an earlier request may have left.
     Look,
-    /// It shows something; all of it, or the first part of it.
-    Show { all: bool },
+    /// It shows something; all of it, or the first part of it; at lines of files, or not.
+    Show { all: bool, at_lines: bool },
 }
 
 /// What an answer means.
@@ -118,7 +118,7 @@ impl Turn {
             check: Check { completed, annotated, unsure: true, ..check },
             ask,
             before,
-            kind: Kind::Show { all },
+            kind: Kind::Show { all, at_lines: !part.is_empty() },
         }
     }
 
@@ -133,13 +133,18 @@ impl Turn {
     pub fn after(self, show: &Show<'_>, answer: &HttpAnswer<'_>) -> After {
         let meant = classify(answer);
         match (self.kind, answer.status) {
-            (Kind::Show { all }, 200..=299) => self.told(all, answer, meant),
+            (Kind::Show { all, .. }, 200..=299) => self.told(all, answer, meant),
             (Kind::Look, 200..=299) => self.seen(show, answer, meant),
             // It was deleted, or the App may not see the repository now: it is looked for by its name before there is
             // another one.
             (_, 404) if self.check.id.is_some() => {
                 let check = Check { id: None, unsure: true, ..self.check };
                 After { check: Some(check), answer: Answer::Later(None), shown: false }
+            }
+            // Nothing else in it depends on what a commit holds: the rest is shown without the lines.
+            (Kind::Show { at_lines: true, .. }, 422) => {
+                let check = Check { completed: false, annotated: usize::MAX, unsure: false, ..self.check };
+                After { check: Some(check), answer: Answer::Taken, shown: false }
             }
             // What a server that is in trouble did is not known.
             (Kind::Show { .. }, 408 | 500..) => {
@@ -158,7 +163,7 @@ impl Turn {
 
     fn seen(self, show: &Show<'_>, answer: &HttpAnswer<'_>, meant: Answer) -> After {
         let Some(body) = read(answer) else {
-            let answer = Answer::Later(None);
+            let answer = Answer::Unsure(None);
             return After { check: self.before, answer, shown: false };
         };
         let list = body.get("check_runs").and_then(Value::as_array);

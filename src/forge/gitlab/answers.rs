@@ -1,13 +1,8 @@
 //! What GitLab's answers to statuses mean. Its statuses are a machine with states, which refuses to be where it is.
 
-use std::time::Duration;
-
 use crate::forge::Answer;
 use crate::forge::HttpAnswer;
 use crate::forge::post;
-
-/// How long is waited when GitLab limits requests and does not say for how long?
-const LIMITED_FOR: Duration = Duration::from_secs(60);
 
 /// The states of GitLab, and how far each is. A status only ever moves on; from those that are furthest it does not
 /// move at all, and the next post begins a new one.
@@ -47,7 +42,7 @@ pub fn classify(wanted: &str, answer: &HttpAnswer<'_>) -> Answer {
         409 => Answer::Later(answer.retry_after()),
         429 => {
             let wait = answer.retry_after().or_else(|| answer.until("ratelimit-reset"));
-            Answer::Later(Some(wait.unwrap_or(LIMITED_FOR)))
+            wait.map_or(Answer::Limited, |wait| Answer::Later(Some(wait)))
         }
         _ => post::classify(answer),
     }
@@ -138,10 +133,32 @@ mod tests {
                     Answer::Taken => "taken",
                     Answer::Never(why) if why.contains("further on") && why.contains(found) => "late",
                     Answer::Never(why) if why.contains(&format!("from :{found}")) => "refused",
-                    Answer::TakenLast(_) | Answer::Never(_) | Answer::Later(_) | Answer::Ours(_) => "misread",
+                    Answer::TakenLast(_)
+                    | Answer::Never(_)
+                    | Answer::Later(_)
+                    | Answer::Limited
+                    | Answer::Unsure(_)
+                    | Answer::Ours(_) => "misread",
                 };
                 assert_eq!(said, expected, "{wanted} {body}: {answer:?}");
             }
+        }
+    }
+
+    /// Returns whether an answer means what is expected: a word, or a number of seconds.
+    fn is(said: &Answer, expected: &str, words: &str) -> bool {
+        match (expected, said) {
+            ("taken", Answer::Taken)
+            | ("later", Answer::Later(None))
+            | ("unsure", Answer::Unsure(None))
+            | ("limited", Answer::Limited) => true,
+            ("ours", Answer::Ours(why)) | ("never", Answer::Never(why)) => {
+                why.contains(words) && !why.contains("null")
+            }
+            (seconds, Answer::Later(Some(wait)) | Answer::Unsure(Some(wait))) => {
+                Ok(*wait) == seconds.parse().map(Duration::from_secs)
+            }
+            _ => false,
         }
     }
 
@@ -187,22 +204,15 @@ mod tests {
             (429, &[("ratelimit-reset", "1030")], "Retry later\n", "31", ""),
             (429, &[("ratelimit-reset", "1"), ("ratelimit-remaining", "0")], "Retry later\n", "1", ""),
             (429, &[("ratelimit-reset", "99999999")], "Retry later\n", "3600", ""),
-            (429, &[("ratelimit-reset", "soon")], "Retry later\n", "60", ""),
-            (429, &[], "Retry later\n", "60", ""),
-            (500, &[], r#"{"message":"500 Internal Server Error"}"#, "later", ""),
-            (502, &[], "<html>", "later", ""),
+            (429, &[("ratelimit-reset", "soon")], "Retry later\n", "limited", ""),
+            (429, &[], "Retry later\n", "limited", ""),
+            (500, &[], r#"{"message":"500 Internal Server Error"}"#, "unsure", ""),
+            (502, &[], "<html>", "unsure", ""),
             (503, &[("retry-after", "9")], "", "9", ""),
         ];
         for (status, headers, body, expected, words) in cases {
             let said = judged("running", *status, headers, body);
-            let fine = match (*expected, &said) {
-                ("taken", Answer::Taken) | ("later", Answer::Later(None)) => true,
-                ("ours", Answer::Ours(why)) | ("never", Answer::Never(why)) => {
-                    why.contains(words) && !why.contains("null")
-                }
-                (seconds, Answer::Later(Some(wait))) => Ok(*wait) == seconds.parse().map(Duration::from_secs),
-                _ => false,
-            };
+            let fine = is(&said, expected, words);
             assert!(fine, "{status} {headers:?} {body}: {said:?}");
         }
     }

@@ -123,7 +123,7 @@ mod tests {
             let refused = answer(status, "").unwrap_err();
             assert!(matches!(&refused, Answer::Ours(why) if why.contains(expected)), "{refused:?}");
         }
-        assert!(matches!(answer(502, ""), Err(Answer::Later(None))));
+        assert!(matches!(answer(502, ""), Err(Answer::Unsure(None))));
         assert!(matches!(answer(200, "{}"), Err(Answer::Ours(_))));
     }
 }

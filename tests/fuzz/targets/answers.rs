@@ -54,7 +54,10 @@ fn judge(kind: Kind, phase: Phase, answer: &HttpAnswer<'_>) {
     match kind.rules().classify(&request, answer) {
         Answer::Taken => assert!(fine || (kind == Kind::Gitlab && answer.status == 400)),
         Answer::TakenLast(wait) => assert!(fine && wait <= LONGEST_WAIT, "{wait:?}"),
-        Answer::Later(wait) => assert!(!fine && wait.unwrap_or_default() <= LONGEST_WAIT, "{wait:?}"),
+        Answer::Later(wait) | Answer::Unsure(wait) => {
+            assert!(!fine && wait.unwrap_or_default() <= LONGEST_WAIT, "{wait:?}");
+        }
+        Answer::Limited => assert!(!fine),
         Answer::Ours(words) | Answer::Never(words) => {
             assert!(!fine, "{words}");
             expect_words(&words, MEANING_CHARS);

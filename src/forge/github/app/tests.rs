@@ -107,8 +107,8 @@ fn what_github_refuses_an_app_says_what_to_do() {
         (422, &[], r#"{"message": "The permissions requested are not granted"}"#, Err("checks: write")),
         (301, &[], "", Err("present names")),
         (403, &[("retry-after", "7")], "", Ok(Some(7))),
-        (429, &[], "", Ok(Some(60))),
-        (403, &[], r#"{"message": "You have exceeded a secondary rate limit."}"#, Ok(Some(60))),
+        (429, &[], "", Ok(Some(0))),
+        (403, &[], r#"{"message": "You have exceeded a secondary rate limit."}"#, Ok(Some(0))),
         (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1700000009")], "", Ok(Some(10))),
         (500, &[], "<html>", Ok(None)),
         (503, &[("retry-after", "3")], "", Ok(Some(3))),
@@ -117,7 +117,8 @@ fn what_github_refuses_an_app_says_what_to_do() {
         let given = answer(status, headers, body);
         let refused = read_token(Purpose::Post, &given).unwrap_err();
         let told = |answer: &Answer| match answer {
-            Answer::Later(wait) => Ok(wait.map(|wait| wait.as_secs())),
+            Answer::Later(wait) | Answer::Unsure(wait) => Ok(wait.map(|wait| wait.as_secs())),
+            Answer::Limited => Ok(Some(0)),
             Answer::Ours(why) => Err(why.clone()),
             Answer::Taken | Answer::TakenLast(_) | Answer::Never(_) => panic!("{answer:?}"),
         };

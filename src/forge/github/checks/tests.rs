@@ -179,8 +179,25 @@ fn what_is_found_is_gone_on_with() {
     let unread = after(turn, Phase::Healthy, 200, "{\"check_runs\": [");
     assert_eq!(
         unread,
-        After { check: Some(known(None, true, true)), answer: Answer::Later(None), shown: false }
+        After { check: Some(known(None, true, true)), answer: Answer::Unsure(None), shown: false }
     );
+}
+
+#[test]
+fn lines_that_github_refuses_are_left_out_and_the_verdict_is_shown_all_the_same() {
+    let problems: Vec<Problem> = (1..=3).map(|number| problem(number, true)).collect();
+    for before in [None, Some(known(Some(9), false, false))] {
+        let refused = next(before.as_ref(), Phase::Failed, &problems);
+        assert_ne!(body(&refused)["output"].get("annotations"), None);
+        let told = after(refused, Phase::Failed, 422, r#"{"message":"Invalid request"}"#);
+        assert_eq!((&told.answer, told.shown), (&Answer::Taken, false), "it goes on");
+        let again = next(told.check.as_ref(), Phase::Failed, &problems);
+        assert_eq!(body(&again)["output"].get("annotations"), None);
+        assert_eq!(body(&again)["conclusion"], "failure");
+        assert_eq!(again.ask.method, if before.is_some() { "PATCH" } else { "POST" });
+        let refused = after(again, Phase::Failed, 422, "{}");
+        assert!(matches!(refused.answer, Answer::Never(_)), "it is not the lines then: {refused:?}");
+    }
 }
 
 /// Whether an answer means what it should.
@@ -198,12 +215,12 @@ fn an_answer_says_what_is_known_then() {
             |answer| matches!(answer, Answer::Ours(why) if why.contains("checks: write")),
         ),
         (422, Some(before.clone()), |answer| matches!(answer, Answer::Never(_))),
-        (429, Some(before.clone()), |answer| matches!(answer, Answer::Later(Some(_)))),
+        (429, Some(before.clone()), |answer| matches!(answer, Answer::Limited)),
         (409, Some(before.clone()), |answer| matches!(answer, Answer::Later(None))),
         (301, Some(before.clone()), |answer| matches!(answer, Answer::Ours(_))),
         // What a server in trouble did is not known.
-        (500, Some(asked.clone()), |answer| matches!(answer, Answer::Later(None))),
-        (504, Some(asked.clone()), |answer| matches!(answer, Answer::Later(None))),
+        (500, Some(asked.clone()), |answer| matches!(answer, Answer::Unsure(None))),
+        (504, Some(asked.clone()), |answer| matches!(answer, Answer::Unsure(None))),
         // It was deleted, or is not to be seen now: it is looked for by name.
         (404, Some(Check { id: None, unsure: true, ..asked }), |answer| {
             matches!(answer, Answer::Later(None))

@@ -152,6 +152,6 @@ fn what_is_not_shown_says_which_right_is_missing() {
         assert!(matches!(&refused, Answer::Ours(why) if why.contains(expected)), "{refused:?}");
     }
     assert!(matches!(read_attempts(&answer(403, &[("retry-after", "5")], "")), Err(Answer::Later(Some(_)))));
-    assert!(matches!(read_attempts(&answer(502, &[], "")), Err(Answer::Later(None))));
+    assert!(matches!(read_attempts(&answer(502, &[], "")), Err(Answer::Unsure(None))));
     assert!(matches!(read_attempts(&answer(200, &[], "{}")), Err(Answer::Ours(_))));
 }
