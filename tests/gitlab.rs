@@ -90,6 +90,10 @@ impl Gitlab {
         if head.starts_with("GET /api/v4/projects/team%2Fweb%2Fshop/hooks?per_page=100 ") {
             return (200, HOOKS.to_owned());
         }
+        let commits = "GET /api/v4/projects/team%2Fweb%2Fshop/repository/commits/";
+        if let Some(rest) = head.strip_prefix(commits) {
+            return self.list(rest.split(' ').next().unwrap());
+        }
         if !head.starts_with("POST /api/v4/projects/team%2Fweb%2Fshop/statuses/") {
             return says(404, "404 Project Not Found");
         }
@@ -116,6 +120,22 @@ impl Gitlab {
             None => rows.push(row),
         }
         (201, "{}".to_owned())
+    }
+
+    /// Lists the statuses of a commit, the latest of each name, by what stands after `commits/`.
+    fn list(&self, rest: &str) -> (u16, String) {
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        assert_eq!(path, format!("{}/statuses", commit("a")));
+        let name = query.split('&').find_map(|pair| pair.strip_prefix("name="));
+        let name = name.map(|name| name.replace("%2F", "/").replace("%40", "@"));
+        let mut latest: Vec<serde_json::Value> = Vec::new();
+        for row in self.rows.lock().unwrap().iter().filter(|row| name.as_ref().is_none_or(|n| *n == row.name))
+        {
+            latest.retain(|other| other["name"] != row.name.as_str());
+            let (name, state, description) = (&row.name, &row.state, &row.description);
+            latest.push(serde_json::json!({"name": name, "status": state, "description": description}));
+        }
+        (200, serde_json::Value::from(latest).to_string())
     }
 
     fn shows(&self) -> Vec<(String, String)> {

@@ -29,8 +29,8 @@ use windlass::store::Store;
 use crate::app::SHOP;
 use crate::app::Scene;
 use crate::hub::Fault;
-use crate::hub::Status;
 use crate::runs::Run;
+use crate::statuses::Status;
 
 const NOW: Moment = Moment(1_000_000_000);
 /// A little more than the second between two requests.

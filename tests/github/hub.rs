@@ -21,13 +21,12 @@ use crate::deliveries::Attempt;
 use crate::deliveries::Hook;
 use crate::git;
 use crate::runs::Run;
+use crate::statuses::Status;
 
 /// The App's id.
 pub const APP: u64 = 7;
 /// Its client id.
 pub const CLIENT: &str = "Iv23liWindlass";
-/// How many statuses takes a commit of one context?
-const STATUSES: usize = 1_000;
 /// How long does a token hold, in seconds?
 const TOKEN_SECONDS: i64 = 3_600;
 
@@ -50,7 +49,7 @@ pub struct State {
     pub personal: String,
     pub statuses: Vec<Status>,
     pub runs: Vec<Run>,
-    /// In how many lists is a new check run not yet?
+    /// In how many lists is a new check run or status not yet?
     pub lag: usize,
     pub repositories: BTreeMap<String, PathBuf>,
     pub hooks: Vec<Hook>,
@@ -73,15 +72,6 @@ struct Token {
     repository: String,
     permissions: BTreeMap<String, String>,
     ends: i64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    pub repository: String,
-    pub commit: String,
-    pub context: String,
-    pub state: String,
-    pub description: String,
 }
 
 /// What goes wrong with a request.
@@ -308,6 +298,11 @@ impl State {
                 let refused = self.refused(heard, &repository, "statuses", "write");
                 refused.unwrap_or_else(|| self.status(&repository, commit, &heard.json()))
             }
+            ("GET", ["repos", owner, name, "commits", commit, "status"]) => {
+                let repository = format!("{owner}/{name}");
+                let refused = self.refused(heard, &repository, "statuses", "read");
+                refused.unwrap_or_else(|| self.combined(heard, &repository, commit))
+            }
             (method, ["repos", owner, name, rest @ ..]) => {
                 let repository = format!("{owner}/{name}");
                 let extent = if method == "GET" { "read" } else { "write" };
@@ -390,25 +385,5 @@ impl State {
             Err(401) => Some(Said::message(401, "Bad credentials")),
             Err(_) => Some(Said::message(403, "Resource not accessible by integration")),
         }
-    }
-
-    fn status(&mut self, repository: &str, commit: &str, said: &Value) -> Said {
-        let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
-        let status = Status {
-            repository: repository.to_owned(),
-            commit: commit.to_owned(),
-            context: text("context"),
-            state: text("state"),
-            description: text("description"),
-        };
-        let alike = |other: &&Status| (&other.commit, &other.context) == (&status.commit, &status.context);
-        if self.statuses.iter().filter(alike).count() >= STATUSES {
-            return Said::message(422, "This SHA and context has reached the maximum number of statuses.");
-        }
-        if status.description.chars().count() > 140 {
-            return Said::message(422, "description is too long (maximum is 140 characters)");
-        }
-        self.statuses.push(status);
-        Said::json(201, said)
     }
 }

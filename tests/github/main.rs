@@ -16,3 +16,4 @@ mod hub;
 mod reading;
 mod recovering;
 mod runs;
+mod statuses;
