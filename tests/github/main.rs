@@ -16,4 +16,6 @@ mod hub;
 mod reading;
 mod recovering;
 mod runs;
+#[path = "../stand/mod.rs"]
+mod stand;
 mod statuses;

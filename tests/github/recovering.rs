@@ -17,7 +17,7 @@ use crate::app::SHOP;
 use crate::app::Scene;
 use crate::deliveries::Attempt;
 use crate::deliveries::Hook;
-use crate::hub::Fault as Trouble;
+use crate::stand::Fault as Trouble;
 
 const URL: &str = "https://windlass.example.org/hooks/github";
 const HOUR: i64 = 3_600;

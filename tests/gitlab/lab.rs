@@ -85,7 +85,7 @@ impl Lab {
     pub fn start() -> Self {
         let state: Arc<Mutex<State>> = Arc::default();
         let answering = Arc::clone(&state);
-        let stand = Stand::start(move |heard| answer(&answering, heard));
+        let stand = Stand::start("/api/v4", move |heard| answer(&answering, heard));
         let lab = Self { stand, state };
         lab.state().projects.insert(SHOP.to_owned(), Project::default());
         lab.admit(TOKEN, "windlass-bot", Role::Maintainer);
@@ -154,7 +154,7 @@ fn answer(state: &Mutex<State>, heard: &Heard) -> Said {
 }
 
 fn permitted(state: &Mutex<State>, heard: &Heard) -> Said {
-    let Some(path) = heard.path.strip_prefix("/api/v4/projects/") else {
+    let Some(path) = heard.path.strip_prefix("/projects/") else {
         return Said::json(404, &json!({"error": "404 Not Found"}));
     };
     let (project, rest) = path.split_once('/').unwrap_or((path, ""));

@@ -17,7 +17,7 @@ const ENDS: [(Phase, &str); 4] = [
 ];
 
 /// A post to the status of a commit.
-const POST: &str = "POST /api/v4/projects/team%2Fweb%2Fshop/statuses/";
+const POST: &str = "POST /projects/team%2Fweb%2Fshop/statuses/";
 /// A forge in trouble, which has not done what it was asked.
 const BROKEN: Fault = Fault::Refused("502 Bad Gateway", "content-type: text/html\r\n", "<html>");
 

@@ -11,7 +11,7 @@ use crate::station::Station;
 use crate::station::commit;
 
 /// A post to the status of a commit.
-const POST: &str = "POST /api/v4/projects/team%2Fweb%2Fshop/statuses/";
+const POST: &str = "POST /projects/team%2Fweb%2Fshop/statuses/";
 
 #[tokio::test]
 async fn who_is_told_that_no_request_is_left_asks_none_too_many() {

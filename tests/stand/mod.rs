@@ -102,8 +102,8 @@ struct Inner {
 }
 
 impl Stand {
-    /// Starts to answer.
-    pub fn start(answer: impl Fn(&Heard) -> Said + Send + Sync + 'static) -> Self {
+    /// Starts to answer; paths are told without `root`, where the API begins.
+    pub fn start(root: &'static str, answer: impl Fn(&Heard) -> Said + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stand = Self { url, inner: Arc::default() };
@@ -111,7 +111,7 @@ impl Stand {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (serving, answer) = (serving.clone(), Arc::clone(&answer));
-                std::thread::spawn(move || serving.serve(stream.unwrap(), &*answer));
+                std::thread::spawn(move || serving.serve(stream.unwrap(), root, &*answer));
             }
         });
         stand
@@ -137,9 +137,10 @@ impl Stand {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, stream: TcpStream, answer: &dyn Fn(&Heard) -> Said) {
+    fn serve(&self, stream: TcpStream, root: &str, answer: &dyn Fn(&Heard) -> Said) {
         let mut reader = BufReader::new(stream);
-        let Some(heard) = read(&mut reader) else { return };
+        let Some(mut heard) = read(&mut reader) else { return };
+        heard.path = heard.path.strip_prefix(root).unwrap_or(&heard.path).to_owned();
         let line = format!("{} {}", heard.method, heard.path);
         let note = |status: &str| self.inner().heard.push(format!("{line} {status}"));
         let bytes = match self.fault(&line) {
