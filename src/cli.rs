@@ -150,7 +150,10 @@ pub struct Read {
     /// The event's name as the forge's header has it, such as push, delete or "Push Hook".
     #[arg(long)]
     pub event: String,
-    /// The file of the JSON; - is standard input.
+    /// Is it a form (application/x-www-form-urlencoded), with the JSON in its field payload?
+    #[arg(long)]
+    pub form: bool,
+    /// The file of the body; - is standard input.
     pub file: PathBuf,
 }
 

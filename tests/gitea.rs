@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use windlass::application::Name;
 use windlass::commit::CommitId;
+use windlass::courier::Courier;
 use windlass::event::Event;
 use windlass::event::What;
 use windlass::forge::Answer;
+use windlass::forge::Found;
 use windlass::forge::HttpAnswer;
 use windlass::forge::HttpRequest;
 use windlass::forge::Kind;
@@ -19,7 +21,6 @@ use windlass::forge::StatusPost;
 use windlass::intake::Intake;
 use windlass::intake::Keys;
 use windlass::intake::Known;
-use windlass::moment::Moment;
 use windlass::outcome::Phase;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
@@ -140,16 +141,23 @@ async fn what_gitea_signs_is_heard() {
     }
 }
 
-async fn send(request: &HttpRequest, token: &str, rules: Kind) -> Answer {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let mut post = reqwest::Client::new().post(&request.url).body(request.body.clone());
-    for (name, value) in &request.headers {
-        post = post.header(*name, value);
-    }
-    let answer = post.header("authorization", format!("{} {token}", request.scheme)).send().await.unwrap();
-    let status = answer.status().as_u16();
-    let body = answer.bytes().await.unwrap();
-    rules.rules().classify(request, &HttpAnswer { status, headers: &[], body: &body, now: Moment(0) })
+/// Sends a request to the Gitea of the bed, and lets a rule read the answer.
+async fn send<T>(request: &HttpRequest, token: &str, rule: impl FnOnce(&HttpAnswer<'_>) -> T) -> T {
+    let courier = Courier::new().unwrap().near([bed("WINDLASS_BED_GITEA_URL")]);
+    courier.send(request, &Secret::new(token).unwrap(), rule).await.unwrap()
+}
+
+/// Posts a status and returns what the answer means.
+async fn say(status: &StatusPost<'_>, token: &str) -> Answer {
+    let rules = Kind::Gitea.rules();
+    let request = rules.describe(status);
+    send(&request, token, |answer| rules.classify(&request, answer)).await
+}
+
+/// Looks for a status.
+async fn look(status: &StatusPost<'_>, token: &str) -> Found {
+    let rules = Kind::Gitea.rules();
+    send(&rules.look(status), token, |answer| rules.found(status, answer)).await
 }
 
 #[tokio::test]
@@ -181,19 +189,45 @@ async fn gitea_takes_every_verdict() {
         (Phase::Healthy, "success"),
     ];
     for (phase, state) in verdicts {
-        assert_eq!(
-            send(&rules.describe(&post(phase, &full)), token, Kind::Gitea).await,
-            Answer::Taken,
-            "{phase}"
-        );
+        assert_eq!(say(&post(phase, &full), token).await, Answer::Taken, "{phase}");
+        assert_eq!(look(&post(phase, &full), token).await, Found::Same, "{phase}");
+        for other in [Phase::Pending, Phase::Healthy, Phase::Failed] {
+            let same = rules.describe(&post(other, &full)).body == rules.describe(&post(phase, &full)).body;
+            let expected = if same { Found::Same } else { Found::Other };
+            assert_eq!(look(&post(other, &full), token).await, expected, "{phase}, not {other}");
+        }
+        let elsewhere = StatusPost { context: "windlass", ..post(phase, &full) };
+        assert_eq!(look(&elsewhere, token).await, Found::Other, "{phase}");
         let path = format!("/repos/{full}/commits/{commit}/status");
         let newest = &api("GET", &path, &serde_json::Value::Null).await["statuses"][0];
         assert_eq!(newest["status"], state, "{newest}");
         assert_eq!(newest["description"].as_str().unwrap().chars().count(), 255);
     }
-    let elsewhere = rules.describe(&post(Phase::Healthy, "bed/nowhere"));
-    let answer = send(&elsewhere, token, Kind::Gitea).await;
+    let answer = say(&post(Phase::Healthy, "bed/nowhere"), token).await;
     assert!(matches!(&answer, Answer::Ours(why) if why.contains("no such repository")), "{answer:?}");
-    let answer = send(&rules.describe(&post(Phase::Healthy, &full)), "no token", Kind::Gitea).await;
+    let answer = say(&post(Phase::Healthy, &full), "a token of nobody at all").await;
     assert!(matches!(&answer, Answer::Ours(_)), "{answer:?}");
+    assert_eq!(look(&post(Phase::Healthy, &full), "a token of nobody at all").await, Found::Other);
+}
+
+#[tokio::test]
+async fn a_status_that_gitea_answers_with_an_error_and_keeps_is_found_there() {
+    let repo = Repo::create().await;
+    let commit = repo.commit("first", &[("a.yaml", "a: 1\n")]);
+    // The repository has no branch, and Gitea asks for its default one after it has kept the status.
+    repo.push("refs/tags/v1");
+    let full = format!("{}/{}", bed("WINDLASS_BED_GITEA_ORG"), repo.name);
+    let status = StatusPost {
+        api: &Kind::Gitea.rules().api(bed("WINDLASS_BED_GITEA_URL")),
+        repository: &full,
+        commit: &commit,
+        context: "windlass/shop@east",
+        phase: Phase::Healthy,
+        description: "1 created, healthy in 4.1 s",
+        target_url: None,
+    };
+    let token = bed("WINDLASS_BED_GITEA_ADMIN_TOKEN");
+    assert_eq!(look(&status, token).await, Found::Other);
+    assert_eq!(say(&status, token).await, Answer::Unsure(None));
+    assert_eq!(look(&status, token).await, Found::Same);
 }

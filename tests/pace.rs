@@ -179,6 +179,43 @@ async fn a_forge_that_took_the_last_one_is_left_alone_until_it_takes_more_also_a
     assert_eq!(github.heard().len(), 4);
 }
 
+#[tokio::test]
+async fn limits_without_a_time_are_waited_for_twice_as_long_each_time_and_forgotten_when_they_are_over() {
+    let github = far::Forge::start().await;
+    let station = Station::new(&[("shop", Kind::Github, &github), ("blog", Kind::Github, &github)]).await;
+    station.hear("shop", 1, &[1], Phase::Pending).await;
+    station.hear("blog", 1, &[1], Phase::Pending).await;
+    let mut now = NOW;
+    for minutes in [1, 2, 4] {
+        github.answer(&["429 Too Many Requests"]);
+        assert_eq!(station.post(now).await.0, 0);
+        assert_eq!(github.heard().len(), 1, "also the other source is left alone");
+        assert_eq!(station.post(now.plus(minutes * 60_000 - 1_000)).await, (0, 0, 0));
+        now = now.plus(minutes * 60_000 + SECOND);
+    }
+    assert_eq!(station.post(now).await.0, 1);
+    github.answer(&["429 Too Many Requests"]);
+    assert_eq!(station.post(now.plus(SECOND)).await.0, 0);
+    assert_eq!(station.post(now.plus(SECOND + 61_000)).await.0, 1);
+    assert_eq!(github.looked(), Vec::<String>::new(), "what is limited did not arrive");
+}
+
+#[tokio::test]
+async fn what_lags_behind_is_looked_at_no_sooner_than_it_may_show() {
+    let github = far::Forge::start().await;
+    let mut station = Station::new(&[("shop", Kind::Github, &github)]).await;
+    station.hear("shop", 1, &[1], Phase::Pending).await;
+    github.answer(&[far::LOST]);
+    assert_eq!(station.post(NOW).await.0, 0);
+    station = station.reopen().await;
+    assert_eq!(station.post(NOW.plus(9_000)).await.0, 0);
+    assert_eq!(github.looked().len(), 0);
+    for turn in 0..2 {
+        assert_eq!(station.post(NOW.plus(12_000 + turn * SECOND)).await.0, 1);
+    }
+    assert_eq!((github.heard().len(), github.looked().len()), (2, 1));
+}
+
 /// What was posted, and when.
 type Heard = Vec<(Moment, String)>;
 
@@ -222,7 +259,8 @@ async fn a_thousand_verdicts_that_waited_for_a_forge_and_a_restart_are_all_poste
             station = station.reopen().await;
         }
     }
-    let tried = github.heard().len();
+    // What may have arrived is looked for first.
+    let tried = github.heard().len() + github.looked().len();
     assert!((3..60).contains(&tried), "{tried} tries while nobody was there");
     github.answers_normally();
     let back = gone.plus(600_000);

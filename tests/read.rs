@@ -65,6 +65,24 @@ fn what_is_ignored_says_why() {
 }
 
 #[test]
+fn a_form_is_read_as_the_json_in_it() {
+    let form = |body: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("body");
+        std::fs::write(&file, body).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        command.args(["read", "--forge", "github", "--event", "ping", "--form"]).arg(&file).output().unwrap()
+    };
+    let text = said(&form(b"payload=%7B%22zen%22%3A%22x%22%7D"));
+    assert!(text.contains("this hook reaches windlass"), "{text}");
+    for body in [&b"other=a"[..], b"payload=a&payload=b", b"{}"] {
+        let output = form(body);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && words.contains("no field payload"), "{words}");
+    }
+}
+
+#[test]
 fn wrong_arguments_end_with_2() {
     assert_eq!(read("bitbucket", "push", b"{}").status.code(), Some(2));
 }

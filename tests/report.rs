@@ -50,20 +50,17 @@ impl Station {
         let folder = tempfile::tempdir().unwrap();
         let queue = Queue::open(&folder.path().join("queue.db")).await.unwrap();
         let store = Store::open(&folder.path().join("store.db")).await.unwrap();
-        let address = |source: &str, forge: &far::Forge| Address {
-            forge: Kind::Gitea.rules(),
-            api: forge.api.clone(),
-            repository: format!("team/{source}"),
-            credential: token.map(|token| Credential::Token(Secret::new(token).unwrap())),
-            folders: BTreeMap::new(),
-        };
-        let addresses: BTreeMap<Name, Address> =
-            sources.iter().map(|(source, forge)| (name(source), address(source, forge))).collect();
-        let near = sources.iter().map(|(_, forge)| forge.api.as_str());
-        let courier = Courier::new().unwrap().near(near);
-        let poster = Poster::new(store.clone(), courier, addresses, None);
+        let token = || token.map(|token| Credential::Token(Secret::new(token).unwrap()));
+        let poster = poster(&store, sources, token);
         let reporter = Reporter::new(queue.clone(), store.clone());
         Self { _folder: folder, queue, store, reporter, poster }
+    }
+
+    /// The same station after its poster was replaced.
+    fn posted_by_another(self, sources: &[(&str, &far::Forge)]) -> Self {
+        let token = || Some(Credential::Token(Secret::new("a token that writes statuses").unwrap()));
+        let poster = poster(&self.store, sources, token);
+        Self { poster, ..self }
     }
 
     async fn with(sources: &[(&str, &far::Forge)]) -> Self {
@@ -86,6 +83,25 @@ impl Station {
         let Posted { taken, put_off, given_up } = self.poster.step(now).await.unwrap();
         (taken, put_off, given_up)
     }
+}
+
+fn poster(
+    store: &Store,
+    sources: &[(&str, &far::Forge)],
+    credential: impl Fn() -> Option<Credential>,
+) -> Poster {
+    let address = |source: &str, forge: &far::Forge| Address {
+        forge: Kind::Gitea.rules(),
+        api: forge.api.clone(),
+        repository: format!("team/{source}"),
+        credential: credential(),
+        folders: BTreeMap::new(),
+    };
+    let addresses: BTreeMap<Name, Address> =
+        sources.iter().map(|(source, forge)| (name(source), address(source, forge))).collect();
+    let near = sources.iter().map(|(_, forge)| forge.api.as_str());
+    let courier = Courier::new().unwrap().near(near);
+    Poster::new(store.clone(), courier, addresses, None)
 }
 
 fn name(text: &str) -> Name {
@@ -232,7 +248,80 @@ async fn one_status_that_fails_by_itself_does_not_stop_its_neighbours() {
     station.hear("shop", Phase::Pending).await;
     forge.answer(&["500 Broken"]);
     assert_eq!(station.post(NOW).await, (1, 1, 0));
+    // The forge is asked whether it has it all the same, and then told again.
+    assert_eq!(station.post(MUCH_LATER).await, (0, 1, 0));
     assert_eq!(station.post(MUCH_LATER).await, (1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_status_whose_answer_was_lost_is_looked_for_and_not_posted_twice() {
+    // Taken and never answered for, taken and answered for as a failure, and never taken.
+    for (lost, taken) in [(far::LOST, true), ("200 Broken", true), ("502 Broken", false), ("", false)] {
+        let forge = far::Forge::start().await;
+        let station = Station::with(&[("shop", &forge)]).await;
+        station.hear("shop", Phase::Pending).await;
+        forge.answer(&[lost]);
+        station.post(NOW).await;
+        station.post(MUCH_LATER).await;
+        station.post(MUCH_LATER).await;
+        let heard = forge.heard();
+        assert_eq!(heard.len(), if taken { 2 } else { 3 }, "{lost}: {heard:?}");
+        let looked = forge.looked();
+        assert_eq!(looked.len(), usize::from(lost != "200 Broken"), "{lost}: {looked:?}");
+        assert_eq!(station.store.next_due().await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_of_a_post_posts_nothing_twice() {
+    for taken in [true, false] {
+        let forge = far::Forge::start().await;
+        let station = Station::with(&[("shop", &forge)]).await;
+        station.hear("shop", Phase::Pending).await;
+        forge.answer(&[if taken { far::SLOW } else { "" }]);
+        let (step, asked) = (station.poster.step(NOW), forge.until("windlass"));
+        tokio::select! {
+            _ = step => assert!(!taken, "it was answered"),
+            () = asked => {}
+        }
+        // Another one takes its place, and knows what the store knows.
+        let station = station.posted_by_another(&[("shop", &forge)]);
+        for _ in 0..3 {
+            station.post(MUCH_LATER).await;
+        }
+        assert_eq!(forge.heard().len(), if taken { 2 } else { 3 });
+        assert_eq!(forge.looked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_state_is_posted_at_once_whatever_became_of_the_older_one() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    station.hear("shop", Phase::Pending).await;
+    forge.answer(&[far::LOST]);
+    station.post(NOW).await;
+    station.hear("shop", Phase::Healthy).await;
+    assert_eq!(station.post(MUCH_LATER).await, (2, 0, 0));
+    assert_eq!(forge.looked(), Vec::<String>::new());
+    assert_eq!(forge.heard().iter().filter(|line| line.contains(" success ")).count(), 2);
+}
+
+#[tokio::test]
+async fn a_forge_that_does_not_say_what_it_shows_is_asked_again_and_one_that_may_not_be_asked_is_told_again()
+{
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    station.hear("shop", Phase::Pending).await;
+    forge.answer(&["502 Broken", "200 Taken", "503 Away"]);
+    station.post(NOW).await;
+    assert_eq!(station.post(MUCH_LATER).await, (0, 1, 0));
+    assert_eq!((forge.heard().len(), forge.looked().len()), (2, 1));
+    let later = MUCH_LATER.plus(900_000);
+    forge.answer(&["403 Forbidden"]);
+    assert_eq!(station.post(later).await, (0, 1, 0), "the question is answered");
+    assert_eq!(station.post(later).await, (1, 0, 0));
+    assert_eq!((forge.heard().len(), forge.looked().len()), (1, 1));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The one field of form-encoded deliveries.
 
 /// Returns the decoded field `payload` of a form; `None` when it is absent, doubled or badly encoded.
+#[must_use]
 pub fn payload(body: &[u8]) -> Option<Vec<u8>> {
     let mut found = None;
     for pair in body.split(|b| *b == b'&') {

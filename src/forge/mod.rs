@@ -27,6 +27,7 @@ mod shown;
 mod signature;
 mod standard;
 
+pub use self::form::payload as payload_of_form;
 pub use self::found::Found;
 pub use self::link::About;
 pub use self::link::Link;

@@ -13,6 +13,7 @@ use windlass::event::Hint;
 use windlass::event::Push;
 use windlass::forge::Kind;
 use windlass::forge::Request;
+use windlass::forge::payload_of_form;
 use windlass::secret::Secret;
 
 use super::FILE_BYTES;
@@ -26,6 +27,11 @@ const OWN_SECRET: &str = "signed here, to be read here";
 pub fn read(asked: &Asked) -> anyhow::Result<ExitCode> {
     let rules = Kind::from_word(&asked.forge).context("read --forge")?.rules();
     let body = if asked.file == Path::new("-") { standard_input()? } else { bounded(&asked.file)? };
+    let body = if asked.form {
+        payload_of_form(&body).context("read the form: it has no field payload, or more than one")?
+    } else {
+        body
+    };
     let secret = Secret::new(OWN_SECRET)?;
     let now = now();
     let headers = rules.sign(&asked.event, "offline", &body, &secret, now);

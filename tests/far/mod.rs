@@ -38,6 +38,13 @@ struct Inner {
 #[allow(dead_code, reason = "not every test loses an answer")]
 pub const LOST: &str = "201 Lost";
 
+/// An answer that comes late, after the status was taken.
+#[allow(dead_code, reason = "not every test is cut off")]
+pub const SLOW: &str = "201 Slow";
+
+/// How long does such an answer take?
+const SLOW_BY: std::time::Duration = std::time::Duration::from_secs(5);
+
 impl Forge {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,11 +124,16 @@ impl Forge {
         };
         // Whoever else asks at the same time is seen.
         tokio::task::yield_now().await;
+        if answer == SLOW {
+            // why: whoever waits for this answer is to be cut off meanwhile.
+            tokio::time::sleep(SLOW_BY).await;
+        }
         if !answer.is_empty() && answer != LOST {
             let length = body.len();
             let text =
                 format!("HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-            stream.write_all(text.as_bytes()).await.unwrap();
+            // Whoever asked may have gone.
+            let _told = stream.write_all(text.as_bytes()).await;
         }
         self.inner.lock().unwrap().open -= 1;
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use windlass::commit::CommitId;
 use windlass::forge::Answer;
+use windlass::forge::Found;
 use windlass::forge::HttpAnswer;
 use windlass::forge::Kind;
 use windlass::forge::StatusPost;
@@ -51,6 +52,11 @@ fn judge(kind: Kind, phase: Phase, answer: &HttpAnswer<'_>) {
     };
     let request = kind.rules().describe(&post);
     let fine = (200..300).contains(&answer.status);
+    match kind.rules().found(&post, answer) {
+        Found::Same => assert!(fine),
+        Found::Other => {}
+        Found::Unknown(meant) => assert!(!fine, "{meant:?}"),
+    }
     match kind.rules().classify(&request, answer) {
         Answer::Taken => assert!(fine || (kind == Kind::Gitlab && answer.status == 400)),
         Answer::TakenLast(wait) => assert!(fine && wait <= LONGEST_WAIT, "{wait:?}"),
