@@ -7,6 +7,7 @@
 )]
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub mod door;
 pub mod ending;
 pub mod git;
 pub mod journal;
@@ -17,6 +18,7 @@ pub mod proxy;
 pub mod settling;
 pub mod setup;
 pub mod windlass;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
