@@ -13,6 +13,7 @@ pub mod git;
 pub mod journal;
 pub mod kube;
 pub mod manifests;
+pub mod plan;
 pub mod process;
 pub mod proxy;
 pub mod settling;
