@@ -13,6 +13,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 use windlass::clock::now;
 use windlass::commit::CommitId;
@@ -44,11 +46,16 @@ struct Busy {
     address: SocketAddr,
     _home: Home,
     _silent: TcpListener,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One at a time, since each measures.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 impl Busy {
     /// Starts it with more lines of its section `[door]`, and so many descriptors.
     async fn start(lines: &str, descriptors: usize) -> Self {
+        let turn = TURN.lock().await;
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let home = Home::new(&format!(
             "source_rate = 0\n{lines}\n[[forges]]\nname = \"gitea\"\nkind = \"gitea\"\nprivate = true\nurl = \"http://{}\"\n\
@@ -64,7 +71,7 @@ impl Busy {
         limited.env_clear().env("SECRET", SECRET).env("PATH", path);
         let process = Process::launch(&mut limited).await;
         let address = process.door.trim_start_matches("http://").parse().unwrap();
-        Self { process, address, _home: home, _silent: silent }
+        Self { process, address, _home: home, _silent: silent, _turn: turn }
     }
 
     /// Returns a number of KiB that Linux keeps of the process, such as `VmRSS`.
