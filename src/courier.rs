@@ -31,10 +31,12 @@ use crate::secret::Secret;
 mod app;
 mod key;
 mod reply;
+mod writes;
 
 pub use self::app::App;
 pub use self::key::Key;
 pub use self::key::NoKey;
+pub use self::writes::Writes;
 
 use self::reply::Reply;
 
@@ -50,13 +52,14 @@ const ANSWER_BYTES: usize = 1024 * 1024;
 /// How many bytes of a door's answer are read?
 const DOOR_BYTES: usize = 64 * 1024;
 
-/// Sends requests to forges. Cheap to clone; all clones share their connections.
+/// Sends requests to forges. Cheap to clone; all clones share their connections and the pace of their writes.
 #[derive(Clone, Debug)]
 pub struct Courier {
     public: Client,
     private: Client,
     /// The schemes, hosts and ports that may be at loopback or private addresses.
     near: Vec<(String, String, u16)>,
+    writes: Arc<Writes>,
 }
 
 /// By what right a request is sent.
@@ -194,7 +197,12 @@ impl Courier {
                 .build()
                 .map_err(Error::Prepare)
         };
-        Ok(Self { public: client(Reach::Public)?, private: client(Reach::Private)?, near: Vec::new() })
+        Ok(Self {
+            public: client(Reach::Public)?,
+            private: client(Reach::Private)?,
+            near: Vec::new(),
+            writes: Arc::default(),
+        })
     }
 
     /// Lets it reach these forges' APIs at loopback and private addresses too. What is no URL is left out.
@@ -202,6 +210,12 @@ impl Courier {
     pub fn near<'a>(mut self, apis: impl IntoIterator<Item = &'a str>) -> Self {
         self.near.extend(apis.into_iter().filter_map(|api| Some(place(&Url::parse(api).ok()?))));
         self
+    }
+
+    /// Returns when which forge was written to.
+    #[must_use]
+    pub fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     /// Returns the client by which a URL is reached, and the URL's host for people.

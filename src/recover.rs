@@ -36,8 +36,9 @@ const PAGES: usize = 10;
 /// How many deliveries does one step ask for again?
 const BATCH: usize = 50;
 
-/// How long lies between two requests for another attempt? GitHub asks for a second between writes.
-const APART: Duration = Duration::from_secs(1);
+/// How long does a step wait at most for its turn to write? Where the forge has had its writes of the hour, the next
+/// step goes on.
+const TURN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Counts deliveries that were asked for again.
 pub const REDELIVERIES: &str = "windlass_redeliveries_total";
@@ -158,7 +159,7 @@ impl Recoverer {
     }
 
     /// Looks through the attempts of the last three days (seven at a GitHub Enterprise Server), and asks for the deliveries again that failed, the oldest
-    /// first; at most 50 deliveries a step, a second apart. What was asked for before a failure comes all the same.
+    /// first; at most 50 deliveries a step, at the pace at which GitHub may be written to. What was asked for before a failure comes all the same.
     async fn send_again(&self, now: Moment) -> Result<Recovered, Error> {
         let since = now.minus(deliveries::window(&self.hooks.api));
         self.asked().retain(|_, at| since < *at);
@@ -187,11 +188,23 @@ impl Recoverer {
         let before = self.asked().clone();
         let missed = deliveries::missed(&attempts, &since, &before, now);
         for (attempt, guid) in missed.into_iter().take(BATCH.saturating_sub(*asked)) {
-            if *asked > 0 {
-                tokio::time::sleep(APART).await;
-            }
+            self.turn_to_write().await?;
             self.ask_again(hook, attempt, guid, now).await?;
             *asked += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits until the forge may be written to, by this and by whoever posts statuses.
+    async fn turn_to_write(&self) -> Result<(), Error> {
+        let Hooks { api, kind, .. } = &self.hooks;
+        let until = clock::now().plus(u64::try_from(TURN_WITHIN.as_millis()).unwrap_or(u64::MAX));
+        while let Err(next) = self.courier.writes().take(api, kind.rules(), clock::now()) {
+            if until < next {
+                let why = "the forge had as many writes as it takes for now".to_owned();
+                return Err(Error::Answered { why, fault: Fault::Passing });
+            }
+            tokio::time::sleep(Duration::from_millis(next.since(clock::now()))).await;
         }
         Ok(())
     }

@@ -7,7 +7,6 @@ mod checks;
 mod poster;
 mod reporter;
 mod statuses;
-mod writes;
 
 use std::time::Duration;
 

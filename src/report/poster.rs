@@ -26,7 +26,6 @@ use crate::forge::Link;
 use crate::moment::Moment;
 use crate::report::Error;
 use crate::report::pause;
-use crate::report::writes::Writes;
 use crate::store::Due;
 use crate::store::Store;
 
@@ -67,7 +66,6 @@ pub struct Poster {
     link: Option<Link>,
     /// Until when which sources must not be posted for, because their forge said so or was away.
     held: Mutex<BTreeMap<Name, Moment>>,
-    writes: Writes,
 }
 
 /// What a step of the [`Poster`] did.
@@ -127,7 +125,7 @@ impl Poster {
         addresses: BTreeMap<Name, Address>,
         link: Option<Link>,
     ) -> Self {
-        Self { store, courier, addresses, link, held: Mutex::default(), writes: Writes::default() }
+        Self { store, courier, addresses, link, held: Mutex::default() }
     }
 
     /// Posts what is due at `now`, at most 64 statuses: all forges at once, each forge one status at a time
@@ -198,12 +196,11 @@ impl Poster {
                 posted.put_off += 1;
                 continue;
             }
-            if self.writes.next(&address.api, address.forge, clock.after(Duration::ZERO)).is_some() {
+            let turn = self.courier.writes().take(&address.api, address.forge, clock.after(Duration::ZERO));
+            if turn.is_err() {
                 posted.put_off += 1;
                 continue;
             }
-            // Also a request without an answer may have arrived, so it counts before.
-            self.writes.note(&address.api, address.forge, clock.after(Duration::ZERO));
             let fate = match by {
                 Credential::Token(token) => {
                     self.tell(&mut due, address, token, clock.after(Duration::ZERO)).await?
@@ -222,7 +219,8 @@ impl Poster {
         // An App that comes by no token was answered too, if not to the status itself.
         let answer = answer.or_else(|error| error.answer().ok_or(error));
         let answered = answer.as_ref().ok().map(|answer| *answer == Answer::Limited);
-        let limited = answered.map_or(Duration::ZERO, |limited| self.writes.answered(&address.api, limited));
+        let limited =
+            answered.map_or(Duration::ZERO, |limited| self.courier.writes().answered(&address.api, limited));
         match answer {
             Ok(Answer::Taken) => Fate::Taken { wait: Duration::ZERO, held: Vec::new() },
             Ok(Answer::TakenLast(wait)) => Fate::Taken { wait, held: self.neighbours(address) },
@@ -303,7 +301,7 @@ impl Poster {
 
     /// Holds a forge back that had as many writes as it takes for long. The store keeps that over a restart.
     async fn rest(&self, address: &Address, now: Moment) -> Result<(), Error> {
-        match self.writes.next(&address.api, address.forge, now) {
+        match self.courier.writes().next(&address.api, address.forge, now) {
             Some(next) if now.plus(LONG_REST) < next => self.hold(&self.neighbours(address), next).await,
             Some(_) | None => Ok(()),
         }
@@ -312,7 +310,7 @@ impl Poster {
     /// Returns the sources that must not be posted for at `now` because of their forge's pace, and until when the first
     /// of them waits.
     fn paced(&self, now: Moment) -> (Vec<Name>, Option<Moment>) {
-        let next = |address: &Address| self.writes.next(&address.api, address.forge, now);
+        let next = |address: &Address| self.courier.writes().next(&address.api, address.forge, now);
         let paced: Vec<_> = self.addresses.iter().filter_map(|(name, a)| Some((name, next(a)?))).collect();
         (paced.iter().map(|(name, _)| (*name).clone()).collect(), paced.iter().map(|(_, next)| *next).min())
     }

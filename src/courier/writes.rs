@@ -1,4 +1,4 @@
-//! When each forge was written to, so that the next write keeps to its pace.
+//! When each forge was written to, so that the next write keeps to its pace, whoever makes it.
 //!
 //! It is kept in memory: after a restart the first write goes at once, and a limit is taken for the first in a row.
 
@@ -14,7 +14,7 @@ use crate::forge::limited_for;
 use crate::moment::Moment;
 
 /// The writes by the address of the API, of forges that have a pace only.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Writes {
     by_api: Mutex<BTreeMap<String, VecDeque<Moment>>>,
     /// How often in a row each API limited requests without saying for how long.
@@ -22,11 +22,21 @@ pub struct Writes {
 }
 
 impl Writes {
-    /// Notes that a request was sent.
-    pub fn note(&self, api: &str, forge: &dyn Forge, at: Moment) {
-        let Some(pace) = forge.pace() else { return };
+    /// Takes a turn: the request that is sent next counts, also where it comes to no answer.
+    ///
+    /// # Errors
+    /// When the next request may be sent, which is after `now`.
+    pub fn take(&self, api: &str, forge: &dyn Forge, now: Moment) -> Result<(), Moment> {
+        let Some(pace) = forge.pace() else { return Ok(()) };
         let mut by_api = self.by_api();
-        pace.note(by_api.entry(api.to_owned()).or_default(), at);
+        let writes = by_api.entry(api.to_owned()).or_default();
+        match pace.next(writes, now) {
+            Some(next) => Err(next),
+            None => {
+                pace.note(writes, now);
+                Ok(())
+            }
+        }
     }
 
     /// Returns when the next request may be sent, where that is after `now`.
