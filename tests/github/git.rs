@@ -15,6 +15,11 @@ use crate::stand::Said;
 
 /// Makes a repository with one commit on `main`, and returns the commit.
 pub fn make(folder: &Path) -> String {
+    make_of(folder, "a: 1\n")
+}
+
+/// As [`make`], with a text in its one file.
+pub fn make_of(folder: &Path, text: &str) -> String {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         let who = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
@@ -23,7 +28,7 @@ pub fn make(folder: &Path) -> String {
         String::from_utf8(done.stdout).unwrap()
     };
     git(&["init", "--quiet", "--initial-branch=main"]);
-    std::fs::write(folder.join("a.yaml"), "a: 1\n").unwrap();
+    std::fs::write(folder.join("a.yaml"), text).unwrap();
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message=one"]);
     git(&["rev-parse", "HEAD"]).trim().to_owned()
