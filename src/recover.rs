@@ -142,8 +142,9 @@ impl Recoverer {
         let (mut recovered, mut refused) = (Recovered::default(), None);
         for repository in repositories {
             let ask = hooks::ask(api, repository);
-            let found = self.ask_for(&ask, repository, |answer| hooks::read(url, answer)).await?;
-            let Some(found) = passed_over(found.map_err(said), repository, &mut refused)? else { continue };
+            let found = self.ask_for(&ask, repository, |answer| hooks::read(url, answer)).await;
+            let found = found.and_then(|found| found.map_err(said));
+            let Some(found) = passed_over(found, repository, &mut refused)? else { continue };
             recovered.hooks += found.found;
             recovered.off += found.off.len();
             for Off { id, until } in found.off {
@@ -162,19 +163,36 @@ impl Recoverer {
     async fn send_again(&self, now: Moment) -> Result<Recovered, Error> {
         let since = now.minus(deliveries::window(&self.hooks.api));
         self.asked().retain(|_, at| since < *at);
-        let mut recovered = Recovered::default();
+        let (mut recovered, mut refused) = (Recovered::default(), None);
         for hook in self.hooks().await? {
-            recovered.hooks += 1;
-            let attempts = self.attempts(&hook, &clock::text(since)).await?;
-            let asked = self.asked().clone();
-            let missed = deliveries::missed(&attempts, &clock::text(since), &asked, now);
-            for (attempt, guid) in missed.into_iter().take(BATCH - recovered.asked) {
-                self.turn_to_write().await?;
-                self.ask_again(&hook, attempt, guid, now).await?;
-                recovered.asked += 1;
-            }
+            let whose = match &hook {
+                Hook::App => "the App's own",
+                Hook::Repository(repository, _) => repository,
+            };
+            let sent = self.send_again_to(&hook, since, now, &mut recovered.asked).await;
+            recovered.hooks += usize::from(passed_over(sent, whose, &mut refused)?.is_some());
         }
-        Ok(recovered)
+        refused.filter(|_| recovered.hooks == 0).map_or(Ok(recovered), Err)
+    }
+
+    /// Looks through the attempts of one webhook since a time; `asked` counts what the step asked for again.
+    async fn send_again_to(
+        &self,
+        hook: &Hook,
+        since: Moment,
+        now: Moment,
+        asked: &mut usize,
+    ) -> Result<(), Error> {
+        let since = clock::text(since);
+        let attempts = self.attempts(hook, &since).await?;
+        let before = self.asked().clone();
+        let missed = deliveries::missed(&attempts, &since, &before, now);
+        for (attempt, guid) in missed.into_iter().take(BATCH.saturating_sub(*asked)) {
+            self.turn_to_write().await?;
+            self.ask_again(hook, attempt, guid, now).await?;
+            *asked += 1;
+        }
+        Ok(())
     }
 
     /// Waits until the forge may be written to, by this and by whoever posts statuses.
@@ -225,8 +243,9 @@ impl Recoverer {
         let (mut hooks, mut refused) = (Vec::new(), None);
         for repository in repositories {
             let ask = deliveries::ask_hooks(api, repository);
-            let found = self.ask_for(&ask, repository, |answer| deliveries::read_hooks(url, answer)).await?;
-            let Some(found) = passed_over(found.map_err(said), repository, &mut refused)? else { continue };
+            let found = self.ask_for(&ask, repository, |answer| deliveries::read_hooks(url, answer)).await;
+            let found = found.and_then(|found| found.map_err(said));
+            let Some(found) = passed_over(found, repository, &mut refused)? else { continue };
             hooks.extend(found.into_iter().map(|id| Hook::Repository(repository.clone(), id)));
         }
         refused.filter(|_| hooks.is_empty()).map_or(Ok(hooks), Err)

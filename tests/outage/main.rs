@@ -33,6 +33,8 @@ use world::bed;
 use world::git::git;
 use world::kube::Kube;
 use world::manifests::config_map;
+use world::plan;
+use world::plan::Plan;
 use world::process::Home;
 use world::process::Process;
 use world::unique;
@@ -57,36 +59,21 @@ const PUSHED_WITHIN: Duration = Duration::from_secs(60);
 const DONE_WITHIN: Duration = Duration::from_secs(240);
 
 fn settings(gitea: &Gitea, repository: &str, installation: &str, namespace: &str) -> String {
-    let mut text = format!(
-        r#"[sweep]
-poll = "10s"
-[[forges]]
-name = "gitea"
-kind = "gitea"
-private = true
-url = "{}"
-webhook_secrets = [{{ env = "SECRET" }}]
-token = {{ env = "TOKEN" }}
-read_token = {{ env = "TOKEN" }}
-[[sources]]
-name = "code"
-forge = "gitea"
-repository = "{repository}"
-[[clusters]]
-name = "east"
-kubeconfig = "{}"
-namespace = "{installation}"
-"#,
-        gitea.url,
-        bed("WINDLASS_BED_EAST_KUBECONFIG")
-    );
-    for branch in 0..BRANCHES {
-        text += &format!(
-            "[[applications]]\nname = \"shop-{branch}\"\nsource = \"code\"\nref = \"refs/heads/lane-{branch}\"\n\
-             path = \"lane-{branch}\"\nclusters = [\"east\"]\nnamespace = \"{namespace}\"\n"
-        );
-    }
-    text
+    let plan = Plan {
+        sections: "[sweep]\npoll = \"10s\"",
+        gitea: &gitea.url,
+        repository,
+        secret: plan::SECRET,
+        token: plan::TOKEN,
+        clusters: &[("east", bed("WINDLASS_BED_EAST_KUBECONFIG"))],
+        installation,
+        namespace,
+    };
+    let lane = |branch| {
+        let follows = format!("ref = \"refs/heads/lane-{branch}\"");
+        plan.application(&format!("shop-{branch}"), &follows, &["east"], &format!("path = \"lane-{branch}\""))
+    };
+    plan.text() + &(0..BRANCHES).map(lane).collect::<String>()
 }
 
 /// Commits to each branch's folder and pushes all branches, again and again; returns the commits of each. One `git push`
