@@ -25,6 +25,7 @@ use crate::forge::Forge;
 use crate::forge::Link;
 use crate::moment::Moment;
 use crate::report::Error;
+use crate::report::STATUSES;
 use crate::report::pause;
 use crate::store::Due;
 use crate::store::Store;
@@ -77,6 +78,16 @@ pub struct Posted {
     pub put_off: u32,
     /// Statuses that no forge will take.
     pub given_up: u32,
+}
+
+impl Posted {
+    fn note(self) {
+        for (outcome, count) in
+            [("taken", self.taken), ("put_off", self.put_off), ("given_up", self.given_up)]
+        {
+            metrics::counter!(STATUSES, "outcome" => outcome).increment(u64::from(count));
+        }
+    }
 }
 
 /// What an answer, or the lack of one, means for a status and its neighbours.
@@ -155,6 +166,7 @@ impl Poster {
             posted.put_off += part.put_off;
             posted.given_up += part.given_up;
         }
+        posted.note();
         Ok(posted)
     }
 
