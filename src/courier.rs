@@ -36,6 +36,7 @@ mod writes;
 pub use self::app::App;
 pub use self::key::Key;
 pub use self::key::NoKey;
+pub use self::writes::Write;
 pub use self::writes::Writes;
 
 use self::reply::Reply;
@@ -215,7 +216,7 @@ impl Courier {
         self
     }
 
-    /// Returns when which forge was written to.
+    /// Returns when which forge was written to, and what it said about limits.
     #[must_use]
     pub fn writes(&self) -> &Writes {
         &self.writes

@@ -170,7 +170,7 @@ async fn want(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<(
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, commit_id, context) DO UPDATE SET \
          run = excluded.run, phase = excluded.phase, description = excluded.description, version = version + 1, \
          wanting = (posted_phase IS NULL OR posted_phase <> excluded.phase \
-                    OR posted_description <> excluded.description) \
+                    OR posted_description <> excluded.description OR sent IS NOT NULL) \
          WHERE phase <> excluded.phase OR description <> excluded.description",
     )
     .bind(wanted.source.as_str())
