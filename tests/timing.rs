@@ -22,7 +22,7 @@ use world::wire;
 use world::wire::Wire;
 
 /// How large is the body? Large enough that the code over it takes most of the time.
-const BODY_BYTES: usize = 256 << 10;
+const BODY_BYTES: usize = 3 << 20;
 /// How often is each request sent?
 const TIMES: usize = 30;
 

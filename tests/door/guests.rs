@@ -90,6 +90,36 @@ async fn only_listed_addresses_may_call_a_forge_that_has_a_list() {
 }
 
 #[tokio::test]
+async fn a_chain_of_proxies_is_followed_to_its_end_whoever_adds_a_header_of_its_own() {
+    let allowed = BTreeMap::from([(name("gitea"), ranges(&["192.0.2.0/24", "10.0.0.9"]))]);
+    let guests = Guests::new(ranges(&["127.0.0.1", "10.0.0.0/8"]), allowed, None);
+    let door = scene::open_to(LIMITS, guests, None).await;
+    let hops = |count: usize| format!("192.0.2.9{}", ", 10.0.0.1".repeat(count));
+    let (sixteen, seventeen) = (hops(15), hops(16));
+    let cases: [(&[&str], u16); 9] = [
+        (&["192.0.2.9, 10.0.0.1"], 202),
+        (&["198.51.100.1, 192.0.2.9, 10.0.0.1, 10.0.0.2"], 202),
+        // What a stranger claims to come from stands before what the first proxy noted of it.
+        (&["192.0.2.9, 198.51.100.1, 10.0.0.1"], 403),
+        // Each may add a header of its own, the last the last one.
+        (&["192.0.2.9", "10.0.0.1"], 202),
+        (&["192.0.2.9", "198.51.100.1, 10.0.0.1"], 403),
+        (&["10.0.0.1", "192.0.2.9"], 202),
+        // Where one says what is no address, nobody knows who comes.
+        (&["192.0.2.9, unknown, 10.0.0.9"], 403),
+        (&[&sixteen], 202),
+        (&[&seventeen], 403),
+    ];
+    for (values, expected) in cases {
+        let mut sent = Sent::push(Kind::Gitea);
+        sent.headers.extend(values.iter().map(|value| ("x-forwarded-for", (*value).to_owned())));
+        let reply = door.ask(&sent.bytes()).await;
+        assert_eq!(reply.status, expected, "{values:?}: {}", reply.body);
+    }
+    door.close(5).await;
+}
+
+#[tokio::test]
 async fn headers_are_bounded_in_size_and_number() {
     let door = scene::open(LIMITS).await;
     let sent = Sent::push(Kind::Gitea);
