@@ -14,7 +14,7 @@ use crate::store::sql::Tx;
 use crate::store::sql::query;
 
 /// How many deliveries does history keep? Of older ones only the runs stay.
-const DELIVERIES_KEPT: i64 = 100_000;
+pub const DELIVERIES_KEPT: u32 = 100_000;
 
 /// How many records of events go with each delivery that goes? More than one may come with it.
 const CONSIDERED_AT_ONCE: i64 = 100;
@@ -116,7 +116,7 @@ async fn keep_told(tx: &mut Tx, source: &Name, at: Moment) -> Result<(), Error> 
 
 /// Forgets what is older than the last deliveries that are kept, up to the one with the number `newest`.
 async fn forget(tx: &mut Tx, newest: i64) -> Result<(), Error> {
-    let oldest = newest.saturating_sub(DELIVERIES_KEPT);
+    let oldest = newest.saturating_sub(i64::from(DELIVERIES_KEPT));
     if oldest <= 0 {
         return Ok(());
     }

@@ -54,6 +54,7 @@ mod memory;
 mod news;
 mod outbox;
 mod postgres;
+mod prune;
 mod record;
 mod schema;
 mod sql;
@@ -64,6 +65,8 @@ mod wanted;
 pub use error::Error;
 pub use explain::Posting;
 pub use explain::Status;
+pub use prune::Keep;
+pub use prune::Pruned;
 
 /// How long may a call wait for its turn to read or write?
 const TURN_WITHIN: Duration = Duration::from_secs(10);

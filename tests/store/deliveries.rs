@@ -20,7 +20,7 @@ use crate::explain::explain;
 use crate::place::Place;
 use crate::place::on_both;
 
-fn heard(delivery: &str, at: i64, led_to: LedTo) -> Told {
+pub fn heard(delivery: &str, at: i64, led_to: LedTo) -> Told {
     Told::Heard(Heard {
         delivery: delivery.to_owned(),
         forge: name("gitea"),
@@ -40,7 +40,7 @@ fn accepted(event: &str) -> LedTo {
     LedTo::Accepted { events: vec![(event.to_owned(), name("git"))] }
 }
 
-fn ignored() -> LedTo {
+pub fn ignored() -> LedTo {
     LedTo::Ignored { why: "ping: it is heard".to_owned() }
 }
 

@@ -10,4 +10,5 @@ mod ledger;
 mod memory;
 mod outbox;
 mod place;
+mod prune;
 mod reach;
