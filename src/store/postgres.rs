@@ -2,6 +2,7 @@
 //! locks and transactions without work, and here ends the wait for a connection and for an answer.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::PgConnection;
@@ -15,10 +16,12 @@ use crate::store::Error;
 use crate::store::READERS;
 use crate::store::TURN_WITHIN;
 use crate::store::schema;
-use crate::store::sql;
 
 /// How many transactions of this process may be under way at once? They wait for each other where they share a turn.
 const WRITERS: u32 = 4;
+
+/// How long may a connection take to come to rest after a call? Another takes its place when it does not.
+const AT_REST_WITHIN: Duration = Duration::from_secs(5);
 
 /// What Postgres ends by itself. The first is for one statement and the wait for its locks; the last gives the turn of a
 /// process that was stopped in the middle of a transaction to the others.
@@ -77,7 +80,8 @@ fn place(options: &PgConnectOptions) -> String {
 /// Returns whether a connection may be used again: sqlx itself would wait for its answer without an end, and the pool
 /// would lack it as long.
 async fn at_rest(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sql::answered(connection.ping()).await.map(|()| true)
+    let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(AT_REST_WITHIN, connection.ping()).await.unwrap_or_else(late).map(|()| true)
 }
 
 #[cfg(test)]

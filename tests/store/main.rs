@@ -12,3 +12,4 @@ mod outbox;
 mod place;
 mod prune;
 mod reach;
+mod stall;

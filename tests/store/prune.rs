@@ -52,12 +52,10 @@ async fn commits(desk: &Desk) -> Vec<String> {
 async fn what_is_old_goes_with_all_that_became_of_it(place: Place) {
     let desk = Desk::new(&place).await;
     let a = through(&desk, 'a').await;
-    let b = through(&desk, 'b').await;
-    desk.hear(covered("dc", &commit('c'), "rb")).await;
-    desk.post_all().await;
+    through(&desk, 'b').await;
     assert_eq!(desk.store.prune(Moment(DAY + 5_000), &ALL).await.unwrap(), Pruned::default());
     let pruned = desk.store.prune(A_DAY_LATER, &ALL).await.unwrap();
-    assert_eq!(pruned, Pruned { commits: 3, runs: 1, ..Pruned::default() });
+    assert_eq!(pruned, Pruned { commits: 2, runs: 1, ..Pruned::default() });
     assert!(!pruned.is_partial());
     assert_eq!(commits(&desk).await, Vec::<String>::new());
     assert_eq!(desk.store.statuses(&name("git"), &a).await.unwrap(), []);
@@ -65,7 +63,14 @@ async fn what_is_old_goes_with_all_that_became_of_it(place: Place) {
     // The last run of a target stays, with what it did.
     assert_eq!(desk.store.run("rb").await.unwrap().unwrap().changes.len(), 1);
     assert_eq!(desk.store.prune(A_DAY_LATER, &ALL).await.unwrap(), Pruned::default());
-    // Reports that come once more bring back what they say, and nothing else.
+}
+
+async fn a_report_that_comes_once_more_brings_back_what_it_says_and_nothing_else(place: Place) {
+    let desk = Desk::new(&place).await;
+    let (a, b) = (through(&desk, 'a').await, through(&desk, 'b').await);
+    desk.hear(covered("dc", &commit('c'), "rb")).await;
+    desk.post_all().await;
+    desk.store.prune(A_DAY_LATER, &ALL).await.unwrap();
     for (id, own) in [("ra", &a), ("rb", &b)] {
         desk.hear(run(id, "d", own, Phase::Healthy)).await;
     }
@@ -121,12 +126,22 @@ async fn a_run_stays_while_a_row_or_a_status_needs_it(place: Place) {
     desk.hear(run("r5", "d5", &commit('e'), Phase::Healthy)).await;
     desk.store.prune(A_DAY_LATER, &ALL).await.unwrap();
     assert_eq!(runs(&desk).await, ["r5", "r3", "r2", "r1"]);
-    desk.hear(run("r2", "d2", &f, Phase::Healthy)).await;
-    desk.hear(run("r1", "d1", &a, Phase::Healthy)).await;
+}
+
+async fn a_run_is_forgotten_once_nobody_needs_it(place: Place) {
+    let desk = Desk::new(&place).await;
+    let (a, b) = (commit('a'), commit('b'));
+    desk.hear(run("r1", "d1", &a, Phase::Applied)).await;
+    desk.hear(covered("db", &b, "r1")).await;
+    desk.hear(run("r2", "d2", &commit('c'), Phase::Healthy)).await;
     desk.post_all().await;
-    assert_eq!(desk.phases(&b).await, ["shop@east healthy"]);
     desk.store.prune(A_DAY_LATER, &ALL).await.unwrap();
-    assert_eq!(runs(&desk).await, ["r5"]);
+    assert_eq!(runs(&desk).await, ["r2", "r1"]);
+    desk.hear(run("r1", "d1", &a, Phase::Healthy)).await;
+    assert_eq!(desk.phases(&b).await, ["shop@east healthy"]);
+    desk.post_all().await;
+    desk.store.prune(A_DAY_LATER, &ALL).await.unwrap();
+    assert_eq!(runs(&desk).await, ["r2"]);
     assert_eq!(commits(&desk).await, Vec::<String>::new());
 }
 
@@ -188,6 +203,8 @@ async fn more_than_fits_in_one_turn_goes_in_several(place: Place) {
 
 on_both!(
     what_is_old_goes_with_all_that_became_of_it,
+    a_report_that_comes_once_more_brings_back_what_it_says_and_nothing_else,
+    a_run_is_forgotten_once_nobody_needs_it,
     what_somebody_waits_for_or_dispatch_needs_stays,
     a_run_stays_while_a_row_or_a_status_needs_it,
     what_is_beyond_the_numbers_goes_the_oldest_first,
