@@ -1,0 +1,65 @@
+//! What the handles on a broker share with the tasks that work for them.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::queue::Error;
+use crate::queue::Lane;
+use crate::queue::rabbit::declare;
+use crate::queue::rabbit::failure::is_missing;
+use crate::queue::rabbit::failure::within;
+use crate::queue::rabbit::hub::Hub;
+use crate::queue::rabbit::link::Link;
+use crate::queue::rabbit::publisher::Publisher;
+use crate::queue::rabbit::topology::Plan;
+
+/// How long may it take to declare a lane? A new one has tens of queues, and each costs the broker a write.
+const DECLARE_WITHIN: Duration = Duration::from_mins(1);
+
+/// What handles and tasks share.
+pub(super) struct Core {
+    pub(super) worker: String,
+    pub(super) lease_for: Duration,
+    pub(super) publisher: Publisher,
+    pub(super) publishing: Arc<Link>,
+    pub(super) consuming: Link,
+    pub(super) asking: Link,
+    pub(super) hubs: Mutex<HashMap<Lane, Arc<Hub>>>,
+    pub(super) declared: tokio::sync::Mutex<HashSet<Lane>>,
+    pub(super) closed: AtomicBool,
+}
+
+impl Core {
+    pub(super) fn hubs(&self) -> MutexGuard<'_, HashMap<Lane, Arc<Hub>>> {
+        self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Declares what the lane stands on, once.
+    pub(super) async fn ready(&self, lane: &Lane) -> Result<(), Error> {
+        let mut declared = self.declared.lock().await;
+        if declared.contains(lane) {
+            return Ok(());
+        }
+        within(DECLARE_WITHIN, declare::declare(&self.asking, &Plan::of(lane))).await?;
+        declared.insert(lane.clone());
+        Ok(())
+    }
+
+    /// Has the lane declared again when something of it turned out to be missing: somebody deleted it.
+    pub(super) async fn noted<T>(&self, lane: &Lane, result: &Result<T, Error>) {
+        if result.as_ref().is_err_and(is_missing) {
+            self.declared.lock().await.remove(lane);
+        }
+    }
+}
