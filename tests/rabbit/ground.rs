@@ -41,6 +41,16 @@ impl Ground {
         format!("amqp://{user}:{password}@{authority}/{}", self.vhost)
     }
 
+    /// The same over TLS.
+    pub fn tls_url(&self) -> String {
+        let (url, _) = broker("TLS_URL").rsplit_once('/').unwrap();
+        format!("{url}/{}", self.vhost)
+    }
+
+    pub fn password(&self) -> &str {
+        &self.admin.password
+    }
+
     pub fn options(&self, worker: &str) -> Options {
         Options {
             lanes: vec![Lane::jobs("shared")],

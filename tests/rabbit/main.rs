@@ -9,9 +9,14 @@
 
 use crate::ground::Ground;
 
+mod alarm;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod ground;
+mod network;
+mod sharing;
+mod toxic;
+mod trouble;
 #[path = "../world/mod.rs"]
 mod world;
 

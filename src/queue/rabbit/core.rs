@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::queue::Error;
 use crate::queue::Lane;
+use crate::queue::rabbit::address::Address;
 use crate::queue::rabbit::declare;
 use crate::queue::rabbit::failure::is_missing;
 use crate::queue::rabbit::failure::within;
@@ -25,6 +26,7 @@ const DECLARE_WITHIN: Duration = Duration::from_mins(1);
 
 /// What handles and tasks share.
 pub(super) struct Core {
+    pub(super) address: Arc<Address>,
     pub(super) worker: String,
     pub(super) lease_for: Duration,
     pub(super) publisher: Publisher,
@@ -37,6 +39,11 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Returns a further connection, for what is to end with it.
+    pub(super) fn link(&self, what: &str) -> Link {
+        Link::new(Arc::clone(&self.address), format!("windlass {} {what}", self.worker))
+    }
+
     pub(super) fn hubs(&self) -> MutexGuard<'_, HashMap<Lane, Arc<Hub>>> {
         self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 //! Dead messages, and how much a lane holds.
 //!
-//! The broker shows messages only to who takes them. So a reader takes all dead messages of a lane, one reader at a
-//! time, and gives them back by closing its channel.
+//! The broker shows messages only to who takes them. So a reader takes all dead messages of a lane and gives them back
+//! by closing its channel. Meanwhile nobody else may read: they would see a part of them, or none.
 
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
 use lapin::options::BasicConsumeOptions;
 use lapin::options::BasicQosOptions;
+use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
+use tokio::time::sleep;
 use tokio::time::timeout;
 
 use crate::queue::ANSWER_WITHIN;
@@ -25,16 +27,28 @@ use crate::queue::rabbit::declare::counts;
 use crate::queue::rabbit::declare::shut;
 use crate::queue::rabbit::failure::answer;
 use crate::queue::rabbit::failure::failed;
+use crate::queue::rabbit::failure::is_locked;
 use crate::queue::rabbit::failure::within;
 use crate::queue::rabbit::ladder::RUNGS;
+use crate::queue::rabbit::link::Link;
 use crate::queue::rabbit::names;
 use crate::queue::rabbit::note::Note;
 use crate::queue::rabbit::publisher::Outgoing;
 
-/// How long is nothing delivered before the broker is asked whether that was all?
-const QUIET: Duration = Duration::from_millis(50);
-/// By how many messages may the broker overshoot the length of a queue?
-const OVERSHOOT: u16 = 1_000;
+/// How long does a reader look for more, where fewer came than were counted?
+const QUIET: Duration = Duration::from_secs(1);
+/// How long does a reader wait before it asks for its turn again, and whether what it took is back?
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often does it look, at most, whether what it took is back?
+const LOOKS: u32 = 100;
+
+/// All dead messages of a lane, oldest first, as long as they are taken.
+struct Reading {
+    link: Link,
+    channel: Channel,
+    queue: String,
+    dead: Vec<Delivery>,
+}
 
 impl Core {
     /// Lists dead messages of all lanes that this process knows, the latest first.
@@ -43,11 +57,11 @@ impl Core {
         let mut all = Vec::new();
         for lane in lanes {
             within(ANSWER_WITHIN, async {
-                let Some((channel, dead)) = self.take_dead(&lane).await? else { return Ok(()) };
-                shut(&channel).await;
+                let Some(reading) = self.read_dead(&lane).await? else { return Ok(()) };
+                let dead = reading.dead.iter().enumerate();
                 // Where two were buried in one millisecond, the later one lies further back in the queue.
-                all.extend(dead.iter().enumerate().map(|(place, delivery)| (place, told(&lane, delivery))));
-                Ok(())
+                all.extend(dead.map(|(place, delivery)| (place, told(&lane, delivery))));
+                reading.end(0).await
             })
             .await?;
         }
@@ -59,14 +73,14 @@ impl Core {
     /// Sends the oldest dead message with this id back to its line.
     pub(super) async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
         within(ANSWER_WITHIN, async {
-            let Some((channel, dead)) = self.take_dead(lane).await? else { return Ok(false) };
-            let found = dead.into_iter().find(|delivery| Note::read(&delivery.properties).0.id == id);
-            let replayed = match &found {
-                Some(delivery) => self.revive(lane, delivery).await,
-                None => Ok(()),
+            let Some(reading) = self.read_dead(lane).await? else { return Ok(false) };
+            let found = reading.dead.iter().find(|delivery| Note::read(&delivery.properties).0.id == id);
+            let replayed = match found {
+                Some(delivery) => self.revive(lane, delivery).await.map(|()| true),
+                None => Ok(false),
             };
-            shut(&channel).await;
-            replayed.map(|()| found.is_some())
+            reading.end(u32::from(matches!(replayed, Ok(true)))).await?;
+            replayed
         })
         .await
     }
@@ -81,44 +95,37 @@ impl Core {
         Ok(())
     }
 
-    /// Takes all dead messages of a lane, oldest first, when it is this reader's turn. They are given back when the
-    /// channel is closed.
-    async fn take_dead(&self, lane: &Lane) -> Result<Option<(Channel, Vec<Delivery>)>, Error> {
+    /// Takes all dead messages of a lane, when it is this reader's turn; nothing when there are none.
+    async fn read_dead(&self, lane: &Lane) -> Result<Option<Reading>, Error> {
         let queue = names::dead(lane);
-        let (waiting, readers) = self.count(lane, &queue).await?;
-        if waiting == 0 && readers == 0 {
+        // A connection of its own, and what only one connection may have on it: both are gone when this is dropped.
+        let link = self.link("reads the dead");
+        turn(&link, &names::reader(lane)).await?;
+        let waiting = self.count(lane, &queue).await?;
+        if waiting == 0 {
+            link.close().await;
             return Ok(None);
         }
         let step = "read dead messages";
-        let channel = self.asking.channel().await?;
-        let most = u16::try_from(DEAD_LISTED).unwrap_or(u16::MAX).saturating_add(OVERSHOOT);
-        answer(step, channel.basic_qos(most, BasicQosOptions::default())).await?;
+        let channel = link.channel().await?;
+        answer(step, channel.basic_qos(0, BasicQosOptions::default())).await?;
         let options = BasicConsumeOptions::default();
         let consumed =
             channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
         let mut consumer = answer(step, consumed).await?;
         let mut dead = Vec::new();
-        // Each turn brings a message, or asks the broker; the caller bounds all of it.
-        loop {
-            // What was counted is all there was, unless somebody else had taken some.
-            if readers == 0 && dead.len() >= usize::try_from(waiting).unwrap_or(usize::MAX) {
-                break;
-            }
+        while dead.len() < usize::try_from(waiting).unwrap_or(usize::MAX) {
             match timeout(QUIET, consumer.next()).await {
                 Ok(Some(Ok(delivery))) => dead.push(delivery),
                 Ok(Some(Err(error))) => return Err(failed(step, error)),
-                Ok(None) => return Err(Error::Unanswered),
-                Err(_) => {
-                    if self.count(lane, &queue).await? == (0, 1) {
-                        break;
-                    }
-                }
+                // The broker has dropped the oldest ones, or somebody has emptied the queue.
+                Ok(None) | Err(_) => break,
             }
         }
-        Ok(Some((channel, dead)))
+        Ok(Some(Reading { link, channel, queue, dead }))
     }
 
-    async fn count(&self, lane: &Lane, queue: &str) -> Result<(u32, u32), Error> {
+    async fn count(&self, lane: &Lane, queue: &str) -> Result<u32, Error> {
         let counted = counts(&self.asking, &[queue.to_owned()]).await;
         self.noted(lane, &counted).await;
         Ok(counted?.first().copied().unwrap_or_default())
@@ -135,9 +142,45 @@ impl Core {
         let counted = counted?;
         let hub = self.hubs().get(lane).cloned();
         let (held, oldest) = hub.map_or((0, None), |hub| hub.held());
-        let Some(((dead, _), waiting)) = counted.split_last() else { return Ok(Depth::default()) };
-        let waiting: u64 = waiting.iter().map(|(waiting, _)| u64::from(*waiting)).sum();
+        let Some((dead, waiting)) = counted.split_last() else { return Ok(Depth::default()) };
+        let waiting: u64 = waiting.iter().copied().map(u64::from).sum();
         Ok(Depth { count: waiting.saturating_add(held), oldest, dead: u64::from(*dead) })
+    }
+}
+
+/// Waits until this connection is the only reader: it alone has a queue of that name.
+async fn turn(link: &Link, reader: &str) -> Result<(), Error> {
+    // Whoever calls this bounds the loop.
+    loop {
+        let channel = link.channel().await?;
+        let alone =
+            QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+        let declared = channel.queue_declare(reader.into(), alone, FieldTable::default());
+        match answer("wait for the turn to read dead messages", declared).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_locked(&error) => {}
+            Err(error) => return Err(error),
+        }
+        // why: the broker does not tell when the one who reads now has ended.
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+impl Reading {
+    /// Gives back what was not acknowledged, and lets the next one read when it is there again.
+    async fn end(self, acknowledged: u32) -> Result<(), Error> {
+        let Self { link, channel, queue, dead } = self;
+        shut(&channel).await;
+        let left = u32::try_from(dead.len()).unwrap_or(u32::MAX).saturating_sub(acknowledged);
+        for _ in 0..LOOKS {
+            if counts(&link, std::slice::from_ref(&queue)).await?.iter().sum::<u32>() >= left {
+                break;
+            }
+            // why: the broker puts them back in its own time.
+            sleep(LOOK_EVERY).await;
+        }
+        link.close().await;
+        Ok(())
     }
 }
 

@@ -84,24 +84,24 @@ pub(super) async fn shut(channel: &Channel) {
     }
 }
 
-/// Says how many messages wait in each of the queues, and how many consumers there are.
+/// Says how many messages wait in each of the queues.
 ///
 /// # Errors
 /// One of them is missing, or the broker is away.
-pub(super) async fn counts(link: &Link, queues: &[String]) -> Result<Vec<(u32, u32)>, Error> {
+pub(super) async fn counts(link: &Link, queues: &[String]) -> Result<Vec<u32>, Error> {
     let share = queues.len().div_ceil(CHANNELS).max(1);
     let counted = try_join_all(queues.chunks(share).map(|queues| count(link, queues))).await?;
     Ok(counted.into_iter().flatten().collect())
 }
 
-async fn count(link: &Link, queues: &[String]) -> Result<Vec<(u32, u32)>, Error> {
+async fn count(link: &Link, queues: &[String]) -> Result<Vec<u32>, Error> {
     let channel = link.channel().await?;
     let mut counted = Vec::with_capacity(queues.len());
     for queue in queues {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
         let asked = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
         let found = asked.await.map_err(|error| failed("count the messages of a lane", error))?;
-        counted.push((found.message_count(), found.consumer_count()));
+        counted.push(found.message_count());
     }
     shut(&channel).await;
     Ok(counted)

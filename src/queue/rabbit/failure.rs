@@ -47,6 +47,12 @@ pub(super) fn is_missing(error: &Error) -> bool {
     matches!(protocol(source), Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)))
 }
 
+/// Whether another connection has what was named for itself.
+pub(super) fn is_locked(error: &Error) -> bool {
+    let Error::Broker { source, .. } = error else { return false };
+    matches!(protocol(source), Some(AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED)))
+}
+
 fn protocol(error: &lapin::Error) -> Option<&AMQPErrorKind> {
     if let ErrorKind::ProtocolError(error) = error.kind() { Some(error.kind()) } else { None }
 }

@@ -118,6 +118,7 @@ impl Rabbit {
             publishing,
             consuming: link("consumes"),
             asking: link("asks"),
+            address: Arc::clone(&address),
             worker: options.worker.clone(),
             lease_for: options.lease_for,
             hubs: Mutex::default(),

@@ -64,6 +64,11 @@ pub(super) fn dead(lane: &Lane) -> String {
     format!("{PREFIX}.dead.{lane}")
 }
 
+/// Returns the queue that whoever reads the lane's dead messages has for itself.
+pub(super) fn reader(lane: &Lane) -> String {
+    format!("{PREFIX}.dead.{lane}.reader")
+}
+
 /// Returns the exchange where messages of the lane wait so long, and the queue behind it.
 pub(super) fn rung(lane: &Lane, rung: Duration) -> String {
     format!("{PREFIX}.retry.{lane}.{}s", rung.as_secs())

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::Channel;
 use lapin::Confirmation;
@@ -29,6 +30,8 @@ use crate::queue::rabbit::note::message_id;
 const SENDERS: usize = 4;
 /// How many messages make a batch full?
 const BATCH: usize = 256;
+/// How long may a batch take? Less than its publishers wait, so that they hear why.
+const SENT_WITHIN: Duration = Duration::from_millis(2_500);
 /// How many publishers may wait for a sender?
 const WAITING: usize = 1_024;
 
@@ -109,15 +112,15 @@ impl Sender {
 
     /// Sends a batch; returns which messages the broker did not store.
     async fn send(&mut self, batch: &[Parcel]) -> Result<HashSet<String>, Error> {
+        // A blocked connection does nothing at all, not even open a channel; it says when it goes on.
+        if self.link.is_blocked().await {
+            return Err(Error::Blocked);
+        }
         let sent = async {
             let channel = self.channel().await?;
-            // Only now: a connection that is new is not blocked yet, and an old one may have been for long.
-            if self.link.is_blocked().await {
-                return Err(Error::Blocked);
-            }
             confirmed(&channel, &self.user, batch).await
         };
-        let sent = timeout(PUBLISH_WITHIN, sent).await.unwrap_or(Err(Error::Unconfirmed));
+        let sent = timeout(SENT_WITHIN, sent).await.unwrap_or(Err(Error::Unconfirmed));
         if sent.is_err() {
             self.channel = None;
         }

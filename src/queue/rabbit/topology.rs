@@ -98,11 +98,10 @@ fn waiting(lane: &Lane, rung: Duration) -> Vec<(&'static str, Argument)> {
     arguments
 }
 
-/// Dead messages: the latest of them, and read by one at a time, so that nobody sees a part of them.
+/// Dead messages: the latest of them.
 fn dead() -> Vec<(&'static str, Argument)> {
     let mut arguments = unlimited();
     arguments.push(("x-max-length", Argument::Number(i64::from(DEAD_LISTED))));
-    arguments.push(("x-single-active-consumer", Argument::Yes));
     arguments
 }
 
