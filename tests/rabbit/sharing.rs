@@ -25,6 +25,10 @@ use crate::ground::Ground;
 
 /// How many partitions are there work for?
 const PARTITIONS: usize = 128;
+/// How many messages has each in one round?
+const EACH: usize = 3;
+/// How many messages has a round?
+const ROUND: usize = PARTITIONS * EACH;
 /// Within what time does a worker that joins or leaves change who does what?
 const REBALANCED: Duration = Duration::from_secs(15);
 
@@ -50,7 +54,8 @@ impl Log {
                     "two leases of {}",
                     lease.partition
                 );
-                tokio::task::yield_now().await;
+                // why: work takes a while, and meanwhile nobody else may have the partition.
+                tokio::time::sleep(Duration::from_millis(1)).await;
                 log.done.lock().unwrap().push((worker, lease.partition.clone(), lease.id.parse().unwrap()));
                 log.busy.lock().unwrap().remove(&lease.partition);
                 let Ok(settled) = queue.ack(&lease).await else { return };
@@ -59,13 +64,16 @@ impl Log {
         })
     }
 
-    /// Publishes one message for each partition, waits until all are done, and returns how many each worker did.
+    /// Publishes some messages for each partition, waits until all are done, and returns how many each worker did.
     async fn round(&self, queue: &Queue, number: usize) -> BTreeMap<&'static str, usize> {
         let before = self.done.lock().unwrap().len();
-        let drafts = (0..PARTITIONS).map(|partition| draft(&format!("p{partition}"), &number.to_string()));
-        queue.publish(drafts.collect()).await.unwrap();
+        for message in number * EACH..(number + 1) * EACH {
+            let drafts =
+                (0..PARTITIONS).map(|partition| draft(&format!("p{partition}"), &message.to_string()));
+            queue.publish(drafts.collect()).await.unwrap();
+        }
         let end = Instant::now() + SOON;
-        while self.done.lock().unwrap().len() < before + PARTITIONS {
+        while self.done.lock().unwrap().len() < before + ROUND {
             assert!(Instant::now() < end, "a round ends soon");
             // why: the workers log what they do, and nobody tells when the last one is done.
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -85,12 +93,14 @@ async fn workers_that_join_and_leave_move_their_share_and_break_no_order() {
     let one = Queue::connect(ground.options("one")).await.unwrap();
     let first = log.work("one", &one);
     let mut round = 0;
-    assert_eq!(log.round(&one, round).await, BTreeMap::from([("one", PARTITIONS)]));
+    assert_eq!(log.round(&one, round).await, BTreeMap::from([("one", ROUND)]));
 
     let two = Queue::connect(ground.options("two")).await.unwrap();
     let second = log.work("two", &two);
     let joined = Instant::now();
-    let fair = |each: &BTreeMap<_, usize>| each.get("two").is_some_and(|share| (32..=96).contains(share));
+    let fair = |each: &BTreeMap<_, usize>| {
+        each.get("two").is_some_and(|share| (ROUND / 4..=ROUND / 4 * 3).contains(share))
+    };
     loop {
         round += 1;
         let each = log.round(&one, round).await;
@@ -102,7 +112,7 @@ async fn workers_that_join_and_leave_move_their_share_and_break_no_order() {
     two.close().await;
     second.await.unwrap();
     round += 1;
-    assert_eq!(log.round(&one, round).await, BTreeMap::from([("one", PARTITIONS)]));
+    assert_eq!(log.round(&one, round).await, BTreeMap::from([("one", ROUND)]));
     one.close().await;
     first.await.unwrap();
 
@@ -111,8 +121,21 @@ async fn workers_that_join_and_leave_move_their_share_and_break_no_order() {
         orders.entry(partition.clone()).or_default().push(*number);
     }
     for (partition, order) in orders {
-        assert_eq!(order, (0..=round).collect::<Vec<_>>(), "{partition}");
+        assert_eq!(order, (0..(round + 1) * EACH).collect::<Vec<_>>(), "{partition}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ends_without_a_farewell_is_followed_by_another() {
+    let ground = Ground::new().await;
+    let one = Queue::connect(ground.options("one")).await.unwrap();
+    publish(&one, &[("shop", "1")]).await;
+    assert_eq!(take(&one).await.deliveries, 1);
+    let two = Queue::connect(ground.options("two")).await.unwrap();
+    nothing_is_left(&two).await;
+    drop(one);
+    let lease = take(&two).await;
+    assert_eq!((&*lease.id, lease.deliveries), ("1", 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,6 @@ use lapin::types::FieldTable;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
-use crate::queue::ANSWER_WITHIN;
 use crate::queue::DEAD_LISTED;
 use crate::queue::Dead;
 use crate::queue::Depth;
@@ -28,7 +27,6 @@ use crate::queue::rabbit::declare::shut;
 use crate::queue::rabbit::failure::answer;
 use crate::queue::rabbit::failure::failed;
 use crate::queue::rabbit::failure::is_locked;
-use crate::queue::rabbit::failure::within;
 use crate::queue::rabbit::ladder::RUNGS;
 use crate::queue::rabbit::link::Link;
 use crate::queue::rabbit::names;
@@ -56,14 +54,11 @@ impl Core {
         let lanes: Vec<Lane> = self.declared.lock().await.iter().cloned().collect();
         let mut all = Vec::new();
         for lane in lanes {
-            within(ANSWER_WITHIN, async {
-                let Some(reading) = self.read_dead(&lane).await? else { return Ok(()) };
-                let dead = reading.dead.iter().enumerate();
-                // Where two were buried in one millisecond, the later one lies further back in the queue.
-                all.extend(dead.map(|(place, delivery)| (place, told(&lane, delivery))));
-                reading.end(0).await
-            })
-            .await?;
+            let Some(reading) = self.read_dead(&lane).await? else { continue };
+            let dead = reading.dead.iter().enumerate();
+            // Where two were buried in one millisecond, the later one lies further back in the queue.
+            all.extend(dead.map(|(place, delivery)| (place, told(&lane, delivery))));
+            reading.end(0).await?;
         }
         all.sort_by_key(|(place, dead)| std::cmp::Reverse((dead.buried_at, *place)));
         let limit = usize::try_from(limit.min(DEAD_LISTED)).unwrap_or(usize::MAX);
@@ -72,17 +67,15 @@ impl Core {
 
     /// Sends the oldest dead message with this id back to its line.
     pub(super) async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
-        within(ANSWER_WITHIN, async {
-            let Some(reading) = self.read_dead(lane).await? else { return Ok(false) };
-            let found = reading.dead.iter().find(|delivery| Note::read(&delivery.properties).0.id == id);
-            let replayed = match found {
-                Some(delivery) => self.revive(lane, delivery).await.map(|()| true),
-                None => Ok(false),
-            };
-            reading.end(u32::from(matches!(replayed, Ok(true)))).await?;
-            replayed
-        })
-        .await
+        self.ready(lane).await?;
+        let Some(reading) = self.read_dead(lane).await? else { return Ok(false) };
+        let found = reading.dead.iter().find(|delivery| Note::read(&delivery.properties).0.id == id);
+        let replayed = match found {
+            Some(delivery) => self.revive(lane, delivery).await.map(|()| true),
+            None => Ok(false),
+        };
+        reading.end(u32::from(matches!(replayed, Ok(true)))).await?;
+        replayed
     }
 
     async fn revive(&self, lane: &Lane, delivery: &Delivery) -> Result<(), Error> {
@@ -137,7 +130,8 @@ impl Core {
             (0..names::shape(lane).queues).map(|number| names::queue(lane, number)).collect();
         queues.extend(RUNGS.iter().map(|rung| names::rung(lane, *rung)));
         queues.push(names::dead(lane));
-        let counted = within(ANSWER_WITHIN, counts(&self.asking, &queues)).await;
+        self.ready(lane).await?;
+        let counted = counts(&self.asking, &queues).await;
         self.noted(lane, &counted).await;
         let counted = counted?;
         let hub = self.hubs().get(lane).cloned();

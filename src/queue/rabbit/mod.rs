@@ -30,6 +30,7 @@ use crate::queue::Error;
 use crate::queue::LEASE_FOR;
 use crate::queue::Lane;
 use crate::queue::Lease;
+use crate::queue::PUBLISH_WITHIN;
 use crate::queue::Place;
 use crate::queue::Settled;
 use crate::queue::clock;
@@ -137,6 +138,10 @@ impl Rabbit {
 
     pub(super) async fn publish(&self, drafts: Vec<Draft>) -> Result<(), Error> {
         self.core.open()?;
+        timeout(PUBLISH_WITHIN, self.send(drafts)).await.unwrap_or(Err(Error::Unconfirmed))
+    }
+
+    async fn send(&self, drafts: Vec<Draft>) -> Result<(), Error> {
         let lanes: HashSet<Lane> = drafts.iter().map(|draft| draft.lane.clone()).collect();
         for lane in &lanes {
             self.core.ready(lane).await?;
@@ -199,19 +204,17 @@ impl Rabbit {
 
     pub(super) async fn dead(&self, limit: u32) -> Result<Vec<Dead>, Error> {
         self.core.open()?;
-        self.core.dead(limit).await
+        within(ANSWER_WITHIN, self.core.dead(limit)).await
     }
 
     pub(super) async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
         self.core.open()?;
-        self.core.ready(lane).await?;
-        self.core.replay(lane, id).await
+        within(ANSWER_WITHIN, self.core.replay(lane, id)).await
     }
 
     pub(super) async fn depth(&self, lane: &Lane) -> Result<Depth, Error> {
         self.core.open()?;
-        self.core.ready(lane).await?;
-        self.core.depth(lane).await
+        within(ANSWER_WITHIN, self.core.depth(lane)).await
     }
 
     pub(super) async fn close(self) {

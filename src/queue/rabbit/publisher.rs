@@ -174,19 +174,23 @@ async fn confirmed(channel: &Channel, user: &str, batch: &[Parcel]) -> Result<Ha
     }
     let mut refused = HashSet::new();
     for (message, confirm) in confirms {
-        let returned = match confirm.await.map_err(|error| failed(step, error))? {
-            Confirmation::Ack(returned) => returned,
-            Confirmation::Nack(returned) => {
-                refused.insert(message_id(&message.note.id));
-                returned
-            }
-            Confirmation::NotRequested => return Err(Error::Unconfirmed),
-        };
-        // The returned message is not the one that this confirm is of: its own name says which it is.
-        let named = returned.and_then(|returned| returned.delivery.properties.message_id().clone());
-        refused.extend(named.map(|name| name.as_str().to_owned()));
+        let confirmation = confirm.await.map_err(|error| failed(step, error))?;
+        refused.extend(not_stored(&message.note.id, &confirmation));
     }
     Ok(refused)
+}
+
+/// Names the messages that a confirmation says are not stored: it may be the message `id`, that it is of, and another
+/// one that the broker returned, which has a name of its own.
+fn not_stored(id: &str, confirmation: &Confirmation) -> Vec<String> {
+    let (stored, returned) = match confirmation {
+        Confirmation::Ack(returned) => (true, returned.as_ref()),
+        Confirmation::Nack(returned) => (false, returned.as_ref()),
+        Confirmation::NotRequested => (false, None),
+    };
+    let own = (!stored).then(|| message_id(id));
+    let other = returned.and_then(|returned| returned.delivery.properties.message_id().as_ref());
+    own.into_iter().chain(other.map(|name| name.as_str().to_owned())).collect()
 }
 
 fn refused_of(parcel: &Parcel, refused: &HashSet<String>) -> Option<String> {
@@ -195,4 +199,33 @@ fn refused_of(parcel: &Parcel, refused: &HashSet<String>) -> Option<String> {
     }
     let ids = parcel.messages.iter().map(|message| &message.note.id);
     ids.into_iter().find(|id| refused.contains(&message_id(id))).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::BasicProperties;
+    use lapin::message::BasicReturnMessage;
+    use lapin::message::Delivery;
+
+    use super::*;
+
+    fn returned(id: &str) -> Option<BasicReturnMessage> {
+        let mut delivery = Delivery::mock(1, "e".into(), "k".into(), false, Vec::new());
+        delivery.properties = BasicProperties::default().with_message_id(id.into());
+        Some(BasicReturnMessage { delivery, reply_code: 312, reply_text: "NO_ROUTE".into() })
+    }
+
+    #[test]
+    fn a_returned_message_is_named_by_itself_and_not_by_the_confirm_that_it_came_with() {
+        for (confirmation, expected) in [
+            (Confirmation::Ack(None), vec![]),
+            (Confirmation::Ack(returned("other")), vec!["other"]),
+            (Confirmation::Ack(returned("own")), vec!["own"]),
+            (Confirmation::Nack(None), vec!["own"]),
+            (Confirmation::Nack(returned("other")), vec!["own", "other"]),
+            (Confirmation::NotRequested, vec!["own"]),
+        ] {
+            assert_eq!(not_stored("own", &confirmation), expected, "{confirmation:?}");
+        }
+    }
 }
