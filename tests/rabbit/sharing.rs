@@ -126,6 +126,35 @@ async fn workers_that_join_and_leave_move_their_share_and_break_no_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partition_has_one_lease_among_all_processes() {
+    let ground = Ground::new().await;
+    let queues = [
+        Queue::connect(ground.options("one")).await.unwrap(),
+        Queue::connect(ground.options("two")).await.unwrap(),
+    ];
+    let jobs = lane();
+    for queue in &queues {
+        nothing_is_left(queue).await;
+    }
+    publish(&queues[0], &[("shop", "1"), ("shop", "2"), ("shop", "3")]).await;
+    for id in ["1", "2", "3"] {
+        let waits = queues.iter().map(|queue| queue.next(&jobs, REBALANCED));
+        let (lease, holder, _) = futures::future::select_all(waits.map(Box::pin)).await;
+        let lease = lease.unwrap().unwrap();
+        assert_eq!(lease.id, id);
+        for queue in &queues {
+            assert_eq!(queue.next(&lane(), A_WHILE).await.unwrap(), None);
+        }
+        assert_eq!(
+            queues[1 - holder].ack(&lease).await.unwrap(),
+            Settled::Lost,
+            "only the holder can settle it"
+        );
+        assert_eq!(queues[holder].ack(&lease).await.unwrap(), Settled::Done);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_ends_without_a_farewell_is_followed_by_another() {
     let ground = Ground::new().await;
     let one = Queue::connect(ground.options("one")).await.unwrap();
