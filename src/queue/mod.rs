@@ -8,6 +8,9 @@
 //! - A lease that is neither settled nor extended ends after [`LEASE_FOR`]; then the message is delivered again,
 //!   from the place that it had. Who comes too late is told [`Settled::Lost`].
 //! - Deliveries are counted, also across crashes; after [`DELIVERY_LIMIT`] of them the queue buries the message.
+//!
+//! It has two forms with one contract: [`sqlite`], in a file of one process, and [`rabbit`], at a broker for many.
+//! What only one of them promises is said there.
 
 use std::fmt;
 use std::path::Path;
@@ -166,7 +169,7 @@ pub struct Dead {
 pub struct Depth {
     /// Messages that are waiting, on loan or put off.
     pub count: u64,
-    /// When the oldest of them was published first.
+    /// When the oldest of them was published first; at a broker, of those that this process has.
     pub oldest: Option<Moment>,
     /// Messages that were buried.
     pub dead: u64,
@@ -190,10 +193,11 @@ impl Queue {
         rabbit::Rabbit::connect(options).await.map(Self::Rabbit)
     }
 
-    /// Stores `drafts`, all or none and in this order, and returns when they are durable.
+    /// Stores `drafts` in this order, and returns when they are durable.
     ///
     /// # Errors
-    /// A bound is broken, or they could not be stored. After [`Error::Unconfirmed`] they may still turn up.
+    /// A bound is broken: none of them is stored. Or they could not be stored: the embedded queue has none of them then,
+    /// and a broker may have some. After [`Error::Unconfirmed`] they may still turn up.
     pub async fn publish(&self, drafts: Vec<Draft>) -> Result<(), Error> {
         bounded(&drafts)?;
         match self {
@@ -203,11 +207,11 @@ impl Queue {
         }
     }
 
-    /// Takes the oldest message of `lane` that may be delivered, waiting up to `wait` for one. A call that is
-    /// dropped takes nothing.
+    /// Takes the oldest message of `lane` that may be delivered, of those that this process sees, waiting up to `wait`
+    /// for one. A call that is dropped takes nothing.
     ///
     /// # Errors
-    /// The queue cannot be written, is closed or overcrowded.
+    /// The queue cannot be written, is closed or overcrowded; the broker is away, and nothing came while it waited.
     pub async fn next(&self, lane: &Lane, wait: Duration) -> Result<Option<Lease>, Error> {
         match self {
             Self::Sqlite(queue) => queue.next(lane, wait.min(LONGEST_WAIT)).await,
@@ -260,7 +264,7 @@ impl Queue {
         }
     }
 
-    /// Lists dead messages of all lanes, the latest first, at most `limit` and never more than [`DEAD_LISTED`].
+    /// Lists dead messages of all lanes that this process knows, the latest first, at most `limit` and never more than [`DEAD_LISTED`].
     ///
     /// # Errors
     /// The queue cannot be read or is closed.

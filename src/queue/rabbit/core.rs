@@ -1,7 +1,7 @@
 //! What the handles on a broker share with the tasks that work for them.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -34,7 +34,8 @@ pub(super) struct Core {
     pub(super) consuming: Link,
     pub(super) asking: Link,
     pub(super) hubs: Mutex<HashMap<Lane, Arc<Hub>>>,
-    pub(super) declared: tokio::sync::Mutex<HashSet<Lane>>,
+    pub(super) declared: Mutex<BTreeSet<Lane>>,
+    pub(super) declaring: tokio::sync::Mutex<()>,
     pub(super) closed: AtomicBool,
 }
 
@@ -52,21 +53,33 @@ impl Core {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// Declares what the lane stands on, once.
-    pub(super) async fn ready(&self, lane: &Lane) -> Result<(), Error> {
-        let mut declared = self.declared.lock().await;
-        if declared.contains(lane) {
+    /// Declares what the lane stands on, once. Whoever does not wait for it to the end leaves it to go on.
+    pub(super) async fn ready(self: &Arc<Self>, lane: &Lane) -> Result<(), Error> {
+        if self.declared().contains(lane) {
             return Ok(());
         }
-        within(DECLARE_WITHIN, declare::declare(&self.asking, &Plan::of(lane))).await?;
-        declared.insert(lane.clone());
-        Ok(())
+        let (core, lane) = (Arc::clone(self), lane.clone());
+        let declaring = tokio::spawn(async move {
+            let _alone = core.declaring.lock().await;
+            if core.declared().contains(&lane) {
+                return Ok(());
+            }
+            within(DECLARE_WITHIN, declare::declare(&core.asking, &Plan::of(&lane))).await?;
+            core.declared().insert(lane);
+            Ok(())
+        });
+        declaring.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Returns the lanes that were declared.
+    pub(super) fn declared(&self) -> MutexGuard<'_, BTreeSet<Lane>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the lane declared again when something of it turned out to be missing: somebody deleted it.
-    pub(super) async fn noted<T>(&self, lane: &Lane, result: &Result<T, Error>) {
+    pub(super) fn noted<T>(&self, lane: &Lane, result: &Result<T, Error>) {
         if result.as_ref().is_err_and(is_missing) {
-            self.declared.lock().await.remove(lane);
+            self.declared().remove(lane);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The broker shows messages only to who takes them. So a reader takes all dead messages of a lane and gives them back
 //! by closing its channel. Meanwhile nobody else may read: they would see a part of them, or none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -51,7 +52,7 @@ struct Reading {
 impl Core {
     /// Lists dead messages of all lanes that this process knows, the latest first.
     pub(super) async fn dead(&self, limit: u32) -> Result<Vec<Dead>, Error> {
-        let lanes: Vec<Lane> = self.declared.lock().await.iter().cloned().collect();
+        let lanes: Vec<Lane> = self.declared().iter().cloned().collect();
         let mut all = Vec::new();
         for lane in lanes {
             let Some(reading) = self.read_dead(&lane).await? else { continue };
@@ -66,7 +67,7 @@ impl Core {
     }
 
     /// Sends the oldest dead message with this id back to its line.
-    pub(super) async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
+    pub(super) async fn replay(self: &Arc<Self>, lane: &Lane, id: &str) -> Result<bool, Error> {
         self.ready(lane).await?;
         let Some(reading) = self.read_dead(lane).await? else { return Ok(false) };
         let found = reading.dead.iter().find(|delivery| Note::read(&delivery.properties).0.id == id);
@@ -120,19 +121,19 @@ impl Core {
 
     async fn count(&self, lane: &Lane, queue: &str) -> Result<u32, Error> {
         let counted = counts(&self.asking, &[queue.to_owned()]).await;
-        self.noted(lane, &counted).await;
+        self.noted(lane, &counted);
         Ok(counted?.first().copied().unwrap_or_default())
     }
 
     /// Counts what waits at the broker and what this process has.
-    pub(super) async fn depth(&self, lane: &Lane) -> Result<Depth, Error> {
+    pub(super) async fn depth(self: &Arc<Self>, lane: &Lane) -> Result<Depth, Error> {
         let mut queues: Vec<String> =
             (0..names::shape(lane).queues).map(|number| names::queue(lane, number)).collect();
         queues.extend(RUNGS.iter().map(|rung| names::rung(lane, *rung)));
         queues.push(names::dead(lane));
         self.ready(lane).await?;
         let counted = counts(&self.asking, &queues).await;
-        self.noted(lane, &counted).await;
+        self.noted(lane, &counted);
         let counted = counted?;
         let hub = self.hubs().get(lane).cloned();
         let (held, oldest) = hub.map_or((0, None), |hub| hub.held());

@@ -65,7 +65,7 @@ impl Feed {
         let mut pause = SHORTEST_PAUSE;
         loop {
             let subscribed = self.subscribe().await;
-            self.core.noted(&self.lane, &subscribed).await;
+            self.core.noted(&self.lane, &subscribed);
             match subscribed {
                 Ok((channel, consumer)) => {
                     pause = SHORTEST_PAUSE;

@@ -114,7 +114,7 @@ impl Rabbit {
             |what: &str| Link::new(Arc::clone(&address), format!("windlass {} {what}", options.worker));
         let publishing = Arc::new(link("publishes"));
         let mut tasks = JoinSet::new();
-        let core = Core {
+        let core = Arc::new(Core {
             publisher: Publisher::start(&publishing, address.user(), &mut tasks),
             publishing,
             consuming: link("consumes"),
@@ -123,9 +123,10 @@ impl Rabbit {
             worker: options.worker.clone(),
             lease_for: options.lease_for,
             hubs: Mutex::default(),
-            declared: tokio::sync::Mutex::default(),
+            declared: Mutex::default(),
+            declaring: tokio::sync::Mutex::default(),
             closed: AtomicBool::new(false),
-        };
+        });
         for lane in &options.lanes {
             core.ready(lane).await?;
         }
@@ -133,7 +134,7 @@ impl Rabbit {
             // The password is known to be right before anything relies on it.
             within(ANSWER_WITHIN, async { core.asking.connection().await.map(drop) }).await?;
         }
-        Ok(Self { core: Arc::new(core), tasks: Arc::new(Mutex::new(tasks)) })
+        Ok(Self { core, tasks: Arc::new(Mutex::new(tasks)) })
     }
 
     pub(super) async fn publish(&self, drafts: Vec<Draft>) -> Result<(), Error> {
@@ -155,7 +156,7 @@ impl Rabbit {
         });
         let published = self.core.publisher.publish(outgoing.collect()).await;
         for lane in &lanes {
-            self.core.noted(lane, &published).await;
+            self.core.noted(lane, &published);
         }
         published
     }
