@@ -36,6 +36,7 @@ mod writes;
 pub use self::app::App;
 pub use self::key::Key;
 pub use self::key::NoKey;
+pub use self::writes::Write;
 pub use self::writes::Writes;
 
 use self::reply::Reply;
@@ -51,6 +52,9 @@ const ANSWER_BYTES: usize = 1024 * 1024;
 
 /// How many bytes of a door's answer are read?
 const DOOR_BYTES: usize = 64 * 1024;
+
+/// How many requests a forge still takes, by `host`, where it says so.
+pub const LIMIT_REMAINING: &str = "windlass_forge_limit_remaining";
 
 /// Sends requests to forges. Cheap to clone; all clones share their connections and the pace of their writes.
 #[derive(Clone, Debug)]
@@ -212,7 +216,7 @@ impl Courier {
         self
     }
 
-    /// Returns when which forge was written to.
+    /// Returns when which forge was written to, and what it said about limits.
     #[must_use]
     pub fn writes(&self) -> &Writes {
         &self.writes
@@ -283,7 +287,11 @@ impl Courier {
         }
         let mut response = sending.send().await.map_err(reach)?;
         let body = first_bytes(&mut response, ANSWER_BYTES).await.map_err(reach)?;
-        Ok(Reply::of(&response, body))
+        let reply = Reply::of(&response, body);
+        if let Some(left) = reply.read(|answer| answer.left()) {
+            metrics::gauge!(LIMIT_REMAINING, "host" => host).set(f64::from(left));
+        }
+        Ok(reply)
     }
 
     /// Posts a signed delivery to a door, which most often is near, and returns the status code and the body of the answer, at most 64 KiB.

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::courier;
 use crate::courier::Courier;
 use crate::courier::Credential;
+use crate::courier::Write;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::forge::Answer;
@@ -88,6 +89,9 @@ pub enum Error {
     /// The forge could not be asked.
     #[error("look after deliveries that failed")]
     Ask(#[source] courier::Error),
+    /// The forge takes nothing for now.
+    #[error("look after deliveries that failed: the forge asks to wait")]
+    Wait,
     /// The forge answers something else.
     #[error("look after deliveries that failed: {why}")]
     Answered {
@@ -104,6 +108,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Ask(error) => error.fault(),
+            Self::Wait => Fault::Passing,
             Self::Answered { fault, .. } => *fault,
         }
     }
@@ -122,6 +127,9 @@ impl Recoverer {
     /// The forge could not be asked or does not say.
     pub async fn step(&self, now: Moment) -> Result<Recovered, Error> {
         let Hooks { forge, kind, .. } = &self.hooks;
+        if self.courier.writes().held(&self.hooks.api, clock::now()).is_some() {
+            return Err(Error::Wait);
+        }
         let recovered = match kind {
             Kind::Github => self.send_again(now).await?,
             Kind::Gitlab => self.look_for_off().await?,
@@ -143,7 +151,7 @@ impl Recoverer {
         for repository in repositories {
             let ask = hooks::ask(api, repository);
             let found = self.ask_for(&ask, repository, |answer| hooks::read(url, answer)).await;
-            let found = found.and_then(|found| found.map_err(said));
+            let found = found.and_then(|found| found.map_err(|answer| self.said(answer)));
             let Some(found) = passed_over(found, repository, &mut refused)? else { continue };
             recovered.hooks += found.found;
             recovered.off += found.off.len();
@@ -199,10 +207,9 @@ impl Recoverer {
     async fn turn_to_write(&self) -> Result<(), Error> {
         let Hooks { api, kind, .. } = &self.hooks;
         let until = clock::now().plus(u64::try_from(TURN_WITHIN.as_millis()).unwrap_or(u64::MAX));
-        while let Err(next) = self.courier.writes().take(api, kind.rules(), clock::now()) {
+        while let Err(next) = self.courier.writes().take(api, kind.rules(), Write::Nothing, clock::now()) {
             if until < next {
-                let why = "the forge had as many writes as it takes for now".to_owned();
-                return Err(Error::Answered { why, fault: Fault::Passing });
+                return Err(Error::Wait);
             }
             tokio::time::sleep(Duration::from_millis(next.since(clock::now()))).await;
         }
@@ -225,7 +232,7 @@ impl Recoverer {
                 Ok(())
             }
             answer @ (Answer::Later(_) | Answer::Limited | Answer::Unsure(_) | Answer::Ours(_)) => {
-                Err(said(answer))
+                Err(self.said(answer))
             }
         }
     }
@@ -236,7 +243,7 @@ impl Recoverer {
         if let Credential::App(app) = credential {
             let ask = deliveries::ask_app_hook(api);
             let own = app.ask_itself(&ask, |answer| deliveries::leads_to(url, answer)).await;
-            if own.map_err(Error::Ask)?.map_err(said)? {
+            if own.map_err(Error::Ask)?.map_err(|answer| self.said(answer))? {
                 return Ok(vec![Hook::App]);
             }
         }
@@ -244,7 +251,7 @@ impl Recoverer {
         for repository in repositories {
             let ask = deliveries::ask_hooks(api, repository);
             let found = self.ask_for(&ask, repository, |answer| deliveries::read_hooks(url, answer)).await;
-            let found = found.and_then(|found| found.map_err(said));
+            let found = found.and_then(|found| found.map_err(|answer| self.said(answer)));
             let Some(found) = passed_over(found, repository, &mut refused)? else { continue };
             hooks.extend(found.into_iter().map(|id| Hook::Repository(repository.clone(), id)));
         }
@@ -256,7 +263,8 @@ impl Recoverer {
         let (mut all, mut cursor) = (Vec::new(), None);
         for _ in 0..PAGES {
             let ask = deliveries::ask_attempts(&self.hooks.api, hook, cursor.as_deref());
-            let (page, next) = self.ask(&ask, hook, deliveries::read_attempts).await?.map_err(said)?;
+            let (page, next) =
+                self.ask(&ask, hook, deliveries::read_attempts).await?.map_err(|answer| self.said(answer))?;
             let is_last = page.last().is_none_or(|attempt| attempt.delivered_at.as_str() < since);
             all.extend(page);
             cursor = next.filter(|_| !is_last);
@@ -296,14 +304,26 @@ impl Recoverer {
         answer.map_err(Error::Ask)
     }
 
+    /// Returns what was answered instead of what was asked for, and lets all who write to the forge know of its limits.
+    fn said(&self, answer: Answer) -> Error {
+        let wait = self.courier.writes().answered(&self.hooks.api, &answer, clock::now());
+        match answer {
+            Answer::Ours(why) | Answer::Never(why) => Error::Answered { why, fault: Fault::Ours },
+            Answer::Limited | Answer::Later(Some(_)) | Answer::TakenLast(_) if !wait.is_zero() => Error::Wait,
+            Answer::Taken | Answer::TakenLast(_) | Answer::Later(_) | Answer::Limited | Answer::Unsure(_) => {
+                Error::Answered { why: "the forge failed at it".to_owned(), fault: Fault::Passing }
+            }
+        }
+    }
+
     fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Moment>> {
         // A map of moments is whole also after a panic elsewhere.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Passes a repository over that the forge refuses for good, since it says nothing about the others; keeps the first
-/// refusal.
+/// Passes a repository over that the forge refuses or fails at, since it says nothing about the others; keeps the first
+/// of these. A forge that is away or asks to wait does so for all.
 fn passed_over<T>(
     found: Result<T, Error>,
     repository: &str,
@@ -311,7 +331,8 @@ fn passed_over<T>(
 ) -> Result<Option<T>, Error> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.fault() == Fault::Passing => Err(error),
+        Err(error @ Error::Wait) => Err(error),
+        Err(error @ Error::Ask(_)) if error.fault() == Fault::Passing => Err(error),
         Err(error) => {
             tracing::warn!(
                 repository,
@@ -322,15 +343,4 @@ fn passed_over<T>(
             Ok(None)
         }
     }
-}
-
-/// Returns what was answered instead of what was asked for.
-fn said(answer: Answer) -> Error {
-    let (why, fault) = match answer {
-        Answer::Ours(why) | Answer::Never(why) => (why, Fault::Ours),
-        Answer::Taken | Answer::TakenLast(_) | Answer::Later(_) | Answer::Limited | Answer::Unsure(_) => {
-            ("the forge asks to come later".to_owned(), Fault::Passing)
-        }
-    };
-    Error::Answered { why, fault }
 }

@@ -22,6 +22,9 @@ pub use self::poster::Poster;
 pub use self::reporter::Reporter;
 pub use self::reporter::Step;
 
+/// Statuses by what became of them: `outcome` is `taken`, `put_off` or `given_up`.
+pub const STATUSES: &str = "windlass_statuses_total";
+
 /// How long is the first pause after a failure?
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,6 @@
 //! Deliveries, and what dispatch made of their events.
 
-use sqlx::SqliteConnection;
+use std::collections::BTreeSet;
 
 use crate::application::Name;
 use crate::explanation::Considered;
@@ -10,9 +10,11 @@ use crate::moment::Moment;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
+use crate::store::sql::Tx;
+use crate::store::sql::query;
 
 /// How many deliveries does history keep? Of older ones only the runs stay.
-const DELIVERIES_KEPT: i64 = 100_000;
+pub const DELIVERIES_KEPT: u32 = 100_000;
 
 /// How many records of events go with each delivery that goes? More than one may come with it.
 const CONSIDERED_AT_ONCE: i64 = 100;
@@ -26,14 +28,12 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn deliveries(&self, forge: Option<&Name>, limit: u32) -> Result<Vec<Heard>, Error> {
-        let rows = sqlx::query(
-            "SELECT heard FROM deliveries WHERE ?1 IS NULL OR forge = ?1 ORDER BY seq DESC LIMIT ?2",
-        )
-        .bind(forge.map(Name::as_str))
-        .bind(limit)
-        .fetch_all(self.read())
-        .await
-        .map_err(Error::Read)?;
+        let rows =
+            query("SELECT heard FROM deliveries WHERE $1 IS NULL OR forge = $1 ORDER BY seq DESC LIMIT $2")
+                .bind(forge.map(Name::as_str))
+                .bind(limit)
+                .rows(self.read())
+                .await?;
         rows.iter().map(|row| column::json(row, "heard")).collect()
     }
 
@@ -43,14 +43,14 @@ impl Store {
     /// The store cannot be read.
     pub async fn deliveries_called(&self, prefix: &str) -> Result<Vec<Heard>, Error> {
         // A range and no pattern, so that whatever is asked for means itself; names are of ASCII.
-        let rows = sqlx::query(
-            "SELECT heard FROM deliveries WHERE delivery >= ?1 AND delivery < ?1 || x'7f' ORDER BY seq LIMIT ?2",
+        let rows = query(
+            "SELECT heard FROM deliveries WHERE delivery >= $1 AND delivery < $2 ORDER BY seq LIMIT $3",
         )
         .bind(prefix)
+        .bind(format!("{prefix}\u{7f}"))
         .bind(FOUND_AT_ONCE)
-        .fetch_all(self.read())
-        .await
-        .map_err(Error::Read)?;
+        .rows(self.read())
+        .await?;
         rows.iter().map(|row| column::json(row, "heard")).collect()
     }
 
@@ -59,11 +59,8 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn considered(&self, event: &str) -> Result<Option<Considered>, Error> {
-        let row = sqlx::query("SELECT considered FROM considered WHERE event = ?")
-            .bind(event)
-            .fetch_optional(self.read())
-            .await
-            .map_err(Error::Read)?;
+        let row =
+            query("SELECT considered FROM considered WHERE event = $1").bind(event).row(self.read()).await?;
         row.map(|row| column::json(&row, "considered")).transpose()
     }
 
@@ -72,88 +69,79 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn last_delivery(&self, source: &Name) -> Result<Option<Moment>, Error> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT at FROM told WHERE source = ?")
-            .bind(source.as_str())
-            .fetch_optional(self.read())
-            .await
-            .map_err(Error::Read)?;
-        Ok(at.map(Moment))
+        let row =
+            query("SELECT at FROM told WHERE source = $1").bind(source.as_str()).row(self.read()).await?;
+        row.map(|row| column::moment(&row, "at")).transpose()
     }
 }
 
 /// Keeps a delivery, and forgets the oldest where there are too many.
-pub async fn keep_heard(connection: &mut SqliteConnection, heard: &Heard) -> Result<(), Error> {
-    let kept = sqlx::query(
-        "INSERT OR IGNORE INTO deliveries (delivery, forge, received_at, heard) VALUES (?, ?, ?, ?)",
+pub async fn keep_heard(tx: &mut Tx, heard: &Heard) -> Result<(), Error> {
+    let kept = query(
+        "INSERT INTO deliveries (delivery, forge, received_at, heard) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT DO NOTHING RETURNING seq",
     )
     .bind(heard.delivery.as_str())
     .bind(heard.forge.as_str())
     .bind(heard.received_at.0)
     .bind(column::to_json(heard, "a delivery")?)
-    .execute(&mut *connection)
-    .await
-    .map_err(Error::Write)?;
-    if kept.rows_affected() == 0 {
-        // Heard before; the number would be that of some other row.
+    .row(&mut *tx)
+    .await?;
+    let Some(kept) = kept else {
+        // Heard before.
         return Ok(());
-    }
-    let newest = kept.last_insert_rowid();
+    };
+    let newest = column::number(&kept, "seq")?;
     if let (true, LedTo::Accepted { events }) = (heard.pushed, &heard.led_to) {
-        for (_, source) in events {
-            keep_told(connection, source, heard.received_at).await?;
+        // In their order, so that two such reports do not wait for each other in a circle.
+        for source in events.iter().map(|(_, source)| source).collect::<BTreeSet<_>>() {
+            keep_told(tx, source, heard.received_at).await?;
         }
     }
-    forget(connection, newest).await
+    forget(tx, newest).await
 }
 
 /// Keeps when a delivery last told of a push to a source.
-async fn keep_told(connection: &mut SqliteConnection, source: &Name, at: Moment) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO told (source, at) VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+async fn keep_told(tx: &mut Tx, source: &Name, at: Moment) -> Result<(), Error> {
+    query(
+        "INSERT INTO told (source, at) VALUES ($1, $2) ON CONFLICT (source) DO UPDATE SET at = excluded.at \
+         WHERE told.at < excluded.at",
     )
     .bind(source.as_str())
     .bind(at.0)
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
+    .run(tx)
+    .await?;
     Ok(())
 }
 
 /// Forgets what is older than the last deliveries that are kept, up to the one with the number `newest`.
-async fn forget(connection: &mut SqliteConnection, newest: i64) -> Result<(), Error> {
-    let oldest = newest.saturating_sub(DELIVERIES_KEPT);
+async fn forget(tx: &mut Tx, newest: i64) -> Result<(), Error> {
+    let oldest = newest.saturating_sub(i64::from(DELIVERIES_KEPT));
     if oldest <= 0 {
         return Ok(());
     }
-    sqlx::query(
+    query(
         "DELETE FROM considered WHERE event IN (SELECT event FROM considered WHERE at < \
-         (SELECT received_at FROM deliveries WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) ORDER BY at LIMIT ?2)",
+         (SELECT received_at FROM deliveries WHERE seq <= $1 ORDER BY seq DESC LIMIT 1) ORDER BY at LIMIT $2)",
     )
     .bind(oldest)
     .bind(CONSIDERED_AT_ONCE)
-    .execute(&mut *connection)
-    .await
-    .map_err(Error::Write)?;
-    sqlx::query("DELETE FROM deliveries WHERE seq <= ?")
-        .bind(oldest)
-        .execute(&mut *connection)
-        .await
-        .map_err(Error::Write)?;
+        .run(&mut *tx)
+        .await?;
+    query("DELETE FROM deliveries WHERE seq <= $1").bind(oldest).run(&mut *tx).await?;
     Ok(())
 }
 
 /// Keeps what dispatch made of an event; the last word counts.
-pub async fn keep_considered(
-    connection: &mut SqliteConnection,
-    considered: &Considered,
-    at: Moment,
-) -> Result<(), Error> {
-    sqlx::query("INSERT OR REPLACE INTO considered (event, at, considered) VALUES (?, ?, ?)")
-        .bind(considered.event.as_str())
-        .bind(at.0)
-        .bind(column::to_json(considered, "what came of an event")?)
-        .execute(&mut *connection)
-        .await
-        .map_err(Error::Write)?;
+pub async fn keep_considered(tx: &mut Tx, considered: &Considered, at: Moment) -> Result<(), Error> {
+    query(
+        "INSERT INTO considered (event, at, considered) VALUES ($1, $2, $3) \
+         ON CONFLICT (event) DO UPDATE SET at = excluded.at, considered = excluded.considered",
+    )
+    .bind(considered.event.as_str())
+    .bind(at.0)
+    .bind(column::to_json(considered, "what came of an event")?)
+    .run(&mut *tx)
+    .await?;
     Ok(())
 }

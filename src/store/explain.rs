@@ -1,7 +1,5 @@
 //! What is known of one commit: for whoever asks why it is as it is.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::application::Name;
 use crate::commit::CommitId;
 use crate::moment::Moment;
@@ -9,6 +7,8 @@ use crate::outcome::Phase;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
+use crate::store::sql::Row;
+use crate::store::sql::query;
 
 /// How many commits may begin alike?
 const COMMITS_AT_ONCE: u32 = 20;
@@ -56,15 +56,14 @@ impl Store {
     /// The store cannot be read.
     pub async fn commits(&self, prefix: &str) -> Result<Vec<(Name, CommitId)>, Error> {
         // A range and no pattern, so that whatever is asked for means itself; no digit comes after `f`.
-        let rows = sqlx::query(
-            "SELECT DISTINCT source, commit_id FROM ledger WHERE commit_id >= ?1 AND commit_id < ?1 || 'g' \
-             ORDER BY source, commit_id LIMIT ?2",
+        let rows = query(
+            "SELECT DISTINCT source, commit_id FROM ledger WHERE commit_id >= $1 AND commit_id < $1 || 'g' \
+             ORDER BY source, commit_id LIMIT $2",
         )
         .bind(prefix)
         .bind(COMMITS_AT_ONCE)
-        .fetch_all(self.read())
-        .await
-        .map_err(Error::Read)?;
+        .rows(self.read())
+        .await?;
         rows.iter().map(|row| Ok((column::name(row, "source")?, column::commit(row)?))).collect()
     }
 
@@ -74,18 +73,17 @@ impl Store {
     /// The store cannot be read.
     pub async fn statuses(&self, source: &Name, commit: &CommitId) -> Result<Vec<Status>, Error> {
         let rows =
-            sqlx::query("SELECT * FROM statuses WHERE source = ? AND commit_id = ? ORDER BY context LIMIT ?")
+            query("SELECT * FROM statuses WHERE source = $1 AND commit_id = $2 ORDER BY context LIMIT $3")
                 .bind(source.as_str())
                 .bind(commit.as_str())
                 .bind(STATUSES_AT_ONCE)
-                .fetch_all(self.read())
-                .await
-                .map_err(Error::Read)?;
+                .rows(self.read())
+                .await?;
         rows.iter().map(status).collect()
     }
 }
 
-fn status(row: &SqliteRow) -> Result<Status, Error> {
+fn status(row: &Row) -> Result<Status, Error> {
     let (phase, description) = (column::phase(row)?, column::text(row, "description")?);
     let is = |name| Ok::<_, Error>(column::number(row, name)? == 1);
     let posted = column::text_or_none(row, "posted_phase")?.as_deref() == Some(phase.word())

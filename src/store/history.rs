@@ -1,7 +1,5 @@
 //! What became of commits and targets, read back.
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
@@ -14,6 +12,8 @@ use crate::store::Run;
 use crate::store::Store;
 use crate::store::Verdict;
 use crate::store::column;
+use crate::store::sql;
+use crate::store::sql::query;
 use crate::store::wanted;
 
 /// How many runs may be asked for at once?
@@ -29,11 +29,11 @@ impl Store {
     /// The store cannot be read.
     pub async fn runs(&self, application: Option<&Name>, limit: u32) -> Result<Vec<Run>, Error> {
         let query = match application {
-            Some(name) => sqlx::query("SELECT * FROM runs WHERE application = ? ORDER BY seq DESC LIMIT ?")
+            Some(name) => query("SELECT * FROM runs WHERE application = $1 ORDER BY seq DESC LIMIT $2")
                 .bind(name.as_str()),
-            None => sqlx::query("SELECT * FROM runs ORDER BY seq DESC LIMIT ?"),
+            None => query("SELECT * FROM runs ORDER BY seq DESC LIMIT $1"),
         };
-        let rows = query.bind(limit.min(RUNS_AT_ONCE)).fetch_all(self.read()).await.map_err(Error::Read)?;
+        let rows = query.bind(limit.min(RUNS_AT_ONCE)).rows(self.read()).await?;
         let mut runs = Vec::with_capacity(rows.len());
         for row in &rows {
             let changes = self.changes(&column::text(row, "run")?).await?;
@@ -47,20 +47,19 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn run(&self, id: &str) -> Result<Option<Run>, Error> {
-        let query = sqlx::query("SELECT * FROM runs WHERE run = ?").bind(id);
-        let Some(row) = query.fetch_optional(self.read()).await.map_err(Error::Read)? else {
+        let query = query("SELECT * FROM runs WHERE run = $1").bind(id);
+        let Some(row) = query.row(self.read()).await? else {
             return Ok(None);
         };
         run(&row, self.changes(id).await?).map(Some)
     }
 
     async fn changes(&self, run: &str) -> Result<Vec<Change>, Error> {
-        let rows = sqlx::query("SELECT change FROM changes WHERE run = ? ORDER BY object LIMIT ?")
+        let rows = query("SELECT change FROM changes WHERE run = $1 ORDER BY object LIMIT $2")
             .bind(run)
             .bind(CHANGES_AT_ONCE)
-            .fetch_all(self.read())
-            .await
-            .map_err(Error::Read)?;
+            .rows(self.read())
+            .await?;
         rows.iter().map(|row| column::json(row, "change")).collect()
     }
 
@@ -69,14 +68,12 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn verdicts(&self, source: &Name, commit: &CommitId) -> Result<Vec<Verdict>, Error> {
-        let rows = sqlx::query(
-            "SELECT * FROM ledger WHERE source = ? AND commit_id = ? ORDER BY application, cluster",
-        )
-        .bind(source.as_str())
-        .bind(commit.as_str())
-        .fetch_all(self.read())
-        .await
-        .map_err(Error::Read)?;
+        let rows =
+            query("SELECT * FROM ledger WHERE source = $1 AND commit_id = $2 ORDER BY application, cluster")
+                .bind(source.as_str())
+                .bind(commit.as_str())
+                .rows(self.read())
+                .await?;
         rows.iter().map(verdict).collect()
     }
 
@@ -85,20 +82,18 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn overdue(&self, before: Moment, limit: u32) -> Result<Vec<(Name, Target, CommitId)>, Error> {
-        let rows =
-            sqlx::query("SELECT * FROM ledger WHERE open = 1 AND moved_at < ? ORDER BY moved_at LIMIT ?")
-                .bind(before.0)
-                .bind(limit)
-                .fetch_all(self.read())
-                .await
-                .map_err(Error::Read)?;
+        let rows = query("SELECT * FROM ledger WHERE open = 1 AND moved_at < $1 ORDER BY moved_at LIMIT $2")
+            .bind(before.0)
+            .bind(limit)
+            .rows(self.read())
+            .await?;
         let overdue =
-            |row: &SqliteRow| Ok((column::name(row, "source")?, column::target(row)?, column::commit(row)?));
+            |row: &sql::Row| Ok((column::name(row, "source")?, column::target(row)?, column::commit(row)?));
         rows.iter().map(overdue).collect()
     }
 }
 
-fn run(row: &SqliteRow, changes: Vec<Change>) -> Result<Run, Error> {
+fn run(row: &sql::Row, changes: Vec<Change>) -> Result<Run, Error> {
     let state: Row = column::json(row, "state")?;
     Ok(Run {
         run: column::text(row, "run")?,
@@ -117,7 +112,7 @@ fn run(row: &SqliteRow, changes: Vec<Change>) -> Result<Run, Error> {
     })
 }
 
-fn verdict(row: &SqliteRow) -> Result<Verdict, Error> {
+fn verdict(row: &sql::Row) -> Result<Verdict, Error> {
     let state: Row = column::json(row, "state")?;
     Ok(Verdict {
         target: column::target(row)?,

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 
 use sha2::Digest;
 use sha2::Sha256;
-use sqlx::Row;
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use crate::application::Application;
 use crate::application::Name;
@@ -21,6 +18,10 @@ use crate::select::State;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
+use crate::store::sql::Row;
+use crate::store::sql::Tx;
+use crate::store::sql::query;
+use crate::store::turn::Turn;
 
 impl Store {
     /// Returns what is remembered of the targets of a source, by target.
@@ -28,11 +29,10 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn memory(&self, source: &Name) -> Result<Vec<Memory>, Error> {
-        let rows = sqlx::query("SELECT * FROM memory WHERE source = ? ORDER BY application, cluster")
+        let rows = query("SELECT * FROM memory WHERE source = $1 ORDER BY application, cluster")
             .bind(source.as_str())
-            .fetch_all(self.read())
-            .await
-            .map_err(Error::Read)?;
+            .rows(self.read())
+            .await?;
         rows.iter().map(remembered).collect()
     }
 
@@ -41,11 +41,14 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn open_targets(&self, rows: &[Memory]) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let Some(first) = rows.first() else {
+            return Ok(());
+        };
+        let mut tx = self.begin(Turn::Source(&first.source)).await?;
         for row in rows {
             remember(&mut tx, row).await?;
         }
-        tx.commit().await.map_err(Error::Write)
+        tx.commit().await
     }
 
     /// Returns the number of an application's definition. It grows by one whenever the definition changes.
@@ -57,12 +60,11 @@ impl Store {
     /// The store cannot be written.
     pub async fn definition(&self, application: &Application) -> Result<u64, Error> {
         let digest = digest(application)?;
-        let mut tx = self.begin().await?;
-        let known = sqlx::query("SELECT number, digest FROM definitions WHERE application = ?")
+        let mut tx = self.begin(Turn::Application(&application.name)).await?;
+        let known = query("SELECT number, digest FROM definitions WHERE application = $1")
             .bind(application.name.as_str())
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(Error::Read)?;
+            .row(&mut tx)
+            .await?;
         let number = match known {
             Some(row) if column::text(&row, "digest")? == digest => {
                 return unsigned(column::number(&row, "number")?);
@@ -70,14 +72,16 @@ impl Store {
             Some(row) => column::number(&row, "number")?.saturating_add(1),
             None => jiff::Timestamp::now().as_second(),
         };
-        sqlx::query("INSERT OR REPLACE INTO definitions (application, number, digest) VALUES (?, ?, ?)")
-            .bind(application.name.as_str())
-            .bind(number)
-            .bind(digest)
-            .execute(&mut *tx)
-            .await
-            .map_err(Error::Write)?;
-        tx.commit().await.map_err(Error::Write)?;
+        query(
+            "INSERT INTO definitions (application, number, digest) VALUES ($1, $2, $3) \
+             ON CONFLICT (application) DO UPDATE SET number = excluded.number, digest = excluded.digest",
+        )
+        .bind(application.name.as_str())
+        .bind(number)
+        .bind(digest)
+        .run(&mut tx)
+        .await?;
+        tx.commit().await?;
         unsigned(number)
     }
 
@@ -86,11 +90,10 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn seen(&self, source: &Name) -> Result<BTreeMap<Reference, CommitId>, Error> {
-        let rows = sqlx::query("SELECT reference, commit_id FROM refs WHERE source = ?")
+        let rows = query("SELECT reference, commit_id FROM refs WHERE source = $1")
             .bind(source.as_str())
-            .fetch_all(self.read())
-            .await
-            .map_err(Error::Read)?;
+            .rows(self.read())
+            .await?;
         rows.iter().map(|row| Ok((column::reference(row)?, column::commit(row)?))).collect()
     }
 
@@ -105,17 +108,18 @@ impl Store {
         commit: Option<&CommitId>,
     ) -> Result<(), Error> {
         let query = match commit {
-            Some(commit) => {
-                sqlx::query("INSERT OR REPLACE INTO refs (source, reference, commit_id) VALUES (?1, ?2, ?3)")
-                    .bind(source.as_str())
-                    .bind(reference.to_string())
-                    .bind(commit.as_str())
-            }
-            None => sqlx::query("DELETE FROM refs WHERE source = ?1 AND reference = ?2")
+            Some(commit) => query(
+                "INSERT INTO refs (source, reference, commit_id) VALUES ($1, $2, $3) \
+                     ON CONFLICT (source, reference) DO UPDATE SET commit_id = excluded.commit_id",
+            )
+            .bind(source.as_str())
+            .bind(reference.to_string())
+            .bind(commit.as_str()),
+            None => query("DELETE FROM refs WHERE source = $1 AND reference = $2")
                 .bind(source.as_str())
                 .bind(reference.to_string()),
         };
-        query.execute(self.write()).await.map_err(Error::Write)?;
+        query.run(self.write()).await?;
         Ok(())
     }
 }
@@ -128,7 +132,7 @@ impl Store {
 /// A bad end outweighs a healthy one of the same dispatch, in whatever order they come: the next event then makes
 /// one more pass, which is cheap.
 pub async fn end(
-    connection: &mut SqliteConnection,
+    tx: &mut Tx,
     target: &Target,
     dispatch: &str,
     phase: Phase,
@@ -139,26 +143,28 @@ pub async fn end(
         Phase::Failed | Phase::Error => State::Failed,
         Phase::Pending | Phase::Running | Phase::Applied | Phase::Superseded => return Ok(()),
     };
-    sqlx::query(
-        "UPDATE memory SET state = ?1 WHERE application = ?2 AND cluster = ?3 AND dispatch = ?4 \
-         AND (?1 = 'failed' OR (state = 'open' AND (?5 IS NULL OR inputs = ?5)))",
+    query(
+        "UPDATE memory SET state = $1 WHERE application = $2 AND cluster = $3 AND dispatch = $4 \
+         AND ($1 = 'failed' OR (state = 'open' AND ($5 IS NULL OR inputs = $5)))",
     )
     .bind(state.word())
     .bind(target.application.as_str())
     .bind(target.cluster.as_str())
     .bind(dispatch)
     .bind(inputs.map(|inputs| inputs.0.as_str()))
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
+    .run(tx)
+    .await?;
     Ok(())
 }
 
-async fn remember(connection: &mut SqliteConnection, row: &Memory) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO memory \
+async fn remember(tx: &mut Tx, row: &Memory) -> Result<(), Error> {
+    query(
+        "INSERT INTO memory \
          (application, cluster, source, reference, inputs, commit_id, definition, dispatch, state) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (application, cluster) DO UPDATE SET \
+         source = excluded.source, reference = excluded.reference, inputs = excluded.inputs, \
+         commit_id = excluded.commit_id, definition = excluded.definition, dispatch = excluded.dispatch, \
+         state = excluded.state",
     )
     .bind(row.target.application.as_str())
     .bind(row.target.cluster.as_str())
@@ -169,14 +175,13 @@ async fn remember(connection: &mut SqliteConnection, row: &Memory) -> Result<(),
     .bind(i64::try_from(row.definition).unwrap_or(i64::MAX))
     .bind(row.dispatch.as_str())
     .bind(row.state.word())
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
+    .run(tx)
+    .await?;
     Ok(())
 }
 
-fn remembered(row: &SqliteRow) -> Result<Memory, Error> {
-    let state: String = row.try_get("state").map_err(Error::Read)?;
+fn remembered(row: &Row) -> Result<Memory, Error> {
+    let state: String = column::text(row, "state")?;
     Ok(Memory {
         target: column::target(row)?,
         source: column::name(row, "source")?,

@@ -1,31 +1,37 @@
-//! The store: what windlass remembers in one SQLite file.
+//! The store: what windlass remembers, in one SQLite file or, for more than one process, in a Postgres database.
 //!
 //! Reports come in and become runs, changes, the ledger's rows and the statuses that a forge is to be told; out go
 //! what dispatch last knew, the statuses that are due, and history. It decides nothing itself: how a row moves is
 //! the ledger's rule, and what a status says is the phrase's. All of it can be lost: Git, the clusters and the
 //! settings bring back everything but the past.
+//!
+//! # One after the other
+//!
+//! Most of a report's work is to read what is known and to write what follows. On SQLite there is one writer at a
+//! time, so nothing comes between the two. On Postgres each such transaction first takes a *turn*, a lock that ends
+//! with it, and the turns are:
+//!
+//! - of a **source**, for all reports about its commits. A row of the ledger, the run that it shares and the sum over
+//!   a commit are each made from other rows, so that two reports side by side could miss each other: the last two
+//!   targets of a commit would each count the other as under way, and its status would stay pending. Locks of rows do
+//!   not help, since what is missed is often not there yet; retries of serializable transactions would be the rule, not
+//!   the exception, when all targets of a commit end at once. All rows of a commit have one source, and so has a run.
+//! - of an **application**, for the number of its definition;
+//! - of a **forge**, for its deliveries and which of them are forgotten.
+//!
+//! A transaction takes one turn, as its first statement, so turns never wait for each other in a circle, and each
+//! statement after it sees what the turn's last holder wrote. What becomes of a status on its way to the forge is one
+//! statement on one row each, which Postgres itself puts one after the other. A process that is stopped in the middle
+//! of its turn loses it, and its transaction, after half a minute.
 
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-use sqlx::Connection;
-use sqlx::Sqlite;
-use sqlx::SqliteConnection;
-use sqlx::SqlitePool;
-use sqlx::Transaction;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::sqlite::SqliteJournalMode;
-use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::sqlite::SqliteSynchronous;
-use tokio::sync::Notify;
 
 use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
-use crate::fault::Fault;
 use crate::forge::github::checks::Check;
 use crate::ledger::Row;
 use crate::moment::Moment;
@@ -33,101 +39,52 @@ use crate::outcome::Change;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
 use crate::outcome::Tally;
+use crate::secret::Secret;
+use crate::store::news::News;
+use crate::store::sql::Pool;
+use crate::store::sql::Tx;
+use crate::store::turn::Turn;
 
 mod column;
 mod delivery;
+mod error;
 mod explain;
 mod history;
 mod memory;
+mod news;
 mod outbox;
+mod postgres;
+mod prune;
 mod record;
 mod schema;
+mod sql;
+mod sqlite;
+mod turn;
 mod wanted;
 
+pub use error::Error;
 pub use explain::Posting;
 pub use explain::Status;
+pub use prune::Keep;
+pub use prune::Pruned;
 
 /// How long may a call wait for its turn to read or write?
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long may SQLite wait for another process that holds the file?
-const BUSY_WITHIN: Duration = Duration::from_secs(5);
-
 /// How many calls may read at once?
 const READERS: u32 = 4;
 
-/// The store. Cheap to clone; all clones share one file, one writer and a few readers.
+/// The store. Cheap to clone; all clones share one file or database, its writers and a few readers.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// One connection, so that writers queue here instead of failing in SQLite.
-    write: SqlitePool,
-    read: SqlitePool,
+    write: Pool,
+    read: Pool,
     /// Told when statuses may have become due.
-    due: Notify,
-}
-
-/// Why the store could not do something. The texts fit after "failed to".
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file could not be opened, or is not a store.
-    #[error("open the store {path} (if it is damaged, move it away: only history is lost)")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite says.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// A newer windlass wrote the file.
-    #[error(
-        "open the store {path}: its form {found} is newer than {known}, the newest that this windlass knows; run the newer windlass, or move the file away"
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The form of the file.
-        found: i64,
-        /// The newest form that this windlass knows.
-        known: i64,
-    },
-    /// The file could not be brought to the form that this windlass writes.
-    #[error("bring the store to form {to} (its disk needs room and must be writable)")]
-    Migrate {
-        /// The form that could not be reached.
-        to: i64,
-        /// What SQLite says.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// Something could not be read.
-    #[error("read from the store")]
-    Read(#[source] sqlx::Error),
-    /// Something could not be written; nothing of it was.
-    #[error("write to the store (its disk needs room and must be writable)")]
-    Write(#[source] sqlx::Error),
-    /// The store holds something that no windlass of this form writes.
-    #[error(
-        "understand what the store holds as {what} (if it is damaged, move it away: only history is lost)"
-    )]
-    Damaged {
-        /// What it was read as.
-        what: &'static str,
-    },
-}
-
-impl Error {
-    /// Says whose turn it is: a full disk or a held file may pass, the rest is for whoever runs windlass.
-    #[must_use]
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Read(_) | Self::Write(_) | Self::Migrate { .. } => Fault::Passing,
-            Self::Open { .. } | Self::Newer { .. } | Self::Damaged { .. } => Fault::Ours,
-        }
-    }
+    news: News,
 }
 
 /// A status that a forge is to be told.
@@ -205,52 +162,56 @@ pub struct Verdict {
     pub moved_at: Moment,
 }
 
-/// Returns whether a connection may be used again. SQLite itself rolls back when its disk is full; sqlx does not
-/// notice, and would then take every later transaction for a part of the lost one.
-async fn at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The answer comes after any rollback that was asked for before.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
-}
-
 impl Store {
     /// Opens the store in a file, makes it where there is none, and brings it to the form that this windlass writes.
     ///
     /// # Errors
     /// The file cannot be opened or is no store; a newer windlass wrote it; its form cannot be changed.
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Open { path: path.to_owned(), source };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_WITHIN);
-        let pool =
-            || SqlitePoolOptions::new().acquire_timeout(TURN_WITHIN).idle_timeout(None).max_lifetime(None);
-        let write = pool().max_connections(1).after_release(|connection, _| Box::pin(at_rest(connection)));
-        let write = write.connect_with(options.clone()).await.map_err(failed)?;
-        schema::bring_up(&write, path).await?;
-        let read = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self { inner: Arc::new(Inner { write, read, due: Notify::new() }) })
+        let (write, read) = sqlite::open(path).await?;
+        Ok(Self::of(Pool::Sqlite(write), Pool::Sqlite(read), News::here()))
     }
 
-    /// Closes the file, after what is under way.
+    /// Connects to the store in a Postgres database, makes its tables where there are none, and brings them to the form
+    /// that this windlass writes. Several processes may do so at once.
+    ///
+    /// The URL is `postgres://user:password@host:port/database?sslmode=…`. Beyond this machine the connection is
+    /// encrypted and the certificate must be one of the host's name, unless `sslmode` is `disable`, `require` or
+    /// `verify-ca`; `sslrootcert` names a file with the authority, where the system does not know it.
+    ///
+    /// # Errors
+    /// The URL is none; the database does not answer within 10 s, or does not let this user in; a newer windlass
+    /// wrote it; its form cannot be changed.
+    pub async fn connect(url: &Secret) -> Result<Self, Error> {
+        let options = postgres::options(url)?;
+        let (write, read) = postgres::connect(&options).await?;
+        let news = News::between(options, write.clone());
+        Ok(Self::of(Pool::Postgres(write), Pool::Postgres(read), news))
+    }
+
+    fn of(write: Pool, read: Pool, news: News) -> Self {
+        Self { inner: Arc::new(Inner { write, read, news }) }
+    }
+
+    /// Closes the file or the connections, after what is under way.
     pub async fn close(self) {
+        self.inner.news.stop();
         self.inner.read.close().await;
         self.inner.write.close().await;
     }
 
-    /// Begins a transaction that no other writer can overtake.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        self.inner.write.begin_with("BEGIN IMMEDIATE").await.map_err(Error::Write)
+    /// Begins a transaction that no other of the same turn can overtake.
+    async fn begin(&self, turn: Turn<'_>) -> Result<Tx, Error> {
+        let mut tx = self.inner.write.begin().await?;
+        turn.take(&mut tx).await?;
+        Ok(tx)
     }
 
-    fn read(&self) -> &SqlitePool {
+    fn read(&self) -> &Pool {
         &self.inner.read
     }
 
-    fn write(&self) -> &SqlitePool {
+    fn write(&self) -> &Pool {
         &self.inner.write
     }
 }

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
-
 use crate::application::Name;
 use crate::forge::github::checks::Check;
 use crate::moment::Moment;
@@ -12,12 +10,15 @@ use crate::store::Due;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
+use crate::store::sql::Row;
+use crate::store::sql::query;
+use crate::store::turn::Turn;
 
 /// How many statuses may be asked for at once?
 const DUE_AT_ONCE: u32 = 1_000;
 
 impl Store {
-    /// Returns statuses that a forge has not been told as they are, the longest due first; at most 1,000.
+    /// Returns statuses that a forge has not been told as they are, the oldest first; at most 1,000.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -30,32 +31,36 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn due_but(&self, now: Moment, limit: u32, without: &[Name]) -> Result<Vec<Due>, Error> {
-        let rows = sqlx::query(
-            "SELECT * FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= ? \
-             AND source NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?",
+        let rows = query(
+            "SELECT * FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= $1 \
+             AND replace($2, '\"' || source || '\"', '') = $2 ORDER BY id LIMIT $3",
         )
         .bind(now.0)
         .bind(list(without))
         .bind(limit.min(DUE_AT_ONCE))
-        .fetch_all(self.read())
-        .await
-        .map_err(Error::Read)?;
+        .rows(self.read())
+        .await?;
         rows.iter().map(due).collect()
     }
 
-    /// Notes what is known of the check run that shows a status. The forge may have heard of it, so it is never muted
-    /// from then on.
+    /// Notes what is known of the check run that shows a status, and from when on it is due again, at once without a
+    /// time. The forge may have heard of it, so it is never muted from then on.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn showing(&self, status: i64, check: Option<&Check>) -> Result<(), Error> {
+    pub async fn showing(
+        &self,
+        status: i64,
+        check: Option<&Check>,
+        again: Option<Moment>,
+    ) -> Result<(), Error> {
         let check = check.map(|check| column::to_json(check, "a check run")).transpose()?;
-        sqlx::query("UPDATE statuses SET shown = ?, muted = 0 WHERE id = ?")
+        query("UPDATE statuses SET shown = $1, due_at = $2, muted = 0 WHERE id = $3")
             .bind(check)
+            .bind(again.map_or(0, |again| again.0))
             .bind(status)
-            .execute(self.write())
-            .await
-            .map_err(Error::Write)?;
+            .run(self.write())
+            .await?;
         Ok(())
     }
 
@@ -65,13 +70,12 @@ impl Store {
     /// # Errors
     /// The store cannot be written; nothing shall be sent then.
     pub async fn sending(&self, due: &Due, again: Moment) -> Result<(), Error> {
-        sqlx::query("UPDATE statuses SET sent = ?, due_at = ?, muted = 0 WHERE id = ?")
+        query("UPDATE statuses SET sent = $1, due_at = $2, muted = 0 WHERE id = $3")
             .bind(due.version)
             .bind(again.0)
             .bind(due.id)
-            .execute(self.write())
-            .await
-            .map_err(Error::Write)?;
+            .run(self.write())
+            .await?;
         Ok(())
     }
 
@@ -80,52 +84,46 @@ impl Store {
     /// # Errors
     /// The store cannot be written; the forge is then asked again.
     pub async fn not_sent(&self, due: &Due) -> Result<(), Error> {
-        sqlx::query("UPDATE statuses SET sent = NULL WHERE id = ?")
-            .bind(due.id)
-            .execute(self.write())
-            .await
-            .map_err(Error::Write)?;
+        query("UPDATE statuses SET sent = NULL WHERE id = $1").bind(due.id).run(self.write()).await?;
         Ok(())
     }
 
     /// Notes that a forge was told a status, and shows it, as `due` has it. A state that came meanwhile stays due.
     ///
     /// # Errors
-    /// The store cannot be written; the status will then be posted again.
+    /// The store cannot be written; the status will then be looked for.
     pub async fn posted(&self, due: &Due, at: Moment) -> Result<(), Error> {
         let check = due.check.as_ref().map(|check| column::to_json(check, "a check run")).transpose()?;
-        sqlx::query(
-            "UPDATE statuses SET posted_phase = ?1, posted_description = ?2, posted_at = ?3, \
-             wanting = (phase <> ?1 OR description <> ?2), muted = 0, due_at = 0, tries = 0, why = NULL, \
-             sent = NULL, shown = ?5 WHERE id = ?4",
+        query(
+            "UPDATE statuses SET posted_phase = $1, posted_description = $2, posted_at = $3, \
+             wanting = CASE WHEN phase = $1 AND description = $2 THEN 0 ELSE 1 END, muted = 0, due_at = 0, tries = 0, why = NULL, \
+             sent = NULL, shown = $5 WHERE id = $4",
         )
         .bind(due.phase.word())
         .bind(due.description.as_str())
         .bind(at.0)
         .bind(due.id)
         .bind(check)
-        .execute(self.write())
-        .await
-        .map_err(Error::Write)?;
+        .run(self.write())
+        .await?;
         Ok(())
     }
 
     /// Puts a status off after a failed try, whatever state it has come to meanwhile: it is the forge that is waited
-    /// for. Where `due` is unsure, the forge may have taken it all the same; it is never muted from then on.
+    /// for. Where `due` is unsure, the forge may have taken it all the same. It is never muted from then on.
     ///
     /// # Errors
     /// The store cannot be written; the status then stays due.
     pub async fn postpone(&self, due: &Due, until: Moment, why: &str) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE statuses SET due_at = ?, tries = tries + 1, why = ?, sent = ?, muted = 0 WHERE id = ?",
+        query(
+            "UPDATE statuses SET due_at = $1, tries = tries + 1, why = $2, sent = $3, muted = 0 WHERE id = $4",
         )
         .bind(until.0)
         .bind(why)
         .bind(due.unsure.then_some(due.version))
         .bind(due.id)
-        .execute(self.write())
-        .await
-        .map_err(Error::Write)?;
+        .run(self.write())
+        .await?;
         Ok(())
     }
 
@@ -134,15 +132,14 @@ impl Store {
     /// # Errors
     /// The store cannot be written; the status then stays due.
     pub async fn give_up(&self, due: &Due, why: &str) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE statuses SET wanting = 0, tries = 0, sent = NULL, why = ? WHERE id = ? AND version = ?",
+        query(
+            "UPDATE statuses SET wanting = 0, tries = 0, sent = NULL, why = $1 WHERE id = $2 AND version = $3",
         )
         .bind(why)
         .bind(due.id)
         .bind(due.version)
-        .execute(self.write())
-        .await
-        .map_err(Error::Write)?;
+        .run(self.write())
+        .await?;
         Ok(())
     }
 
@@ -151,16 +148,16 @@ impl Store {
     /// # Errors
     /// The store cannot be written; the statuses then stay due.
     pub async fn hold_back(&self, source: &Name, until: Moment) -> Result<(), Error> {
-        // The plus keeps SQLite from walking all that was ever posted for the source.
-        sqlx::query(
-            "UPDATE statuses SET due_at = ?1 WHERE wanting = 1 AND muted = 0 AND due_at < ?1 AND +source = ?2",
+        let mut tx = self.begin(Turn::Source(source)).await?;
+        // No index has the source with nothing behind it: all that was ever posted for it is not to be walked.
+        query(
+            "UPDATE statuses SET due_at = $1 WHERE wanting = 1 AND muted = 0 AND due_at < $1 AND source || '' = $2",
         )
         .bind(until.0)
         .bind(source.as_str())
-        .execute(self.write())
-        .await
-        .map_err(Error::Write)?;
-        Ok(())
+        .run(&mut tx)
+        .await?;
+        tx.commit().await
     }
 
     /// Returns when the next status is due; `None` when none is waiting.
@@ -172,15 +169,14 @@ impl Store {
     }
 
     async fn next_due_but(&self, without: &[Name]) -> Result<Option<Moment>, Error> {
-        let next: Option<i64> = sqlx::query_scalar(
+        let next = query(
             "SELECT due_at FROM statuses WHERE wanting = 1 AND muted = 0 \
-             AND source NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT 1",
+             AND replace($1, '\"' || source || '\"', '') = $1 ORDER BY due_at LIMIT 1",
         )
         .bind(list(without))
-        .fetch_optional(self.read())
-        .await
-        .map_err(Error::Read)?;
-        Ok(next.map(Moment))
+        .row(self.read())
+        .await?;
+        next.map(|row| column::moment(&row, "due_at")).transpose()
     }
 
     /// Waits until a status is due, a report has come in, or `most` has passed.
@@ -196,7 +192,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn wait_due_but(&self, now: Moment, most: Duration, without: &[Name]) -> Result<(), Error> {
-        let mut news = std::pin::pin!(self.inner.due.notified());
+        let mut news = std::pin::pin!(self.inner.news.next());
         // From here on no report goes unheard, also not one that comes while the store is read.
         news.as_mut().enable();
         let wait = match self.next_due_but(without).await? {
@@ -212,16 +208,16 @@ impl Store {
 
     /// Wakes whoever waits for statuses to become due.
     pub(super) fn announce(&self) {
-        self.inner.due.notify_waiters();
+        self.inner.news.announce();
     }
 }
 
-/// Returns names as SQLite reads a list.
+/// Returns names as one text. No name has a quote, so that a name in quotes is in it exactly when it was listed.
 fn list(names: &[Name]) -> String {
     serde_json::Value::from_iter(names.iter().map(Name::as_str)).to_string()
 }
 
-fn due(row: &SqliteRow) -> Result<Due, Error> {
+fn due(row: &Row) -> Result<Due, Error> {
     let target = match column::text_or_none(row, "application")? {
         Some(_) => Some(column::target(row)?),
         None => None,

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
-
 use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
@@ -22,6 +19,10 @@ use crate::store::Store;
 use crate::store::column;
 use crate::store::delivery;
 use crate::store::memory;
+use crate::store::sql;
+use crate::store::sql::Tx;
+use crate::store::sql::query;
+use crate::store::turn::Turn;
 use crate::store::wanted;
 
 /// How many changes does history keep of one report?
@@ -54,48 +55,60 @@ impl Store {
     /// # Errors
     /// The store cannot be written; then nothing of the report was taken in.
     pub async fn record(&self, report: &Report) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(turn(report)).await?;
         let touched = take_in(&mut tx, report).await?;
         for (source, commit) in &touched {
             wanted::sum_up(&mut tx, source, commit).await?;
         }
-        tx.commit().await.map_err(Error::Write)?;
+        tx.commit().await?;
         self.announce();
         Ok(())
     }
 }
 
+/// Returns whose turn a report takes.
+fn turn(report: &Report) -> Turn<'_> {
+    match &report.what {
+        Told::Heard(heard) => Turn::Forge(&heard.forge),
+        Told::Considered(considered) => Turn::Source(&considered.source),
+        Told::Run(progress) => Turn::Source(&progress.source),
+        Told::Rerun { source, .. }
+        | Told::Roster { source, .. }
+        | Told::Covered { source, .. }
+        | Told::Superseded { source, .. }
+        | Told::Waiting { source, .. }
+        | Told::Buried { source, .. } => Turn::Source(source),
+    }
+}
+
 /// Takes in what a report says; returns the commits whose rows it moved.
-async fn take_in(
-    connection: &mut SqliteConnection,
-    report: &Report,
-) -> Result<BTreeSet<(Name, CommitId)>, Error> {
+async fn take_in(tx: &mut Tx, report: &Report) -> Result<BTreeSet<(Name, CommitId)>, Error> {
     let at = report.at;
     let mut touched = BTreeSet::new();
     let told = match &report.what {
-        Told::Heard(heard) => return delivery::keep_heard(connection, heard).await.map(|()| touched),
+        Told::Heard(heard) => return delivery::keep_heard(tx, heard).await.map(|()| touched),
         Told::Rerun { source, commit, targets } => {
-            return wanted::want_again(connection, source, commit, targets).await.map(|()| touched);
+            return wanted::want_again(tx, source, commit, targets).await.map(|()| touched);
         }
         Told::Considered(considered) => {
-            return delivery::keep_considered(connection, considered, at).await.map(|()| touched);
+            return delivery::keep_considered(tx, considered, at).await.map(|()| touched);
         }
         Told::Roster { dispatch, source, commit, targets, received_at } => {
-            called(connection, source, commit).await?;
+            called(tx, source, commit).await?;
             touched.insert((source.clone(), commit.clone()));
             for target in targets {
                 let subject = subject(source, commit, target);
                 let news = News { row: Row::pending(dispatch), inputs: None, at, opened_at: *received_at };
-                if hear(connection, &subject, news).await? {
+                if hear(tx, &subject, news).await? {
                     touched.insert((source.clone(), commit.clone()));
                 }
             }
             return Ok(touched);
         }
-        Told::Run(progress) => return run(connection, progress, at).await,
+        Told::Run(progress) => return run(tx, progress, at).await,
         Told::Covered { dispatch, source, commit, target, run } => {
             let subject = subject(source, commit, target);
-            let row = cover(connection, &subject, dispatch, run).await?;
+            let row = cover(tx, &subject, dispatch, run).await?;
             (subject, row)
         }
         Told::Superseded { dispatch, source, commit, target, by } => {
@@ -109,20 +122,19 @@ async fn take_in(
         }
     };
     let (subject, row) = told;
-    if hear(connection, &subject, News { row, inputs: None, at, opened_at: at }).await? {
+    if hear(tx, &subject, News { row, inputs: None, at, opened_at: at }).await? {
         touched.insert((subject.source, subject.commit));
     }
     Ok(touched)
 }
 
 /// Notes that a commit's targets are known: from then on they may be summed up.
-async fn called(connection: &mut SqliteConnection, source: &Name, commit: &CommitId) -> Result<(), Error> {
-    sqlx::query("INSERT OR IGNORE INTO rosters (source, commit_id) VALUES (?, ?)")
+async fn called(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(), Error> {
+    query("INSERT INTO rosters (source, commit_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(source.as_str())
         .bind(commit.as_str())
-        .execute(connection)
-        .await
-        .map_err(Error::Write)?;
+        .run(tx)
+        .await?;
     Ok(())
 }
 
@@ -132,14 +144,17 @@ fn subject(source: &Name, commit: &CommitId, target: &Target) -> Subject {
 
 /// Moves the row of a subject by news, makes it where there is none, and wants its status to say so; returns whether
 /// the news changed anything.
-async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News<'_>) -> Result<bool, Error> {
-    memory::end(connection, &subject.target, &news.row.dispatch, news.row.phase, news.inputs).await?;
-    let known = row_of(connection, subject).await?;
+async fn hear(tx: &mut Tx, subject: &Subject, news: News<'_>) -> Result<bool, Error> {
+    memory::end(tx, &subject.target, &news.row.dispatch, news.row.phase, news.inputs).await?;
+    let known = row_of(tx, subject).await?;
     let row = ledger::advance(known.clone(), news.row);
-    sqlx::query(
+    query(
         "INSERT INTO ledger (source, commit_id, application, cluster, phase, open, state, opened_at, moved_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
-         phase = excluded.phase, open = excluded.open, state = excluded.state, opened_at = min(opened_at, excluded.opened_at), moved_at = max(moved_at, excluded.moved_at)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (source, commit_id, application, cluster) DO UPDATE SET \
+         phase = excluded.phase, open = excluded.open, state = excluded.state, opened_at = \
+         CASE WHEN excluded.opened_at < ledger.opened_at THEN excluded.opened_at ELSE ledger.opened_at END, moved_at = \
+         CASE WHEN excluded.moved_at > ledger.moved_at THEN excluded.moved_at ELSE ledger.moved_at END",
     )
     .bind(subject.source.as_str())
     .bind(subject.commit.as_str())
@@ -150,53 +165,43 @@ async fn hear(connection: &mut SqliteConnection, subject: &Subject, news: News<'
     .bind(column::to_json(&row, "a row of the ledger")?)
     .bind(news.opened_at.0)
     .bind(news.at.0)
-    .execute(&mut *connection)
-    .await
-    .map_err(Error::Write)?;
+        .run(&mut *tx)
+        .await?;
     let moved = known.as_ref() != Some(&row);
     if moved {
-        wanted::want_target(connection, subject, &row).await?;
+        wanted::want_target(tx, subject, &row).await?;
     }
     Ok(moved)
 }
 
-async fn row_of(connection: &mut SqliteConnection, subject: &Subject) -> Result<Option<Row>, Error> {
-    let row = sqlx::query(
-        "SELECT state FROM ledger WHERE source = ? AND commit_id = ? AND application = ? AND cluster = ?",
+async fn row_of(tx: &mut Tx, subject: &Subject) -> Result<Option<Row>, Error> {
+    let row = query(
+        "SELECT state FROM ledger WHERE source = $1 AND commit_id = $2 AND application = $3 AND cluster = $4",
     )
     .bind(subject.source.as_str())
     .bind(subject.commit.as_str())
     .bind(subject.target.application.as_str())
     .bind(subject.target.cluster.as_str())
-    .fetch_optional(connection)
-    .await
-    .map_err(Error::Read)?;
+    .row(tx)
+    .await?;
     row.map(|row| column::json(&row, "state")).transpose()
 }
 
 /// Takes in how far a run has come: for history, for its own commit, and for all that share its fate.
-async fn run(
-    connection: &mut SqliteConnection,
-    progress: &Progress,
-    at: Moment,
-) -> Result<BTreeSet<(Name, CommitId)>, Error> {
+async fn run(tx: &mut Tx, progress: &Progress, at: Moment) -> Result<BTreeSet<(Name, CommitId)>, Error> {
     let told = Row::told(progress, at.since(progress.received_at));
     let own = subject(&progress.source, &progress.commit, &progress.target);
-    let state = keep_run(connection, progress, &told, at).await?;
-    keep_changes(connection, progress).await?;
+    let state = keep_run(tx, progress, &told, at).await?;
+    keep_changes(tx, progress).await?;
     let mut touched = BTreeSet::new();
-    if hear(
-        connection,
-        &own,
-        News { row: told, inputs: Some(&progress.inputs), at, opened_at: progress.received_at },
-    )
-    .await?
+    if hear(tx, &own, News { row: told, inputs: Some(&progress.inputs), at, opened_at: progress.received_at })
+        .await?
     {
         touched.insert((own.source, own.commit));
     }
-    for (subject, dispatch) in sharers(connection, &progress.run, &progress.target).await? {
+    for (subject, dispatch) in sharers(tx, &progress.run, &progress.source, &progress.target).await? {
         let row = state.shared_with(&dispatch);
-        if hear(connection, &subject, News { row, inputs: None, at, opened_at: at }).await? {
+        if hear(tx, &subject, News { row, inputs: None, at, opened_at: at }).await? {
             touched.insert((subject.source, subject.commit));
         }
     }
@@ -204,23 +209,19 @@ async fn run(
 }
 
 /// Writes a run to history and returns where it stands, which a late report does not change.
-async fn keep_run(
-    connection: &mut SqliteConnection,
-    progress: &Progress,
-    told: &Row,
-    at: Moment,
-) -> Result<Row, Error> {
-    let known = state_of(connection, &progress.run, &progress.target).await?;
+async fn keep_run(tx: &mut Tx, progress: &Progress, told: &Row, at: Moment) -> Result<Row, Error> {
+    let known = state_of(tx, &progress.run, &progress.source, &progress.target).await?;
     let state = ledger::advance(known.clone(), told.clone());
     if known.as_ref() == Some(&state) {
         return Ok(state);
     }
     let problems: Vec<_> = progress.problems.iter().take(PROBLEMS_KEPT).collect();
-    sqlx::query(
+    query(
         "INSERT INTO runs (run, source, application, cluster, commit_id, inputs, state, problems, received_at, at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (run) DO UPDATE SET \
          state = excluded.state, problems = excluded.problems, at = excluded.at \
-         WHERE application = excluded.application AND cluster = excluded.cluster",
+         WHERE runs.application = excluded.application AND runs.cluster = excluded.cluster \
+         AND runs.source = excluded.source",
     )
     .bind(progress.run.as_str())
     .bind(progress.source.as_str())
@@ -232,53 +233,43 @@ async fn keep_run(
     .bind(column::to_json(&problems, "problems")?)
     .bind(progress.received_at.0)
     .bind(at.0)
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
+        .run(tx)
+        .await?;
     Ok(state)
 }
 
 /// Writes what a run did. Objects that it left as they were are counted, not kept, unless there is a note.
-async fn keep_changes(connection: &mut SqliteConnection, progress: &Progress) -> Result<(), Error> {
+async fn keep_changes(tx: &mut Tx, progress: &Progress) -> Result<(), Error> {
     let telling = progress.changes.iter().filter(|c| c.action != Action::Unchanged || c.note.is_some());
     for change in telling.take(CHANGES_KEPT) {
-        sqlx::query("INSERT OR IGNORE INTO changes (run, object, change) VALUES (?, ?, ?)")
+        query("INSERT INTO changes (run, object, change) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(progress.run.as_str())
-            .bind(format!("{} ({})", change.object, change.object.group))
+            .bind(column::key(&format!("{} ({})", change.object, change.object.group)))
             .bind(column::to_json(change, "a change")?)
-            .execute(&mut *connection)
-            .await
-            .map_err(Error::Write)?;
+            .run(&mut *tx)
+            .await?;
     }
     Ok(())
 }
 
-/// Returns where a run of a target stands; `None` while nothing was heard of it.
-async fn state_of(
-    connection: &mut SqliteConnection,
-    run: &str,
-    target: &Target,
-) -> Result<Option<Row>, Error> {
-    let row = sqlx::query("SELECT state FROM runs WHERE run = ? AND application = ? AND cluster = ?")
-        .bind(run)
-        .bind(target.application.as_str())
-        .bind(target.cluster.as_str())
-        .fetch_optional(connection)
-        .await
-        .map_err(Error::Read)?;
+/// Returns where a run of a source's target stands; `None` while nothing was heard of it.
+async fn state_of(tx: &mut Tx, run: &str, source: &Name, target: &Target) -> Result<Option<Row>, Error> {
+    let row =
+        query("SELECT state FROM runs WHERE run = $1 AND application = $2 AND cluster = $3 AND source = $4")
+            .bind(run)
+            .bind(target.application.as_str())
+            .bind(target.cluster.as_str())
+            .bind(source.as_str())
+            .row(tx)
+            .await?;
     row.map(|row| column::json(&row, "state")).transpose()
 }
 
 /// Binds a subject to the fate of a run, which may be unheard of, under way or final; returns where it stands.
-async fn cover(
-    connection: &mut SqliteConnection,
-    subject: &Subject,
-    dispatch: &str,
-    run: &str,
-) -> Result<Row, Error> {
-    sqlx::query(
-        "INSERT OR IGNORE INTO covered (run, application, cluster, source, commit_id, dispatch) \
-         VALUES (?, ?, ?, ?, ?, ?)",
+async fn cover(tx: &mut Tx, subject: &Subject, dispatch: &str, run: &str) -> Result<Row, Error> {
+    query(
+        "INSERT INTO covered (run, application, cluster, source, commit_id, dispatch) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
     )
     .bind(run)
     .bind(subject.target.application.as_str())
@@ -286,30 +277,33 @@ async fn cover(
     .bind(subject.source.as_str())
     .bind(subject.commit.as_str())
     .bind(dispatch)
-    .execute(&mut *connection)
-    .await
-    .map_err(Error::Write)?;
-    let state = state_of(connection, run, &subject.target).await?;
+    .run(&mut *tx)
+    .await?;
+    let state = state_of(tx, run, &subject.source, &subject.target).await?;
     Ok(state.map_or_else(
         || Row { phase: Phase::Pending, run: Some(run.to_owned()), ..Row::pending(dispatch) },
         |state| state.shared_with(dispatch),
     ))
 }
 
-/// Returns who shares the fate of a run of a target, with the dispatch of each.
+/// Returns who shares the fate of a run of a source's target, with the dispatch of each.
 async fn sharers(
-    connection: &mut SqliteConnection,
+    tx: &mut Tx,
     run: &str,
+    source: &Name,
     target: &Target,
 ) -> Result<Vec<(Subject, String)>, Error> {
-    let rows = sqlx::query("SELECT * FROM covered WHERE run = ? AND application = ? AND cluster = ?")
-        .bind(run)
-        .bind(target.application.as_str())
-        .bind(target.cluster.as_str())
-        .fetch_all(connection)
-        .await
-        .map_err(Error::Read)?;
-    let sharer = |row: &SqliteRow| {
+    let rows = query(
+        "SELECT * FROM covered WHERE run = $1 AND application = $2 AND cluster = $3 AND source = $4 \
+         ORDER BY commit_id, dispatch",
+    )
+    .bind(run)
+    .bind(target.application.as_str())
+    .bind(target.cluster.as_str())
+    .bind(source.as_str())
+    .rows(tx)
+    .await?;
+    let sharer = |row: &sql::Row| {
         let subject = Subject {
             source: column::name(row, "source")?,
             commit: column::commit(row)?,

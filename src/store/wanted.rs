@@ -1,7 +1,5 @@
 //! What a forge is to be told of a target and of a whole commit, as their rows move.
 
-use sqlx::SqliteConnection;
-
 use crate::application::Name;
 use crate::application::Target;
 use crate::application::WHOLE;
@@ -15,29 +13,30 @@ use crate::phrase::Facts;
 use crate::store::Error;
 use crate::store::column;
 use crate::store::record::Subject;
+use crate::store::sql::Tx;
+use crate::store::sql::query;
 
 /// How many targets of a commit get a status each? With more, the whole commit's status stands for all.
 pub const SHOWN_TARGETS: u64 = 20;
 
 /// Wants the statuses of targets, and that of their commit, to be told once more as they are.
 pub async fn want_again(
-    connection: &mut SqliteConnection,
+    tx: &mut Tx,
     source: &Name,
     commit: &CommitId,
     targets: &[Target],
 ) -> Result<(), Error> {
     let contexts = targets.iter().map(Target::context).chain([WHOLE.to_owned()]);
     for context in contexts {
-        sqlx::query(
+        query(
             "UPDATE statuses SET posted_phase = NULL, posted_description = NULL, wanting = 1, due_at = 0, tries = 0, \
-             sent = NULL WHERE source = ? AND commit_id = ? AND context = ?",
+             sent = NULL WHERE source = $1 AND commit_id = $2 AND context = $3",
         )
         .bind(source.as_str())
         .bind(commit.as_str())
         .bind(context)
-        .execute(&mut *connection)
-        .await
-        .map_err(Error::Write)?;
+        .run(&mut *tx)
+        .await?;
     }
     Ok(())
 }
@@ -66,11 +65,7 @@ struct Wanted<'a> {
 }
 
 /// Wants the status of a target to say what its row says.
-pub async fn want_target(
-    connection: &mut SqliteConnection,
-    subject: &Subject,
-    row: &Row,
-) -> Result<(), Error> {
+pub async fn want_target(tx: &mut Tx, subject: &Subject, row: &Row) -> Result<(), Error> {
     let wanted = Wanted {
         source: &subject.source,
         commit: &subject.commit,
@@ -80,23 +75,19 @@ pub async fn want_target(
         phase: row.phase,
         description: describe(row),
     };
-    want(connection, wanted).await
+    want(tx, wanted).await
 }
 
 /// Wants the status of a whole commit to say what all its rows come to, and mutes its targets where they are many.
-pub async fn sum_up(
-    connection: &mut SqliteConnection,
-    source: &Name,
-    commit: &CommitId,
-) -> Result<(), Error> {
-    if !is_called(connection, source, commit).await? {
+pub async fn sum_up(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(), Error> {
+    if !is_called(tx, source, commit).await? {
         return Ok(());
     }
-    let counts = counts(connection, source, commit).await?;
+    let counts = counts(tx, source, commit).await?;
     if counts.all() == 0 {
         return Ok(());
     }
-    let bad = bad_targets(connection, source, commit).await?;
+    let bad = bad_targets(tx, source, commit).await?;
     let wanted = Wanted {
         source,
         commit,
@@ -106,36 +97,27 @@ pub async fn sum_up(
         phase: ledger::aggregate(&counts),
         description: phrase::whole(&counts, &bad),
     };
-    want(connection, wanted).await?;
-    if counts.all() > SHOWN_TARGETS { mute(connection, source, commit).await } else { Ok(()) }
+    want(tx, wanted).await?;
+    if counts.all() > SHOWN_TARGETS { mute(tx, source, commit).await } else { Ok(()) }
 }
 
-async fn is_called(
-    connection: &mut SqliteConnection,
-    source: &Name,
-    commit: &CommitId,
-) -> Result<bool, Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM rosters WHERE source = ? AND commit_id = ?)")
+async fn is_called(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<bool, Error> {
+    let called = query("SELECT source FROM rosters WHERE source = $1 AND commit_id = $2")
         .bind(source.as_str())
         .bind(commit.as_str())
-        .fetch_one(connection)
-        .await
-        .map_err(Error::Read)
+        .row(tx)
+        .await?;
+    Ok(called.is_some())
 }
 
-async fn counts(
-    connection: &mut SqliteConnection,
-    source: &Name,
-    commit: &CommitId,
-) -> Result<Counts, Error> {
-    let rows = sqlx::query(
-        "SELECT phase, count(*) AS number FROM ledger WHERE source = ? AND commit_id = ? GROUP BY phase",
+async fn counts(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Counts, Error> {
+    let rows = query(
+        "SELECT phase, count(*) AS number FROM ledger WHERE source = $1 AND commit_id = $2 GROUP BY phase",
     )
     .bind(source.as_str())
     .bind(commit.as_str())
-    .fetch_all(connection)
-    .await
-    .map_err(Error::Read)?;
+    .rows(tx)
+    .await?;
     let mut counts = Counts::default();
     for row in &rows {
         let number = u64::try_from(column::number(row, "number")?).unwrap_or(0);
@@ -145,33 +127,29 @@ async fn counts(
 }
 
 /// Returns the first targets of a commit that failed or are in error, as many as a text names.
-async fn bad_targets(
-    connection: &mut SqliteConnection,
-    source: &Name,
-    commit: &CommitId,
-) -> Result<Vec<Target>, Error> {
-    // The plus keeps SQLite from walking all targets of the commit in their order.
-    let rows = sqlx::query(
-        "SELECT application, cluster FROM ledger WHERE source = ? AND commit_id = ? \
-         AND phase IN ('failed', 'error') ORDER BY +application, cluster LIMIT ?",
+async fn bad_targets(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Vec<Target>, Error> {
+    // Not by an index that has them in this order: all targets of the commit would be walked.
+    let rows = query(
+        "SELECT application, cluster FROM ledger WHERE source = $1 AND commit_id = $2 \
+         AND phase IN ('failed', 'error') ORDER BY application || '', cluster LIMIT $3",
     )
     .bind(source.as_str())
     .bind(commit.as_str())
     .bind(i64::try_from(phrase::NAMED).unwrap_or(i64::MAX))
-    .fetch_all(connection)
-    .await
-    .map_err(Error::Read)?;
+    .rows(tx)
+    .await?;
     rows.iter().map(column::target).collect()
 }
 
-async fn want(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<(), Error> {
-    sqlx::query(
+async fn want(tx: &mut Tx, wanted: Wanted<'_>) -> Result<(), Error> {
+    query(
         "INSERT INTO statuses (source, commit_id, context, application, cluster, run, phase, description) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, commit_id, context) DO UPDATE SET \
-         run = excluded.run, phase = excluded.phase, description = excluded.description, version = version + 1, \
-         wanting = (posted_phase IS NULL OR posted_phase <> excluded.phase \
-                    OR posted_description <> excluded.description) \
-         WHERE phase <> excluded.phase OR description <> excluded.description",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (source, commit_id, context) DO UPDATE SET \
+         run = excluded.run, phase = excluded.phase, description = excluded.description, version = statuses.version + 1, \
+         wanting = CASE WHEN statuses.posted_phase = excluded.phase \
+                        AND statuses.posted_description = excluded.description \
+                         AND statuses.sent IS NULL THEN 0 ELSE 1 END \
+         WHERE statuses.phase <> excluded.phase OR statuses.description <> excluded.description",
     )
     .bind(wanted.source.as_str())
     .bind(wanted.commit.as_str())
@@ -181,22 +159,20 @@ async fn want(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<(
     .bind(wanted.run)
     .bind(wanted.phase.word())
     .bind(wanted.description)
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
+        .run(tx)
+        .await?;
     Ok(())
 }
 
 /// Mutes the targets of a commit, except those of which a forge may have heard: a status that was begun must end.
-async fn mute(connection: &mut SqliteConnection, source: &Name, commit: &CommitId) -> Result<(), Error> {
-    sqlx::query(
-        "UPDATE statuses SET muted = 1 WHERE source = ? AND commit_id = ? AND application IS NOT NULL \
+async fn mute(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(), Error> {
+    query(
+        "UPDATE statuses SET muted = 1 WHERE source = $1 AND commit_id = $2 AND application IS NOT NULL \
          AND posted_phase IS NULL AND tries = 0 AND muted = 0 AND shown IS NULL AND sent IS NULL",
     )
     .bind(source.as_str())
     .bind(commit.as_str())
-    .execute(connection)
-    .await
-    .map_err(Error::Write)?;
+    .run(tx)
+    .await?;
     Ok(())
 }

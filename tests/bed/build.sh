@@ -5,12 +5,12 @@
 # The Go that the module files ask for.
 GO_MINOR=26
 
+# build PARTS: says first what is missing, then builds what is not built.
 build() {
-  need_go
+  local part
   mkdir -p "$BIN" "$SHARE"
-  built kwok build_kwok
-  built gitea build_gitea
-  built kube build_kube
+  for part in "$@"; do "${part}_needs"; done
+  for part in "$@"; do "${part}_build"; done
 }
 
 # Finds Go, also where its own installer puts it.
@@ -18,9 +18,12 @@ need_go() {
   command -v go >/dev/null || PATH="$PATH:/usr/local/go/bin"
   local how="get Go 1.$GO_MINOR or newer from https://go.dev/dl/ and unpack it to /usr/local/go"
   command -v go >/dev/null || die "missing: go. $how"
-  command -v cc >/dev/null || die "missing: a C compiler (Gitea's SQLite needs it). On Debian: apt-get install gcc libc6-dev"
   [[ "$(go env GOVERSION)" =~ ^go1\.([0-9]+) && "${BASH_REMATCH[1]}" -ge "$GO_MINOR" ]] ||
     die "$(go env GOVERSION) is too old: $how"
+}
+
+need_c() {
+  command -v cc >/dev/null || die "missing: a C compiler (Gitea's SQLite needs it). On Debian: apt-get install gcc libc6-dev"
 }
 
 # What the program is made of: a build with an equal stamp needs no second one.
@@ -36,7 +39,7 @@ built() {
   if [[ -x "$BIN/$name" && "$(cat "$BIN/$name.stamp" 2>/dev/null)" == "$stamp" ]]; then
     return 0
   fi
-  printf 'scripts/bed: building %s, once (with cold caches: kube 11 min, gitea 5 min, kwok 2 min on two cores)\n' "$name" >&2
+  printf 'scripts/bed: building %s, once (with cold caches: kube 11 min, gitea 5 min, kwok 2 min, toxiproxy seconds on two cores)\n' "$name" >&2
   (cd "$HERE/$name" && "$@" "$BIN/$name.new") || die "building $name failed: is the Go module proxy ($(go env GOPROXY)) reachable?"
   mv "$BIN/$name.new" "$BIN/$name"
   echo "$stamp" >"$BIN/$name.stamp"

@@ -7,11 +7,6 @@ MATERIAL="$CACHE/material"
 # The oldest Node that Prism was seen to run on.
 NODE_MAJOR=20
 
-# The material, unless the caller goes without it.
-material_unless() {
-  [[ "$1" == --without-material ]] || material
-}
-
 material() {
   local stamp
   need_go

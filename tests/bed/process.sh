@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154
-# Starting, watching and stopping the bed's processes. Read by scripts/bed, which sets BIN, RUN and the limits.
+# Starting, watching and stopping the bed's processes. Read by scripts/bed, which sets CACHE, RUN and the limits.
 
 die() {
   printf 'scripts/bed: %s\n' "$*" >&2
@@ -20,11 +20,12 @@ pid_of() {
   cat "$RUN/pid/$1" 2>/dev/null
 }
 
-# Whether the part's pid file names a process that this bed started: pids come round again after a reboot.
+# Whether the part's pid file names a process that this bed started: pids come round again after a reboot. The bed's
+# programs lie in its folder, but for Debian's Postgres.
 alive() {
   local pid
   pid="$(pid_of "$1")" || return 1
-  [[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" == "$BIN/"* ]] &&
+  [[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" =~ ^"$CACHE"/|/postgres$ ]] &&
     grep -qzxF "WINDLASS_BED_PART=$RUN/$1" "/proc/$pid/environ" 2>/dev/null
 }
 
@@ -37,6 +38,11 @@ signal() {
   if alive "$1"; then
     kill "-$2" "$(pid_of "$1")" 2>/dev/null || true
   fi
+}
+
+# Asks a part to end. Postgres would wait for its clients, if it were asked as the others are.
+ask_to_end() {
+  if [[ "$1" == postgres ]]; then signal "$1" INT; else signal "$1" TERM; fi
 }
 
 # Starts a part unless it runs; each part has a function run_NAME that ends in `launch NAME PORT COMMAND...`.
@@ -96,7 +102,7 @@ give_up() {
   die "$1 $2. Try scripts/bed up again; when it persists, scripts/bed down --wipe starts afresh (the bed's data is lost)"
 }
 
-# Ends a part that was sent TERM: waits, then kills. A frozen one hears nothing until it goes on.
+# Ends a part that was asked to: waits, then kills. A frozen one hears nothing until it goes on.
 stop() {
   signal "$1" CONT
   within "$STOP_LIMIT" gone "$1" || signal "$1" KILL

@@ -19,12 +19,25 @@ packages() {
   mapfile -t missing < <(missing_packages)
   [[ ${#missing[@]} -gt 0 ]] || return 0
   if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
+    [[ " ${missing[*]} " != *' postgresql '* ]] || no_database_service
     apt-get update -q || die "apt-get update failed, see above; wanted: ${missing[*]}"
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" ||
       die "installing ${missing[*]} failed, see above"
   else
     die "missing packages (their Debian names): ${missing[*]}. On Debian: sudo apt-get install ${missing[*]}"
   fi
+}
+
+# What the bed's brokers and database are made of, unless they are replaced.
+brokers_and_database() {
+  [[ -n "${WINDLASS_BED_AMQP_URL:-}" ]] || PROGRAMS+=(debootstrap:debootstrap)
+  [[ -n "${WINDLASS_BED_POSTGRES_URL:-}" ]] || PROGRAMS+=(pg_ctlcluster:postgresql)
+}
+
+# Debian's package makes a database and starts it as a service, unless it is told not to before it comes.
+no_database_service() {
+  mkdir -p /etc/postgresql-common/createcluster.d
+  echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/windlass-bed.conf
 }
 
 go_is_there() {

@@ -118,13 +118,17 @@ async fn a_project_that_refuses_does_not_keep_the_others_from_being_looked_after
 }
 
 #[tokio::test]
-async fn a_gitlab_in_trouble_is_asked_again_later_and_nothing_is_concluded() {
+async fn a_gitlab_in_trouble_with_one_project_is_asked_of_the_others_and_one_that_limits_of_none() {
     let lab = Lab::start();
     second(&lab, Role::Maintainer);
     hang(&lab, SHOP, URL, 4);
     lab.befall("team%2Fblog/hooks", stand::Fault::Refused("502 Bad Gateway", "", "<html>"));
-    let error = look(&lab, TOKEN, &["team/blog", SHOP]).await.unwrap_err();
-    assert_eq!(error.fault(), Fault::Passing);
+    let found = look(&lab, TOKEN, &["team/blog", SHOP]).await.unwrap();
+    assert_eq!(found, Recovered { hooks: 1, asked: 0, off: 1 });
+    lab.befall("team%2Fblog/hooks", stand::Fault::Refused("502 Bad Gateway", "", "<html>"));
+    assert_eq!(look(&lab, TOKEN, &["team/blog"]).await.unwrap_err().fault(), Fault::Passing);
+    lab.stand.heard();
     lab.state().limits.unannounced = 1;
-    assert_eq!(look(&lab, TOKEN, &[SHOP]).await.unwrap_err().fault(), Fault::Passing);
+    assert_eq!(look(&lab, TOKEN, &["team/blog", SHOP]).await.unwrap_err().fault(), Fault::Passing);
+    assert_eq!(lab.stand.heard().len(), 1);
 }

@@ -17,8 +17,10 @@ use crate::desk::name;
 use crate::desk::roster;
 use crate::desk::run;
 use crate::explain::explain;
+use crate::place::Place;
+use crate::place::on_both;
 
-fn heard(delivery: &str, at: i64, led_to: LedTo) -> Told {
+pub fn heard(delivery: &str, at: i64, led_to: LedTo) -> Told {
     Told::Heard(Heard {
         delivery: delivery.to_owned(),
         forge: name("gitea"),
@@ -38,7 +40,7 @@ fn accepted(event: &str) -> LedTo {
     LedTo::Accepted { events: vec![(event.to_owned(), name("git"))] }
 }
 
-fn ignored() -> LedTo {
+pub fn ignored() -> LedTo {
     LedTo::Ignored { why: "ping: it is heard".to_owned() }
 }
 
@@ -60,9 +62,8 @@ fn deliveries(folder: &Path, more: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[tokio::test]
-async fn a_delivery_is_kept_once_however_often_its_record_comes_and_each_time_it_is_delivered() {
-    let desk = Desk::new().await;
+async fn a_delivery_is_kept_once_however_often_its_record_comes_and_each_time_it_is_delivered(place: Place) {
+    let desk = Desk::new(&place).await;
     for at in [1, 1, 2] {
         desk.hear(heard("72d3162e", at, ignored())).await;
     }
@@ -82,7 +83,7 @@ async fn a_delivery_is_kept_once_however_often_its_record_comes_and_each_time_it
 
 #[tokio::test]
 async fn a_record_that_comes_again_after_many_other_rows_takes_no_delivery_away() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     desk.hear(heard("72d3162e", 1, ignored())).await;
     let folder = desk.close().await;
     let path = folder.path().join("store.db");
@@ -99,9 +100,8 @@ async fn a_record_that_comes_again_after_many_other_rows_takes_no_delivery_away(
     assert_eq!(store.deliveries(None, 10).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn the_last_word_about_an_event_counts() {
-    let desk = Desk::new().await;
+async fn the_last_word_about_an_event_counts(place: Place) {
+    let desk = Desk::new(&place).await;
     assert_eq!(desk.store.considered("event-1").await.unwrap(), None);
     desk.hear(considered("event-1", "put back for later")).await;
     desk.hear(considered("event-1", "dispatched: jobs 1")).await;
@@ -111,7 +111,7 @@ async fn the_last_word_about_an_event_counts() {
 
 #[tokio::test]
 async fn deliveries_are_listed_and_each_is_explained_down_to_its_statuses() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     desk.hear(heard("72d3162e-cc78", 5_000, accepted("72d3162e-cc78"))).await;
     desk.hear(heard("83e4273f-dd89", 6_000, ignored())).await;
     desk.hear(considered("72d3162e-cc78", "dispatched: jobs 1")).await;
@@ -146,7 +146,7 @@ async fn deliveries_are_listed_and_each_is_explained_down_to_its_statuses() {
 
 #[tokio::test]
 async fn a_delivery_that_was_not_looked_at_yet_and_one_that_concerned_many_are_told_as_such() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     for event in ["72d3162e-cc78", "83e4273f-dd89"] {
         desk.hear(heard(event, 5_000, accepted(event))).await;
     }
@@ -166,7 +166,7 @@ async fn a_delivery_that_was_not_looked_at_yet_and_one_that_concerned_many_are_t
 
 #[tokio::test]
 async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     desk.hear(roster("d", &commit('a'), &["shop@east"])).await;
     let folder = desk.close().await;
     let path = folder.path().join("store.db");
@@ -188,3 +188,8 @@ async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
     assert_eq!(store.verdicts(&name("git"), &commit('a')).await.unwrap().len(), 1);
     assert_eq!(store.deliveries(None, 1).await.unwrap(), []);
 }
+
+on_both!(
+    a_delivery_is_kept_once_however_often_its_record_comes_and_each_time_it_is_delivered,
+    the_last_word_about_an_event_counts,
+);

@@ -1,4 +1,4 @@
-//! A store on a real file, and short ways to say what workers say.
+//! A store in a real file or database, and short ways to say what workers say.
 
 use windlass::application::Name;
 use windlass::application::Target;
@@ -21,31 +21,37 @@ use windlass::select::State;
 use windlass::store::Due;
 use windlass::store::Store;
 
+use crate::place::Home;
+use crate::place::Place;
+
 pub const LATER: Moment = Moment(i64::MAX);
 
 pub struct Desk {
-    folder: tempfile::TempDir,
+    pub home: Home,
     pub store: Store,
 }
 
 impl Desk {
-    pub async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store.db")).await.unwrap();
-        Self { folder, store }
+    pub async fn new(place: &Place) -> Self {
+        let home = place.home().await;
+        let store = home.store().await;
+        Self { home, store }
     }
 
     pub async fn reopen(self) -> Self {
-        let Self { folder, store } = self;
+        let Self { home, store } = self;
         store.close().await;
-        let store = Store::open(&folder.path().join("store.db")).await.unwrap();
-        Self { folder, store }
+        let store = home.store().await;
+        Self { home, store }
     }
 
-    /// Closes the store and returns its folder.
+    /// Closes the store in a file and returns its folder.
     pub async fn close(self) -> tempfile::TempDir {
         self.store.close().await;
-        self.folder
+        match self.home {
+            Home::File(folder) => folder,
+            Home::Database(_) => panic!("a store in a database has no folder"),
+        }
     }
 
     pub async fn hear(&self, what: Told) {

@@ -20,6 +20,8 @@ use crate::desk::progress;
 use crate::desk::roster;
 use crate::desk::run;
 use crate::desk::web;
+use crate::place::Place;
+use crate::place::on_both;
 
 pub fn explain(folder: &Path, asked: &str) -> Output {
     let config = folder.join("windlass.toml");
@@ -28,9 +30,8 @@ pub fn explain(folder: &Path, asked: &str) -> Output {
     command.args(["explain", asked, "--config"]).arg(config).output().unwrap()
 }
 
-#[tokio::test]
-async fn how_far_each_status_has_come_is_told() {
-    let desk = Desk::new().await;
+async fn how_far_each_status_has_come_is_told(place: Place) {
+    let desk = Desk::new(&place).await;
     let targets = ["shop@east", "shop@north", "shop@south", "shop@west"];
     desk.hear(roster("d", &commit('a'), &targets)).await;
     for due in desk.due_rows().await {
@@ -55,9 +56,8 @@ async fn how_far_each_status_has_come_is_told() {
     assert_eq!(told, expected.map(|(context, posting)| (context.to_owned(), posting)));
 }
 
-#[tokio::test]
-async fn a_status_that_was_posted_and_then_moved_on_waits_again() {
-    let desk = Desk::new().await;
+async fn a_status_that_was_posted_and_then_moved_on_waits_again(place: Place) {
+    let desk = Desk::new(&place).await;
     desk.hear(roster("d", &commit('a'), &["shop@east"])).await;
     desk.post_all().await;
     desk.hear(run("r", "d", &commit('a'), Phase::Healthy)).await;
@@ -67,9 +67,8 @@ async fn a_status_that_was_posted_and_then_moved_on_waits_again() {
     assert_eq!(own.phase, Phase::Healthy);
 }
 
-#[tokio::test]
-async fn a_commit_is_found_by_its_first_digits_and_no_other_is() {
-    let desk = Desk::new().await;
+async fn a_commit_is_found_by_its_first_digits_and_no_other_is(place: Place) {
+    let desk = Desk::new(&place).await;
     for digit in ['a', 'b'] {
         desk.hear(roster("d", &commit(digit), &["shop@east"])).await;
     }
@@ -80,7 +79,7 @@ async fn a_commit_is_found_by_its_first_digits_and_no_other_is() {
 
 #[tokio::test]
 async fn what_became_of_a_commit_is_printed() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     desk.hear(roster("d", &commit('a'), &["shop@east"])).await;
     desk.hear(run("r", "d", &commit('a'), Phase::Applied)).await;
     desk.hear(run("r", "d", &commit('a'), Phase::Failed)).await;
@@ -113,7 +112,7 @@ fn printed(folder: &Path, asked: &str) -> String {
 
 #[tokio::test]
 async fn how_far_each_status_has_come_is_printed() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     desk.hear(roster("d", &commit('a'), &["shop@east", "shop@north", "shop@south", "shop@west"])).await;
     for due in desk.due_rows().await {
         match due.context.as_str() {
@@ -140,7 +139,7 @@ async fn how_far_each_status_has_come_is_printed() {
 
 #[tokio::test]
 async fn a_run_that_made_another_commit_true_and_one_that_changed_much_are_printed_as_such() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     for (dispatch, digit) in [("d", 'a'), ("e", 'b')] {
         desk.hear(roster(dispatch, &commit(digit), &["shop@east"])).await;
     }
@@ -164,7 +163,7 @@ async fn a_run_that_made_another_commit_true_and_one_that_changed_much_are_print
 
 #[tokio::test]
 async fn what_is_not_known_is_said_and_what_is_no_commit_is_refused() {
-    let desk = Desk::new().await;
+    let desk = Desk::new(&Place::Sqlite).await;
     let folder = desk.close().await;
     for (asked, words) in [
         ("aaaaaa", "no target was touched"),
@@ -177,3 +176,9 @@ async fn what_is_not_known_is_said_and_what_is_no_commit_is_refused() {
         assert!(said.contains(words), "{asked}: {said}");
     }
 }
+
+on_both!(
+    how_far_each_status_has_come_is_told,
+    a_status_that_was_posted_and_then_moved_on_waits_again,
+    a_commit_is_found_by_its_first_digits_and_no_other_is,
+);

@@ -1,6 +1,10 @@
 //! How reports become verdicts and statuses.
 
 use std::time::Duration;
+use windlass::moment::Moment;
+use windlass::object::ObjectId;
+use windlass::outcome::Action;
+use windlass::outcome::Change;
 use windlass::outcome::Phase;
 use windlass::outcome::Told;
 
@@ -13,10 +17,12 @@ use crate::desk::progress;
 use crate::desk::roster;
 use crate::desk::run;
 use crate::desk::target;
+use crate::desk::web;
+use crate::place::Place;
+use crate::place::on_both;
 
-#[tokio::test]
-async fn a_roster_makes_every_target_and_the_whole_pending() {
-    let desk = Desk::new().await;
+async fn a_roster_makes_every_target_and_the_whole_pending(place: Place) {
+    let desk = Desk::new(&place).await;
     desk.hear(roster("d1", &commit('a'), &["shop@east", "shop@west"])).await;
     assert_eq!(
         desk.due().await,
@@ -28,9 +34,8 @@ async fn a_roster_makes_every_target_and_the_whole_pending() {
     );
 }
 
-#[tokio::test]
-async fn a_run_is_told_step_by_step_and_ends_with_what_it_did() {
-    let desk = Desk::new().await;
+async fn a_run_is_told_step_by_step_and_ends_with_what_it_did(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &["shop@east"])).await;
     desk.post_all().await;
@@ -51,8 +56,7 @@ async fn a_run_is_told_step_by_step_and_ends_with_what_it_did() {
     assert_eq!(desk.due_rows().await[1].run.as_deref(), Some("r1"));
 }
 
-#[tokio::test]
-async fn any_order_of_reports_told_twice_ends_the_same() {
+async fn any_order_of_reports_told_twice_ends_the_same(place: Place) {
     let a = commit('a');
     let told = [
         roster("d1", &a, &["shop@east"]),
@@ -61,7 +65,7 @@ async fn any_order_of_reports_told_twice_ends_the_same() {
         run("r1", "d1", &a, Phase::Healthy),
     ];
     for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1], [3, 0, 2, 1]] {
-        let desk = Desk::new().await;
+        let desk = Desk::new(&place).await;
         for index in order.into_iter().chain(order) {
             desk.hear(told[index].clone()).await;
         }
@@ -78,8 +82,7 @@ async fn any_order_of_reports_told_twice_ends_the_same() {
     }
 }
 
-#[tokio::test]
-async fn a_covered_commit_gets_the_verdict_of_the_run_that_answers_for_it() {
+async fn a_covered_commit_gets_the_verdict_of_the_run_that_answers_for_it(place: Place) {
     let (a, b) = (commit('a'), commit('b'));
     let told = [
         roster("d1", &a, &["shop@east"]),
@@ -89,7 +92,7 @@ async fn a_covered_commit_gets_the_verdict_of_the_run_that_answers_for_it() {
         run("r1", "d2", &b, Phase::Healthy),
     ];
     for order in [[0, 1, 2, 3, 4], [0, 1, 3, 4, 2], [2, 4, 3, 1, 0], [4, 2, 0, 1, 3], [3, 2, 4, 0, 1]] {
-        let desk = Desk::new().await;
+        let desk = Desk::new(&place).await;
         for index in order {
             desk.hear(told[index].clone()).await;
         }
@@ -100,9 +103,8 @@ async fn a_covered_commit_gets_the_verdict_of_the_run_that_answers_for_it() {
     }
 }
 
-#[tokio::test]
-async fn a_run_of_another_target_answers_for_nobody() {
-    let desk = Desk::new().await;
+async fn a_run_of_another_target_answers_for_nobody(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(covered("d1", &a, "r1")).await;
     let foreign = progress("r1", "d2", &commit('b'), "shop@west", Phase::Healthy);
@@ -110,9 +112,8 @@ async fn a_run_of_another_target_answers_for_nobody() {
     assert_eq!(desk.phases(&a).await, ["shop@east pending"]);
 }
 
-#[tokio::test]
-async fn an_overtaken_commit_is_superseded_at_once_and_names_its_successor() {
-    let desk = Desk::new().await;
+async fn an_overtaken_commit_is_superseded_at_once_and_names_its_successor(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &["shop@east"])).await;
     desk.hear(Told::Superseded {
@@ -133,9 +134,8 @@ async fn an_overtaken_commit_is_superseded_at_once_and_names_its_successor() {
     );
 }
 
-#[tokio::test]
-async fn a_buried_job_becomes_an_error_that_says_why_and_may_be_healed_by_another_dispatch() {
-    let desk = Desk::new().await;
+async fn a_buried_job_becomes_an_error_that_says_why_and_may_be_healed_by_another_dispatch(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &["shop@east", "shop@west"])).await;
     desk.hear(Told::Buried {
@@ -160,9 +160,8 @@ async fn a_buried_job_becomes_an_error_that_says_why_and_may_be_healed_by_anothe
     assert_eq!(desk.due().await[0], "windlass healthy: 2 targets healthy");
 }
 
-#[tokio::test]
-async fn a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing() {
-    let desk = Desk::new().await;
+async fn a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     let targets = ["shop@a", "shop@b", "shop@c", "shop@d"];
     for micros in (0..3_000).step_by(100) {
@@ -175,3 +174,42 @@ async fn a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing() {
     desk.hear(roster("d1", &a, &targets)).await;
     assert_eq!(desk.due().await.len(), 5);
 }
+
+async fn names_and_texts_that_no_database_keeps_as_they_are_lose_no_report(place: Place) {
+    let desk = Desk::new(&place).await;
+    let a = commit('a');
+    let long = ObjectId { name: "x\0y".repeat(5_000), ..web() };
+    let mut told = progress("r1", "d1", &a, "shop@east", Phase::Applied);
+    told.changes = ["a", "b"]
+        .map(|end| ObjectId { name: format!("{}{end}", long.name), ..long.clone() })
+        .map(|object| Change { object, action: Action::Configured, note: Some("\0".into()) })
+        .to_vec();
+    desk.hear(roster("d1", &a, &["shop@east"])).await;
+    desk.hear(Told::Run(told.clone())).await;
+    desk.hear(Told::Buried {
+        dispatch: "d1".into(),
+        source: name("git"),
+        commit: a.clone(),
+        target: target("shop@east"),
+        why: "it said \0 and no more".into(),
+    })
+    .await;
+    assert_eq!(desk.store.runs(None, 1).await.unwrap()[0].changes, told.changes);
+    for due in desk.due_rows().await {
+        desk.store.postpone(&due, Moment(1), "a\0b").await.unwrap();
+        desk.store.posted(&due, Moment(1)).await.unwrap();
+    }
+    assert_eq!(desk.due().await, Vec::<String>::new());
+}
+
+on_both!(
+    names_and_texts_that_no_database_keeps_as_they_are_lose_no_report,
+    a_roster_makes_every_target_and_the_whole_pending,
+    a_run_is_told_step_by_step_and_ends_with_what_it_did,
+    any_order_of_reports_told_twice_ends_the_same,
+    a_covered_commit_gets_the_verdict_of_the_run_that_answers_for_it,
+    a_run_of_another_target_answers_for_nobody,
+    an_overtaken_commit_is_superseded_at_once_and_names_its_successor,
+    a_buried_job_becomes_an_error_that_says_why_and_may_be_healed_by_another_dispatch,
+    a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing,
+);

@@ -1,10 +1,15 @@
-//! The store, through its public door, on real files.
+//! The store, through its public door, on real files and on a real Postgres.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
+mod between;
 mod deliveries;
 mod desk;
 mod explain;
 mod ledger;
 mod memory;
 mod outbox;
+mod place;
+mod prune;
+mod reach;
+mod stall;

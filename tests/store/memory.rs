@@ -23,9 +23,10 @@ use crate::desk::progress;
 use crate::desk::roster;
 use crate::desk::run;
 use crate::desk::target;
+use crate::place::Place;
+use crate::place::on_both;
 
-#[tokio::test]
-async fn only_the_end_of_its_own_dispatch_closes_a_memory() {
+async fn only_the_end_of_its_own_dispatch_closes_a_memory(place: Place) {
     let (a, b) = (commit('a'), commit('b'));
     let cases = [
         (run("r1", "d1", &a, Phase::Healthy), State::Closed),
@@ -38,13 +39,13 @@ async fn only_the_end_of_its_own_dispatch_closes_a_memory() {
         (Told::Run(progress("r1", "d1", &a, "shop@west", Phase::Healthy)), State::Open),
     ];
     for (told, state) in cases {
-        let desk = Desk::new().await;
+        let desk = Desk::new(&place).await;
         desk.store.open_targets(&[memory("d1", &a)]).await.unwrap();
         desk.hear(told.clone()).await;
         assert_eq!(desk.state().await, state, "{told:?}");
     }
     for covered_first in [true, false] {
-        let desk = Desk::new().await;
+        let desk = Desk::new(&place).await;
         desk.store.open_targets(&[memory("d2", &b)]).await.unwrap();
         let mut told = [covered("d2", &b, "r1"), run("r1", "d1", &a, Phase::Healthy)];
         if !covered_first {
@@ -57,9 +58,8 @@ async fn only_the_end_of_its_own_dispatch_closes_a_memory() {
     }
 }
 
-#[tokio::test]
-async fn memories_are_remembered_as_they_were_and_replaced_by_the_next() {
-    let desk = Desk::new().await;
+async fn memories_are_remembered_as_they_were_and_replaced_by_the_next(place: Place) {
+    let desk = Desk::new(&place).await;
     let first = memory("d1", &commit('a'));
     desk.store.open_targets(std::slice::from_ref(&first)).await.unwrap();
     let desk = desk.reopen().await;
@@ -70,9 +70,8 @@ async fn memories_are_remembered_as_they_were_and_replaced_by_the_next() {
     assert_eq!(desk.store.memory(&name("other")).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn the_number_of_a_definition_grows_with_every_change_and_only_then() {
-    let desk = Desk::new().await;
+async fn the_number_of_a_definition_grows_with_every_change_and_only_then(place: Place) {
+    let desk = Desk::new(&place).await;
     let shop = Application {
         name: name("shop"),
         source: name("git"),
@@ -95,9 +94,8 @@ async fn the_number_of_a_definition_grows_with_every_change_and_only_then() {
     assert!(first > 1_700_000_000);
 }
 
-#[tokio::test]
-async fn refs_are_remembered_until_they_are_gone() {
-    let desk = Desk::new().await;
+async fn refs_are_remembered_until_they_are_gone(place: Place) {
+    let desk = Desk::new(&place).await;
     let (git, main) = (name("git"), Reference::parse("refs/heads/main").unwrap());
     for digit in ['a', 'b'] {
         desk.store.saw(&git, &main, Some(&commit(digit))).await.unwrap();
@@ -110,9 +108,8 @@ async fn refs_are_remembered_until_they_are_gone() {
     assert!(desk.store.seen(&git).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn rows_without_an_end_or_news_are_overdue() {
-    let desk = Desk::new().await;
+async fn rows_without_an_end_or_news_are_overdue(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.store.record(&at(1_000, roster("d1", &a, &["shop@east", "shop@west"]))).await.unwrap();
     desk.store.record(&at(2_000, run("r1", "d1", &a, Phase::Running))).await.unwrap();
@@ -132,9 +129,8 @@ async fn rows_without_an_end_or_news_are_overdue() {
     assert_eq!(overdue(3_000).await, []);
 }
 
-#[tokio::test]
-async fn history_lists_runs_newest_first_with_what_they_did() {
-    let desk = Desk::new().await;
+async fn history_lists_runs_newest_first_with_what_they_did(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     for (id, phase) in [("r1", Phase::Applied), ("r2", Phase::Failed)] {
         desk.hear(run(id, "d1", &a, phase)).await;
@@ -160,9 +156,8 @@ async fn a_file_that_is_no_store_is_refused_with_what_to_do() {
     assert_eq!(error.fault(), Fault::Ours);
 }
 
-#[tokio::test]
-async fn a_run_that_made_another_tree_true_closes_nothing() {
-    let desk = Desk::new().await;
+async fn a_run_that_made_another_tree_true_closes_nothing(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.store.open_targets(&[memory("d1", &a)]).await.unwrap();
     let other = Progress {
@@ -174,3 +169,13 @@ async fn a_run_that_made_another_tree_true_closes_nothing() {
     desk.hear(run("r2", "d1", &a, Phase::Healthy)).await;
     assert_eq!(desk.state().await, State::Closed);
 }
+
+on_both!(
+    only_the_end_of_its_own_dispatch_closes_a_memory,
+    memories_are_remembered_as_they_were_and_replaced_by_the_next,
+    the_number_of_a_definition_grows_with_every_change_and_only_then,
+    refs_are_remembered_until_they_are_gone,
+    rows_without_an_end_or_news_are_overdue,
+    history_lists_runs_newest_first_with_what_they_did,
+    a_run_that_made_another_tree_true_closes_nothing,
+);

@@ -13,21 +13,21 @@ use crate::desk::name;
 use crate::desk::progress;
 use crate::desk::roster;
 use crate::desk::run;
+use crate::place::Place;
+use crate::place::on_both;
 
-#[tokio::test]
-async fn the_outbox_survives_a_restart() {
-    let desk = Desk::new().await;
+async fn the_outbox_survives_a_restart(place: Place) {
+    let desk = Desk::new(&place).await;
     desk.hear(roster("d1", &commit('a'), &["shop@east"])).await;
     desk.store.posted(&desk.due_rows().await[0], Moment(1)).await.unwrap();
     let desk = desk.reopen().await;
     assert_eq!(desk.due().await, ["windlass/shop@east pending: queued"]);
 }
 
-#[tokio::test]
-async fn beyond_twenty_targets_only_the_whole_is_told() {
+async fn beyond_twenty_targets_only_the_whole_is_told(place: Place) {
     let names: Vec<String> = (0..21).map(|number| format!("shop@c{number}")).collect();
     let targets: Vec<&str> = names.iter().map(String::as_str).collect();
-    let desk = Desk::new().await;
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &targets)).await;
     assert_eq!(desk.due().await, ["windlass pending: rolling out to 21 targets"]);
@@ -37,11 +37,10 @@ async fn beyond_twenty_targets_only_the_whole_is_told() {
     assert_eq!(desk.due().await.len(), 1 + 21);
 }
 
-#[tokio::test]
-async fn a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_targets() {
+async fn a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_targets(place: Place) {
     let names: Vec<String> = (0..21).map(|number| format!("shop@c{number}")).collect();
     let targets: Vec<&str> = names.iter().map(String::as_str).collect();
-    let desk = Desk::new().await;
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &targets[..3])).await;
     let before = desk.due_rows().await;
@@ -56,17 +55,16 @@ async fn a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_tar
     assert_eq!(contexts, ["windlass", "windlass/shop@c0", "windlass/shop@c1"]);
 }
 
-#[tokio::test]
-async fn what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_is_ended() {
+async fn what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_is_ended(place: Place) {
     let names: Vec<String> = (0..21).map(|number| format!("shop@c{number}")).collect();
     let targets: Vec<&str> = names.iter().map(String::as_str).collect();
-    let desk = Desk::new().await;
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &targets[..2])).await;
     let begun = desk.due_rows().await.into_iter().find(|due| due.context.ends_with("c1")).unwrap();
     let key = "a-key".to_owned();
     let check = Check { key, id: None, completed: false, annotated: 0, unsure: true };
-    desk.store.showing(begun.id, Some(&check)).await.unwrap();
+    desk.store.showing(begun.id, Some(&check), None).await.unwrap();
     let desk = desk.reopen().await;
     desk.hear(roster("d1", &a, &targets)).await;
     let due = desk.due_rows().await;
@@ -82,9 +80,8 @@ async fn what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_
     assert_eq!(due.iter().find(|due| due.target.is_some()).unwrap().check, Some(told));
 }
 
-#[tokio::test]
-async fn a_state_that_comes_while_its_predecessor_is_posted_stays_due() {
-    let desk = Desk::new().await;
+async fn a_state_that_comes_while_its_predecessor_is_posted_stays_due(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &["shop@east"])).await;
     desk.hear(run("r1", "d1", &a, Phase::Running)).await;
@@ -108,9 +105,8 @@ async fn a_state_that_comes_while_its_predecessor_is_posted_stays_due() {
     assert_eq!(desk.due().await, Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn a_postponed_status_waits_counts_its_tries_and_comes_in_its_newest_state() {
-    let desk = Desk::new().await;
+async fn a_postponed_status_waits_counts_its_tries_and_comes_in_its_newest_state(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(roster("d1", &a, &["shop@east"])).await;
     desk.hear(run("r1", "d1", &a, Phase::Running)).await;
@@ -129,18 +125,16 @@ async fn a_postponed_status_waits_counts_its_tries_and_comes_in_its_newest_state
     assert_eq!(desk.store.next_due().await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn whoever_waits_for_statuses_is_woken_by_the_next_report() {
-    let desk = Desk::new().await;
+async fn whoever_waits_for_statuses_is_woken_by_the_next_report(place: Place) {
+    let desk = Desk::new(&place).await;
     let store = desk.store.clone();
     let waiting = tokio::spawn(async move { store.wait_due(Moment(0), Duration::from_secs(600)).await });
     desk.hear(roster("d1", &commit('a'), &["shop@east"])).await;
     waiting.await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn a_commit_is_not_summed_up_before_its_targets_are_known() {
-    let desk = Desk::new().await;
+async fn a_commit_is_not_summed_up_before_its_targets_are_known(place: Place) {
+    let desk = Desk::new(&place).await;
     let a = commit('a');
     desk.hear(run("r1", "d0", &a, Phase::Healthy)).await;
     assert!(desk.due().await.iter().all(|line| !line.starts_with("windlass ")), "{:?}", desk.due().await);
@@ -151,3 +145,14 @@ async fn a_commit_is_not_summed_up_before_its_targets_are_known() {
         desk.due().await
     );
 }
+
+on_both!(
+    the_outbox_survives_a_restart,
+    beyond_twenty_targets_only_the_whole_is_told,
+    a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_targets,
+    what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_is_ended,
+    a_state_that_comes_while_its_predecessor_is_posted_stays_due,
+    a_postponed_status_waits_counts_its_tries_and_comes_in_its_newest_state,
+    whoever_waits_for_statuses_is_woken_by_the_next_report,
+    a_commit_is_not_summed_up_before_its_targets_are_known,
+);
