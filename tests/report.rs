@@ -295,7 +295,7 @@ async fn a_restart_in_the_middle_of_a_post_posts_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_newer_state_is_posted_at_once_whatever_became_of_the_older_one() {
+async fn a_newer_state_is_posted_without_a_look_whatever_became_of_the_older_one() {
     let forge = far::Forge::start().await;
     let station = Station::with(&[("shop", &forge)]).await;
     station.hear("shop", Phase::Pending).await;

@@ -86,7 +86,7 @@ async fn an_end_whose_answer_got_lost_is_not_told_again_though_the_list_lags_beh
 }
 
 #[tokio::test]
-async fn what_is_healed_later_begins_a_new_status_and_that_is_its_last() {
+async fn a_commit_that_failed_keeps_its_end_when_the_next_one_is_well() {
     let mut station = Station::new().await;
     station.dispatch(0, &["east"]).await;
     station.run(0, "east", Phase::Failed).await;

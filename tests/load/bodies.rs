@@ -69,10 +69,12 @@ async fn refused(is_named: bool, more_kib: usize) {
         "{AT_ONCE} bodies of {BODY_BYTES}: answered {statuses:?} after {sent:?} MiB; KiB before {before}, at most {peak}; \
          slowest delivery {slowest:?}"
     );
-    assert!(
-        statuses.iter().all(|status| status.is_none_or(|status| [413, 503].contains(&status))),
-        "{statuses:?}"
-    );
+    let is_fine = |status: &Option<u16>| match status {
+        Some(status) => *status == 413 || (!is_named && *status == 503),
+        // Who sends in chunks may find the connection closed before the answer is read.
+        None => !is_named,
+    };
+    assert!(statuses.iter().all(is_fine), "{statuses:?}");
     assert!(peak <= before + more_kib, "{peak} KiB after {before}");
     // And then it is as before.
     assert!(busy.deliver(DELIVERIES).await < Duration::from_secs(1));
