@@ -31,10 +31,13 @@ use crate::secret::Secret;
 mod app;
 mod key;
 mod reply;
+mod writes;
 
 pub use self::app::App;
 pub use self::key::Key;
 pub use self::key::NoKey;
+pub use self::writes::Write;
+pub use self::writes::Writes;
 
 use self::reply::Reply;
 
@@ -50,13 +53,17 @@ const ANSWER_BYTES: usize = 1024 * 1024;
 /// How many bytes of a door's answer are read?
 const DOOR_BYTES: usize = 64 * 1024;
 
-/// Sends requests to forges. Cheap to clone; all clones share their connections.
+/// How many requests a forge still takes, by `host`, where it says so.
+pub const LIMIT_REMAINING: &str = "windlass_forge_limit_remaining";
+
+/// Sends requests to forges. Cheap to clone; all clones share their connections and the pace of their writes.
 #[derive(Clone, Debug)]
 pub struct Courier {
     public: Client,
     private: Client,
     /// The schemes, hosts and ports that may be at loopback or private addresses.
     near: Vec<(String, String, u16)>,
+    writes: Arc<Writes>,
 }
 
 /// By what right a request is sent.
@@ -194,7 +201,12 @@ impl Courier {
                 .build()
                 .map_err(Error::Prepare)
         };
-        Ok(Self { public: client(Reach::Public)?, private: client(Reach::Private)?, near: Vec::new() })
+        Ok(Self {
+            public: client(Reach::Public)?,
+            private: client(Reach::Private)?,
+            near: Vec::new(),
+            writes: Arc::default(),
+        })
     }
 
     /// Lets it reach these forges' APIs at loopback and private addresses too. What is no URL is left out.
@@ -202,6 +214,12 @@ impl Courier {
     pub fn near<'a>(mut self, apis: impl IntoIterator<Item = &'a str>) -> Self {
         self.near.extend(apis.into_iter().filter_map(|api| Some(place(&Url::parse(api).ok()?))));
         self
+    }
+
+    /// Returns when which forge was written to, and what it said about limits.
+    #[must_use]
+    pub fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     /// Returns the client by which a URL is reached, and the URL's host for people.
@@ -269,7 +287,11 @@ impl Courier {
         }
         let mut response = sending.send().await.map_err(reach)?;
         let body = first_bytes(&mut response, ANSWER_BYTES).await.map_err(reach)?;
-        Ok(Reply::of(&response, body))
+        let reply = Reply::of(&response, body);
+        if let Some(left) = reply.read(|answer| answer.left()) {
+            metrics::gauge!(LIMIT_REMAINING, "host" => host).set(f64::from(left));
+        }
+        Ok(reply)
     }
 
     /// Posts a signed delivery to a door, which most often is near, and returns the status code and the body of the answer, at most 64 KiB.

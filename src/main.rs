@@ -76,7 +76,7 @@ fn check_config(config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let (sources, clusters) = (settings.sources.len(), settings.clusters.len());
     let (forges, applications) = (settings.forges.len(), settings.applications.len());
     print::out(&format!(
-        "The settings are fine: {forges} forges, {sources} sources, {clusters} clusters, {applications} applications.\n"
+        "The settings are fine. Forges: {forges}, sources: {sources}, clusters: {clusters}, applications: {applications}.\n"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::courier;
 use crate::courier::Courier;
 use crate::courier::Credential;
+use crate::courier::Write;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::forge::Answer;
@@ -36,8 +37,9 @@ const PAGES: usize = 10;
 /// How many deliveries does one step ask for again?
 const BATCH: usize = 50;
 
-/// How long lies between two requests for another attempt? GitHub asks for a second between writes.
-const APART: Duration = Duration::from_secs(1);
+/// How long does a step wait at most for its turn to write? Where the forge has had its writes of the hour, the next
+/// step goes on.
+const TURN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Counts deliveries that were asked for again.
 pub const REDELIVERIES: &str = "windlass_redeliveries_total";
@@ -87,6 +89,9 @@ pub enum Error {
     /// The forge could not be asked.
     #[error("look after deliveries that failed")]
     Ask(#[source] courier::Error),
+    /// The forge takes nothing for now.
+    #[error("look after deliveries that failed: the forge asks to wait")]
+    Wait,
     /// The forge answers something else.
     #[error("look after deliveries that failed: {why}")]
     Answered {
@@ -103,6 +108,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Ask(error) => error.fault(),
+            Self::Wait => Fault::Passing,
             Self::Answered { fault, .. } => *fault,
         }
     }
@@ -121,6 +127,9 @@ impl Recoverer {
     /// The forge could not be asked or does not say.
     pub async fn step(&self, now: Moment) -> Result<Recovered, Error> {
         let Hooks { forge, kind, .. } = &self.hooks;
+        if self.courier.writes().held(&self.hooks.api, clock::now()).is_some() {
+            return Err(Error::Wait);
+        }
         let recovered = match kind {
             Kind::Github => self.send_again(now).await?,
             Kind::Gitlab => self.look_for_off().await?,
@@ -141,8 +150,9 @@ impl Recoverer {
         let (mut recovered, mut refused) = (Recovered::default(), None);
         for repository in repositories {
             let ask = hooks::ask(api, repository);
-            let found = self.ask_for(&ask, repository, |answer| hooks::read(url, answer)).await?;
-            let Some(found) = passed_over(found.map_err(said), repository, &mut refused)? else { continue };
+            let found = self.ask_for(&ask, repository, |answer| hooks::read(url, answer)).await;
+            let found = found.and_then(|found| found.map_err(|answer| self.said(answer)));
+            let Some(found) = passed_over(found, repository, &mut refused)? else { continue };
             recovered.hooks += found.found;
             recovered.off += found.off.len();
             for Off { id, until } in found.off {
@@ -157,25 +167,53 @@ impl Recoverer {
     }
 
     /// Looks through the attempts of the last three days (seven at a GitHub Enterprise Server), and asks for the deliveries again that failed, the oldest
-    /// first; at most 50 deliveries a step, a second apart. What was asked for before a failure comes all the same.
+    /// first; at most 50 deliveries a step, at the pace at which GitHub may be written to. What was asked for before a failure comes all the same.
     async fn send_again(&self, now: Moment) -> Result<Recovered, Error> {
         let since = now.minus(deliveries::window(&self.hooks.api));
         self.asked().retain(|_, at| since < *at);
-        let mut recovered = Recovered::default();
+        let (mut recovered, mut refused) = (Recovered::default(), None);
         for hook in self.hooks().await? {
-            recovered.hooks += 1;
-            let attempts = self.attempts(&hook, &clock::text(since)).await?;
-            let asked = self.asked().clone();
-            let missed = deliveries::missed(&attempts, &clock::text(since), &asked, now);
-            for (attempt, guid) in missed.into_iter().take(BATCH - recovered.asked) {
-                if recovered.asked > 0 {
-                    tokio::time::sleep(APART).await;
-                }
-                self.ask_again(&hook, attempt, guid, now).await?;
-                recovered.asked += 1;
-            }
+            let whose = match &hook {
+                Hook::App => "the App's own",
+                Hook::Repository(repository, _) => repository,
+            };
+            let sent = self.send_again_to(&hook, since, now, &mut recovered.asked).await;
+            recovered.hooks += usize::from(passed_over(sent, whose, &mut refused)?.is_some());
         }
-        Ok(recovered)
+        refused.filter(|_| recovered.hooks == 0).map_or(Ok(recovered), Err)
+    }
+
+    /// Looks through the attempts of one webhook since a time; `asked` counts what the step asked for again.
+    async fn send_again_to(
+        &self,
+        hook: &Hook,
+        since: Moment,
+        now: Moment,
+        asked: &mut usize,
+    ) -> Result<(), Error> {
+        let since = clock::text(since);
+        let attempts = self.attempts(hook, &since).await?;
+        let before = self.asked().clone();
+        let missed = deliveries::missed(&attempts, &since, &before, now);
+        for (attempt, guid) in missed.into_iter().take(BATCH.saturating_sub(*asked)) {
+            self.turn_to_write().await?;
+            self.ask_again(hook, attempt, guid, now).await?;
+            *asked += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits until the forge may be written to, by this and by whoever posts statuses.
+    async fn turn_to_write(&self) -> Result<(), Error> {
+        let Hooks { api, kind, .. } = &self.hooks;
+        let until = clock::now().plus(u64::try_from(TURN_WITHIN.as_millis()).unwrap_or(u64::MAX));
+        while let Err(next) = self.courier.writes().take(api, kind.rules(), Write::Nothing, clock::now()) {
+            if until < next {
+                return Err(Error::Wait);
+            }
+            tokio::time::sleep(Duration::from_millis(next.since(clock::now()))).await;
+        }
+        Ok(())
     }
 
     /// Asks for a delivery again. That GitHub has one no more is no reason to leave the others.
@@ -194,7 +232,7 @@ impl Recoverer {
                 Ok(())
             }
             answer @ (Answer::Later(_) | Answer::Limited | Answer::Unsure(_) | Answer::Ours(_)) => {
-                Err(said(answer))
+                Err(self.said(answer))
             }
         }
     }
@@ -205,15 +243,16 @@ impl Recoverer {
         if let Credential::App(app) = credential {
             let ask = deliveries::ask_app_hook(api);
             let own = app.ask_itself(&ask, |answer| deliveries::leads_to(url, answer)).await;
-            if own.map_err(Error::Ask)?.map_err(said)? {
+            if own.map_err(Error::Ask)?.map_err(|answer| self.said(answer))? {
                 return Ok(vec![Hook::App]);
             }
         }
         let (mut hooks, mut refused) = (Vec::new(), None);
         for repository in repositories {
             let ask = deliveries::ask_hooks(api, repository);
-            let found = self.ask_for(&ask, repository, |answer| deliveries::read_hooks(url, answer)).await?;
-            let Some(found) = passed_over(found.map_err(said), repository, &mut refused)? else { continue };
+            let found = self.ask_for(&ask, repository, |answer| deliveries::read_hooks(url, answer)).await;
+            let found = found.and_then(|found| found.map_err(|answer| self.said(answer)));
+            let Some(found) = passed_over(found, repository, &mut refused)? else { continue };
             hooks.extend(found.into_iter().map(|id| Hook::Repository(repository.clone(), id)));
         }
         refused.filter(|_| hooks.is_empty()).map_or(Ok(hooks), Err)
@@ -224,7 +263,8 @@ impl Recoverer {
         let (mut all, mut cursor) = (Vec::new(), None);
         for _ in 0..PAGES {
             let ask = deliveries::ask_attempts(&self.hooks.api, hook, cursor.as_deref());
-            let (page, next) = self.ask(&ask, hook, deliveries::read_attempts).await?.map_err(said)?;
+            let (page, next) =
+                self.ask(&ask, hook, deliveries::read_attempts).await?.map_err(|answer| self.said(answer))?;
             let is_last = page.last().is_none_or(|attempt| attempt.delivered_at.as_str() < since);
             all.extend(page);
             cursor = next.filter(|_| !is_last);
@@ -264,14 +304,26 @@ impl Recoverer {
         answer.map_err(Error::Ask)
     }
 
+    /// Returns what was answered instead of what was asked for, and lets all who write to the forge know of its limits.
+    fn said(&self, answer: Answer) -> Error {
+        let wait = self.courier.writes().answered(&self.hooks.api, &answer, clock::now());
+        match answer {
+            Answer::Ours(why) | Answer::Never(why) => Error::Answered { why, fault: Fault::Ours },
+            Answer::Limited | Answer::Later(Some(_)) | Answer::TakenLast(_) if !wait.is_zero() => Error::Wait,
+            Answer::Taken | Answer::TakenLast(_) | Answer::Later(_) | Answer::Limited | Answer::Unsure(_) => {
+                Error::Answered { why: "the forge failed at it".to_owned(), fault: Fault::Passing }
+            }
+        }
+    }
+
     fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Moment>> {
         // A map of moments is whole also after a panic elsewhere.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Passes a repository over that the forge refuses for good, since it says nothing about the others; keeps the first
-/// refusal.
+/// Passes a repository over that the forge refuses or fails at, since it says nothing about the others; keeps the first
+/// of these. A forge that is away or asks to wait does so for all.
 fn passed_over<T>(
     found: Result<T, Error>,
     repository: &str,
@@ -279,7 +331,8 @@ fn passed_over<T>(
 ) -> Result<Option<T>, Error> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.fault() == Fault::Passing => Err(error),
+        Err(error @ Error::Wait) => Err(error),
+        Err(error @ Error::Ask(_)) if error.fault() == Fault::Passing => Err(error),
         Err(error) => {
             tracing::warn!(
                 repository,
@@ -290,15 +343,4 @@ fn passed_over<T>(
             Ok(None)
         }
     }
-}
-
-/// Returns what was answered instead of what was asked for.
-fn said(answer: Answer) -> Error {
-    let (why, fault) = match answer {
-        Answer::Ours(why) | Answer::Never(why) => (why, Fault::Ours),
-        Answer::Taken | Answer::TakenLast(_) | Answer::Later(_) | Answer::Limited | Answer::Unsure(_) => {
-            ("the forge asks to come later".to_owned(), Fault::Passing)
-        }
-    };
-    Error::Answered { why, fault }
 }

@@ -98,7 +98,8 @@ pub struct Touched {
 ///
 /// A target is touched by a commit when its inputs or its definition differ from those last dispatched (by this call
 /// or before), or when its last dispatch failed, is open or is unknown. Of two commits with equal inputs only the
-/// first counts. `forced` makes every candidate touched by the first commit, whatever is remembered.
+/// first counts. `forced` makes every candidate touched by the first commit, and asks for whole passes, whatever is
+/// remembered.
 #[must_use]
 pub fn select(candidates: &[Candidate], commits: usize, memory: &[Memory], forced: bool) -> Vec<Touched> {
     let memory: BTreeMap<&Target, &Memory> = memory.iter().map(|row| (&row.target, row)).collect();
@@ -109,7 +110,9 @@ pub fn select(candidates: &[Candidate], commits: usize, memory: &[Memory], force
         let mut last: Option<&Inputs> = None;
         for (commit, inputs) in candidate.inputs.iter().enumerate().take(commits) {
             let reason = match last {
-                Some(before) => (before != inputs).then_some(Reason::Moved),
+                Some(before) => {
+                    (before != inputs).then_some(if forced { Reason::Unsure } else { Reason::Moved })
+                }
                 None if forced => Some(Reason::Unsure),
                 None => against(row, inputs, candidate.definition),
             };
@@ -227,7 +230,14 @@ mod tests {
         let touched = select(&[candidate], 1, &memory("x", State::Closed), true);
         assert_eq!(touched.len(), 1);
         assert_eq!(touched[0].reason, Reason::Unsure);
+        // Of a commit that was overtaken, the pass of the tip is a whole one too.
+        let inputs = ["x", "y"].map(|text| Inputs(text.into())).to_vec();
+        let candidate = Candidate { target: target(), definition: 1, inputs };
+        let touched = select(&[candidate], 2, &memory("y", State::Closed), true);
+        let found: Vec<_> = touched.iter().map(|one| (one.reason, one.overtaken)).collect();
+        assert_eq!(found, [(Reason::Unsure, true), (Reason::Unsure, false)]);
     }
+
     #[test]
     fn a_fixed_commit_is_asked_for_until_it_was_dispatched_as_it_is_defined() {
         let (a, b) = ("a".repeat(40), "b".repeat(40));

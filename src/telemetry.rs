@@ -14,13 +14,19 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::cli::LogFormat;
 use crate::cli::LogLevel;
+use crate::courier::LIMIT_REMAINING;
+use crate::dispatch;
 use crate::intake::ALARM;
 use crate::intake::DELIVERIES;
 use crate::intake::DELIVERY_SECONDS;
 use crate::queue::Depth;
 use crate::queue::Lane;
+use crate::reconcile;
+use crate::reconcile::APPLIED_SECONDS;
+use crate::reconcile::VERDICT_SECONDS;
 use crate::recover::HOOKS_OFF;
 use crate::recover::REDELIVERIES;
+use crate::report::STATUSES;
 use crate::sweep::QUIET;
 
 /// Messages in a lane of the queue: waiting, on loan or put off; by `lane`.
@@ -33,7 +39,8 @@ const QUEUE_OLDEST: &str = "windlass_queue_oldest_seconds";
 const BUILD: &str = "windlass_build_info";
 
 /// The bounds of the time histograms, in seconds.
-const BUCKETS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const BUCKETS: [f64; 16] =
+    [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0];
 
 /// How often are finished measurements folded together? Nothing else does it.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -118,22 +125,72 @@ fn number(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// A number that windlass keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: MetricKind,
+    /// Its labels, each of few values.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub text: &'static str,
+}
+
+/// What a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Times in seconds, counted by size.
+    Histogram,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], text: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Counter, labels, text }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], text: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Gauge, labels, text }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], text: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Histogram, labels, text }
+}
+
+/// All numbers that windlass keeps.
+pub const METRICS: &[Metric] = &[
+    gauge(BUILD, &["version"], "The version of the program; always 1."),
+    counter(DELIVERIES, &["forge", "answer"], "Webhook requests by forge and answer."),
+    histogram(DELIVERY_SECONDS, &["answer"], "From the whole body of a webhook request to its answer."),
+    gauge(
+        ALARM,
+        &["forge", "source"],
+        "1 while deliveries of a forge are not signed with any of its secrets.",
+    ),
+    gauge(QUIET, &["source"], "1 while only the sweep sees the pushes of a source."),
+    counter(REDELIVERIES, &[], "Deliveries that failed and that a forge was asked to send again."),
+    gauge(HOOKS_OFF, &["forge"], "Webhooks that a forge has switched off, where it says so."),
+    gauge(QUEUE_DEPTH, &["lane"], "Messages in a lane: waiting, on loan or put off."),
+    gauge(QUEUE_OLDEST, &["lane"], "Age of the oldest message of a lane."),
+    gauge(QUEUE_DEAD, &["lane"], "Messages of a lane that were buried."),
+    counter(dispatch::RETRIES, &[], "Events that were put back because of something that passes."),
+    counter(reconcile::RETRIES, &[], "Jobs and waits that were put back because of something that passes."),
+    histogram(APPLIED_SECONDS, &[], "From a delivery until its objects are written."),
+    histogram(VERDICT_SECONDS, &["phase"], "From a delivery until the verdict of a run."),
+    counter(STATUSES, &["outcome"], "Statuses that forges took, that were put off, or that were given up."),
+    gauge(LIMIT_REMAINING, &["host"], "How many requests a forge still takes, where it says so."),
+];
+
 fn describe() {
-    metrics::describe_counter!(DELIVERIES, "Webhook requests by forge and answer.");
-    metrics::describe_histogram!(
-        DELIVERY_SECONDS,
-        metrics::Unit::Seconds,
-        "From the whole body of a webhook request to its answer."
-    );
-    metrics::describe_gauge!(ALARM, "1 while deliveries of a forge are not signed with any of its secrets.");
-    metrics::describe_gauge!(QUIET, "1 while only the sweep sees the pushes of a source.");
-    metrics::describe_counter!(
-        REDELIVERIES,
-        "Deliveries that failed and that a forge was asked to send again."
-    );
-    metrics::describe_gauge!(HOOKS_OFF, "Webhooks that a forge has switched off, where it says so.");
-    metrics::describe_gauge!(QUEUE_DEPTH, "Messages in a lane: waiting, on loan or put off.");
-    metrics::describe_gauge!(QUEUE_DEAD, "Messages of a lane that were buried.");
-    metrics::describe_gauge!(QUEUE_OLDEST, metrics::Unit::Seconds, "Age of the oldest message of a lane.");
-    metrics::describe_gauge!(BUILD, "The version of the program.");
+    for Metric { name, kind, text, .. } in METRICS.iter().copied() {
+        match kind {
+            MetricKind::Counter => metrics::describe_counter!(name, text),
+            MetricKind::Gauge => metrics::describe_gauge!(name, text),
+            MetricKind::Histogram => metrics::describe_histogram!(name, metrics::Unit::Seconds, text),
+        }
+    }
 }

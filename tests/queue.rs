@@ -57,31 +57,7 @@ macro_rules! sqlite_keeps {
     )*};
 }
 
-sqlite_keeps! { line:
-    a_partition_is_delivered_in_order_and_one_at_a_time
-    partitions_do_not_wait_for_each_other
-    lanes_know_nothing_of_each_other
-    a_retried_message_gives_up_its_place
-    what_is_put_off_comes_back_in_time_and_holds_nobody_up
-    a_publish_is_all_or_nothing
-    what_is_too_long_or_too_much_is_refused
-    the_depth_counts_what_is_not_settled
-    a_closed_queue_answers_and_opens_again
-    a_buried_message_is_listed_with_its_reason
-    a_dead_message_can_be_replayed
-    the_latest_dead_come_first_and_no_more_than_asked
-}
-
-sqlite_keeps! { loans:
-    a_lease_ends_and_the_late_holder_is_told
-    a_sign_of_life_keeps_the_lease
-    a_crash_loses_nothing_that_was_confirmed
-    a_message_that_is_never_settled_is_buried_in_the_end
-    who_waits_is_woken_by_whatever_frees_a_message
-    many_who_wait_are_woken_together
-    a_call_that_is_dropped_takes_nothing
-    a_thousand_messages_of_eight_consumers_are_all_accounted_for
-}
+contract::queue::every_case!(sqlite_keeps);
 
 fn draft(partition: &str, id: &str, bytes: usize) -> Draft {
     Draft {
@@ -89,6 +65,18 @@ fn draft(partition: &str, id: &str, bytes: usize) -> Draft {
         id: id.to_owned(),
         partition: partition.to_owned(),
         body: "x".repeat(bytes),
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_of_all_partitions_comes_first() {
+    let ground = Ground::new();
+    let queue = Queue::open(&ground.path()).await.unwrap();
+    for (partition, id) in [("c", "1"), ("a", "2"), ("c", "3"), ("b", "4")] {
+        queue.publish(vec![draft(partition, id, 10)]).await.unwrap();
+    }
+    for id in ["1", "2", "4"] {
+        assert_eq!(queue.next(&Lane::events(), LEASE_FOR).await.unwrap().unwrap().id, id);
     }
 }
 

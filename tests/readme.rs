@@ -6,6 +6,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use windlass::settings::table;
+use windlass::telemetry::METRICS;
+use windlass::telemetry::Metric;
 
 fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -28,6 +30,25 @@ fn the_table_of_settings_is_that_of_the_embedded_file() {
         readme.split_once("<!-- settings -->\n").and_then(|(_, rest)| rest.split_once("<!-- /settings -->"));
     let (found, _) = between.expect("the README marks the table with comments");
     assert!(found.trim() == settings().trim(), "put this between the marks:\n{}", settings());
+}
+
+/// The table of numbers as it must stand in the README.
+fn numbers() -> String {
+    let mut text = "| number | kind | by | what it says |\n|---|---|---|---|\n".to_owned();
+    for Metric { name, kind, labels, text: says } in METRICS {
+        let kind = format!("{kind:?}").to_lowercase();
+        writeln!(text, "| `{name}` | {kind} | {} | {says} |", labels.join(", ")).unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_table_of_numbers_is_what_the_program_keeps() {
+    let readme = readme();
+    let between =
+        readme.split_once("<!-- metrics -->\n").and_then(|(_, rest)| rest.split_once("<!-- /metrics -->"));
+    let (found, _) = between.expect("the README marks the table with comments");
+    assert!(found.trim() == numbers().trim(), "put this between the marks:\n{}", numbers());
 }
 
 #[test]

@@ -16,10 +16,10 @@ use windlass::clock::now;
 use windlass::forge::Kind;
 use windlass::secret::Secret;
 
-#[allow(dead_code, reason = "other tests ask for more")]
-mod wire;
+mod world;
 
-use wire::Wire;
+use world::wire;
+use world::wire::Wire;
 
 /// How long may it take until something shows?
 const PATIENCE: Duration = Duration::from_secs(30);

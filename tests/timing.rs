@@ -12,17 +12,17 @@ use windlass::secret::Secret;
 #[allow(dead_code, reason = "the tests of payloads use more of it")]
 #[path = "payloads/door.rs"]
 mod door;
-#[allow(dead_code, reason = "the tests of the door use more of it")]
-mod wire;
+mod world;
 
-use door::Door;
 use door::KEY;
 use door::OTHERS;
 use door::SECRET;
-use wire::Wire;
+use world::door::Door;
+use world::wire;
+use world::wire::Wire;
 
 /// How large is the body? Large enough that the code over it takes most of the time.
-const BODY_BYTES: usize = 256 << 10;
+const BODY_BYTES: usize = 3 << 20;
 /// How often is each request sent?
 const TIMES: usize = 30;
 
@@ -151,7 +151,7 @@ fn dice(below: usize) -> impl FnMut() -> usize {
 
 /// Sends all requests in a random order, one at a time.
 async fn measure(kind: Kind, mut causes: Vec<Cause>) -> Vec<Cause> {
-    let door = Door::open().await;
+    let door = door::open().await;
     let mut order: Vec<usize> = (0..causes.len() * TIMES).map(|at| at % causes.len()).collect();
     let mut dice = dice(order.len());
     for at in 0..order.len() {

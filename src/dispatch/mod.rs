@@ -42,6 +42,9 @@ use messages::Made;
 
 pub use error::Error;
 
+/// Counts events that were put back because of something that passes.
+pub const RETRIES: &str = "windlass_dispatch_retries_total";
+
 /// How long is an event put back at first? Doubled each time.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -151,6 +154,7 @@ impl Dispatcher {
                 tracing::warn!(event.id = event.id, source = %event.source, attempt = lease.deliveries, why, "put back");
                 let step = Step::Retried { why };
                 self.tell(event, notes, &step).await;
+                metrics::counter!(RETRIES).increment(1);
                 let _settled = self.queue.retry(lease, after).await?;
                 Ok(step)
             }

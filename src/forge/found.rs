@@ -47,8 +47,12 @@ pub(super) fn combined(context: &str, key: &str, state: &str, description: &str,
 pub(super) fn read(answer: &HttpAnswer<'_>, meant: Answer, is_same: impl FnOnce(&Value) -> bool) -> Found {
     match meant {
         Answer::Taken | Answer::TakenLast(_) => {
-            let body: Option<Value> = serde_json::from_slice(answer.body).ok();
-            if body.is_some_and(|body| is_same(&body)) { Found::Same } else { Found::Other }
+            match serde_json::from_slice(answer.body) {
+                Ok(body) if is_same(&body) => Found::Same,
+                Ok(_) => Found::Other,
+                // Something on the way speaks in its place.
+                Err(_) => Found::Unknown(Answer::Unsure(None)),
+            }
         }
         // Whoever may post may well not read; what is wrong otherwise, the post itself will be told.
         Answer::Ours(_) | Answer::Never(_) => Found::Other,
@@ -137,16 +141,17 @@ mod tests {
                 let expected = if *same { Found::Same } else { Found::Other };
                 assert_eq!(found(kind, Phase::Healthy, 200, &body), expected, "{kind} {body}");
             }
-            for body in ["", "{}", "[]", r#"{"statuses":null}"#, r#"{"statuses":7}"#] {
+            for body in ["{}", "[]", r#"{"statuses":null}"#, r#"{"statuses":7}"#] {
                 assert_eq!(found(kind, Phase::Healthy, 200, body), Found::Other, "{kind} {body}");
             }
         }
     }
 
     #[test]
-    fn gitlab_s_newest_status_of_the_name_tells_by_its_state_alone() {
-        let one =
-            |id: u32, name: &str, state: &str| format!(r#"{{"id":{id},"name":"{name}","status":"{state}"}}"#);
+    fn gitlab_s_newest_status_of_the_name_tells_by_its_state_and_at_its_end_by_its_words() {
+        let one = |id: u32, name: &str, state: &str| {
+            format!(r#"{{"id":{id},"name":"{name}","status":"{state}","description":"all is well"}}"#)
+        };
         let (own, old) = (one(9, "windlass/shop@east", "success"), one(8, "windlass/shop@east", "failed"));
         let cases = [
             (format!("[{own}]"), Found::Same),
@@ -158,7 +163,10 @@ mod tests {
             ("[]".to_owned(), Found::Other),
             ("{}".to_owned(), Found::Other),
             ("[7,null]".to_owned(), Found::Other),
+            (format!("[{}]", own.replace("all is well", "one failed")), Found::Other),
         ];
+        let running = one(9, "windlass/shop@east", "running").replace("all is well", "applying");
+        assert_eq!(found(Kind::Gitlab, Phase::Applied, 200, &format!("[{running}]")), Found::Same);
         for (body, expected) in cases {
             assert_eq!(found(Kind::Gitlab, Phase::Healthy, 200, &body), expected, "{body}");
         }
@@ -170,9 +178,11 @@ mod tests {
             for status in [401, 403, 404, 422] {
                 assert_eq!(found(kind, Phase::Healthy, status, "{}"), Found::Other, "{kind} {status}");
             }
-            for (status, meant) in [(429, Answer::Limited), (502, Answer::Unsure(None))] {
+            for (status, meant) in
+                [(429, Answer::Limited), (502, Answer::Unsure(None)), (200, Answer::Unsure(None))]
+            {
                 assert_eq!(
-                    found(kind, Phase::Healthy, status, "{}"),
+                    found(kind, Phase::Healthy, status, "<html>"),
                     Found::Unknown(meant),
                     "{kind} {status}"
                 );

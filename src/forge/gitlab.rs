@@ -102,7 +102,14 @@ impl Forge for Gitlab {
 
     fn found(&self, status: &StatusPost<'_>, answer: &HttpAnswer<'_>) -> Found {
         let meant = answers::classify("", answer);
-        found::read(answer, meant, |body| newest(body, status.context) == Some(state(status.phase)))
+        found::read(answer, meant, |body| {
+            newest(body, status.context).is_some_and(|shown| {
+                let said = |key: &str| shown.get(key).and_then(Value::as_str);
+                // While a status moves on, its first words stay.
+                let words = || said("description") == Some(&post::cut(status.description, DESCRIPTION_CHARS));
+                said("status") == Some(state(status.phase)) && (!status.phase.is_final() || words())
+            })
+        })
     }
 
     fn lag(&self) -> Duration {
@@ -186,11 +193,10 @@ fn project(status: &StatusPost<'_>) -> String {
     format!("projects/{}", post::escaped(status.repository, "%2F"))
 }
 
-/// Returns the state of the newest status of a name in a list of them. What it says besides is not compared: GitLab
-/// changes that with the state only.
-fn newest<'a>(list: &'a Value, name: &str) -> Option<&'a str> {
+/// Returns the newest status of a name in a list of them.
+fn newest<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
     let own = list.as_array()?.iter().filter(|one| one.get("name").and_then(Value::as_str) == Some(name));
-    own.max_by_key(|one| one.get("id").and_then(Value::as_u64))?.get("status")?.as_str()
+    own.max_by_key(|one| one.get("id").and_then(Value::as_u64))
 }
 
 fn state(phase: Phase) -> &'static str {

@@ -5,7 +5,8 @@ use crate::application::Target;
 use crate::commit::CommitId;
 use crate::forge::post;
 
-/// How many characters may an address have? GitLab takes no longer ones as `target_url`, and names still come in.
+/// How many characters may an address have? GitLab takes 255 as `target_url`; where the names make it longer, a status
+/// there leads nowhere.
 const CHARS: usize = 200;
 
 /// An address with `{source}`, `{commit}`, `{application}`, `{cluster}` and `{run}` in it. Invariant: an absolute `http`

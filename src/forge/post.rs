@@ -87,6 +87,14 @@ impl<'a> HttpAnswer<'a> {
         self.headers.iter().find(|(found, _)| *found == name).map(|(_, value)| *value)
     }
 
+    /// Returns how many requests are left in the forge's present window, where it says so: by a header of GitHub's or of
+    /// GitLab's.
+    #[must_use]
+    pub fn left(&self) -> Option<u32> {
+        let left = self.first("x-ratelimit-remaining").or_else(|| self.first("ratelimit-remaining"))?;
+        left.trim().parse().ok()
+    }
+
     /// Returns the seconds of `retry-after`, at most an hour; dates are not read.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let seconds: u64 = self.first("retry-after")?.trim().parse().ok()?;

@@ -7,7 +7,6 @@ use crate::fault::Fault;
 use crate::queue::ANSWER_WITHIN;
 use crate::queue::BODY_BYTES;
 use crate::queue::DRAFTS;
-use crate::queue::NAME_BYTES;
 use crate::queue::PUBLISH_WITHIN;
 use crate::queue::WAITERS;
 
@@ -89,6 +88,61 @@ pub enum Error {
     /// Dead letters or depths could not be read.
     #[error("read the state of the queue")]
     Read(#[source] Arc<sqlx::Error>),
+    /// What was given as the URL of the broker is none. The text does not show it: it holds a password.
+    #[error("read the URL of the broker: {why}; write it as amqps://user:password@host:5671/virtual-host")]
+    Url {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The broker lacks what windlass stands on.
+    #[error(
+        "use the broker: it is RabbitMQ {found}, and windlass needs {} or newer, where workers share a lane evenly; upgrade it",
+        crate::queue::rabbit::OLDEST
+    )]
+    TooOld {
+        /// What it says that it is.
+        found: String,
+    },
+    /// The broker does not let this user do that.
+    #[error("{step}: the broker refuses this user; see its password, its virtual host and its permissions")]
+    Refused {
+        /// What was tried.
+        step: &'static str,
+        /// What the broker said.
+        #[source]
+        source: Arc<lapin::Error>,
+    },
+    /// A queue or an exchange of that name was made in another way.
+    #[error(
+        "declare {name}: the broker has it with other arguments; empty and delete it, or use a virtual host of windlass's own"
+    )]
+    Conflict {
+        /// The queue or exchange.
+        name: String,
+        /// What the broker said.
+        #[source]
+        source: Arc<lapin::Error>,
+    },
+    /// The broker is away or ended the connection.
+    #[error("{step}: the broker did not do it; see that it runs and can be reached")]
+    Broker {
+        /// What was tried.
+        step: &'static str,
+        /// What the connection said.
+        #[source]
+        source: Arc<lapin::Error>,
+    },
+    /// The broker takes nothing from anybody until it has room again.
+    #[error(
+        "store the messages: the broker is short of memory or disk; give it more, or see why nobody works"
+    )]
+    Blocked,
+    /// The broker refused a message that it could not store.
+    #[error("store message {id}: the broker has no room for it or no queue; see its log")]
+    Unstored {
+        /// The message.
+        id: String,
+    },
     /// No confirm came in time. The messages may still be stored: publishing them again is right.
     #[error("confirm the messages within {} s; publish them again", PUBLISH_WITHIN.as_secs())]
     Unconfirmed,
@@ -104,12 +158,14 @@ pub enum Error {
         bytes: usize,
     },
     /// A lane, an id or a partition is longer than the queue carries.
-    #[error("publish a message: its {what} has {bytes} bytes, the queue carries {NAME_BYTES}")]
+    #[error("publish a message: its {what} has {bytes} bytes, the queue carries {most}")]
     TooLong {
         /// Which name.
         what: &'static str,
         /// How long it is.
         bytes: usize,
+        /// How long it may be.
+        most: usize,
     },
     /// More messages than one publish carries.
     #[error("publish {count} messages at once: publish at most {DRAFTS}")]
@@ -136,6 +192,10 @@ impl Error {
             | Self::Corrupt { .. }
             | Self::Open { .. }
             | Self::Lock { .. }
+            | Self::Url { .. }
+            | Self::TooOld { .. }
+            | Self::Refused { .. }
+            | Self::Conflict { .. }
             | Self::TooLarge { .. }
             | Self::TooLong { .. }
             | Self::TooMany { .. }
@@ -146,6 +206,9 @@ impl Error {
             | Self::Settle(_)
             | Self::Replay(_)
             | Self::Read(_)
+            | Self::Broker { .. }
+            | Self::Blocked
+            | Self::Unstored { .. }
             | Self::Unconfirmed
             | Self::Unanswered
             | Self::Closed => Fault::Passing,

@@ -8,6 +8,9 @@
 //! - A lease that is neither settled nor extended ends after [`LEASE_FOR`]; then the message is delivered again,
 //!   from the place that it had. Who comes too late is told [`Settled::Lost`].
 //! - Deliveries are counted, also across crashes; after [`DELIVERY_LIMIT`] of them the queue buries the message.
+//!
+//! It has two forms with one contract: [`sqlite`], in a file of one process, and [`rabbit`], at a broker for many.
+//! What only one of them promises is said there.
 
 use std::fmt;
 use std::path::Path;
@@ -18,7 +21,9 @@ pub use self::error::Error;
 mod message;
 use crate::moment::Moment;
 
+mod clock;
 mod error;
+pub mod rabbit;
 pub mod sqlite;
 
 /// How long may a publisher wait for the durable confirm?
@@ -31,8 +36,10 @@ pub const LEASE_FOR: Duration = Duration::from_secs(30);
 pub const DELIVERY_LIMIT: u32 = 20;
 /// How many bytes may a body have?
 pub const BODY_BYTES: usize = 4 << 20;
-/// How many bytes may the name of a lane, an id or a partition have?
+/// How many bytes may an id or a partition have?
 pub const NAME_BYTES: usize = 512;
+/// How many bytes may the name of a lane have? The broker's names, which hold it, have at most 255.
+pub const LANE_BYTES: usize = 200;
 /// How many messages may one publish carry?
 pub const DRAFTS: usize = 10_000;
 /// How many consumers may wait for messages at once?
@@ -49,6 +56,8 @@ pub const DEAD_LISTED: u32 = 1_000;
 pub enum Queue {
     /// Embedded, in one file, for one process.
     Sqlite(sqlite::Sqlite),
+    /// At a broker, for as many processes as one likes.
+    Rabbit(rabbit::Rabbit),
 }
 
 /// A named queue. Messages of different lanes know nothing of each other.
@@ -114,9 +123,16 @@ pub struct Lease {
     /// When it was published first.
     pub published_at: Moment,
     lane: Lane,
-    seq: i64,
-    // Invariant: of all leases of one `seq`, the newest has the highest epoch.
-    epoch: u32,
+    place: Place,
+}
+
+/// By what a queue finds the message of a lease again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A row of the embedded queue. Invariant: of all leases of one `seq`, the newest has the highest epoch.
+    Row { seq: i64, epoch: u32 },
+    /// A loan that this process knows by a number of its own, which is never used again.
+    Loan(u64),
 }
 
 /// What became of the wish to prolong or settle a lease.
@@ -153,7 +169,7 @@ pub struct Dead {
 pub struct Depth {
     /// Messages that are waiting, on loan or put off.
     pub count: u64,
-    /// When the oldest of them was published first.
+    /// When the oldest of them was published first; at a broker, of those that this process has.
     pub oldest: Option<Moment>,
     /// Messages that were buried.
     pub dead: u64,
@@ -169,26 +185,37 @@ impl Queue {
         sqlite::Sqlite::open(path, sqlite::Options::default()).await.map(Self::Sqlite)
     }
 
-    /// Stores `drafts`, all or none and in this order, and returns when they are durable.
+    /// Connects to the broker that `options` name.
     ///
     /// # Errors
-    /// A bound is broken, or they could not be stored. After [`Error::Unconfirmed`] they may still turn up.
+    /// The URL is none; the broker cannot be reached, is too old, refuses the user, or has other queues of these names.
+    pub async fn connect(options: rabbit::Options) -> Result<Self, Error> {
+        rabbit::Rabbit::connect(options).await.map(Self::Rabbit)
+    }
+
+    /// Stores `drafts` in this order, and returns when they are durable.
+    ///
+    /// # Errors
+    /// A bound is broken: none of them is stored. Or they could not be stored: the embedded queue has none of them then,
+    /// and a broker may have some. After [`Error::Unconfirmed`] they may still turn up.
     pub async fn publish(&self, drafts: Vec<Draft>) -> Result<(), Error> {
         bounded(&drafts)?;
         match self {
             _ if drafts.is_empty() => Ok(()),
             Self::Sqlite(queue) => queue.publish(drafts).await,
+            Self::Rabbit(queue) => queue.publish(drafts).await,
         }
     }
 
-    /// Takes the oldest message of `lane` that may be delivered, waiting up to `wait` for one. A call that is
-    /// dropped takes nothing.
+    /// Takes the oldest message of `lane` that may be delivered, of those that this process sees, waiting up to `wait`
+    /// for one. A call that is dropped takes nothing.
     ///
     /// # Errors
-    /// The queue cannot be written, is closed or overcrowded.
+    /// The queue cannot be written, is closed or overcrowded; the broker is away, and nothing came while it waited.
     pub async fn next(&self, lane: &Lane, wait: Duration) -> Result<Option<Lease>, Error> {
         match self {
             Self::Sqlite(queue) => queue.next(lane, wait.min(LONGEST_WAIT)).await,
+            Self::Rabbit(queue) => queue.next(lane, wait.min(LONGEST_WAIT)).await,
         }
     }
 
@@ -199,6 +226,7 @@ impl Queue {
     pub async fn extend(&self, lease: &Lease) -> Result<Settled, Error> {
         match self {
             Self::Sqlite(queue) => queue.extend(lease).await,
+            Self::Rabbit(queue) => queue.extend(lease).await,
         }
     }
 
@@ -209,6 +237,7 @@ impl Queue {
     pub async fn ack(&self, lease: &Lease) -> Result<Settled, Error> {
         match self {
             Self::Sqlite(queue) => queue.ack(lease).await,
+            Self::Rabbit(queue) => queue.ack(lease).await,
         }
     }
 
@@ -219,6 +248,7 @@ impl Queue {
     pub async fn retry(&self, lease: &Lease, after: Duration) -> Result<Settled, Error> {
         match self {
             Self::Sqlite(queue) => queue.retry(lease, after.min(LONGEST_WAIT)).await,
+            Self::Rabbit(queue) => queue.retry(lease, after.min(LONGEST_WAIT)).await,
         }
     }
 
@@ -230,16 +260,18 @@ impl Queue {
         let why = why.get(..why.floor_char_boundary(WHY_BYTES)).unwrap_or_default();
         match self {
             Self::Sqlite(queue) => queue.bury(lease, why).await,
+            Self::Rabbit(queue) => queue.bury(lease, why).await,
         }
     }
 
-    /// Lists dead messages of all lanes, the latest first, at most `limit` and never more than [`DEAD_LISTED`].
+    /// Lists dead messages of all lanes that this process knows, the latest first, at most `limit` and never more than [`DEAD_LISTED`].
     ///
     /// # Errors
     /// The queue cannot be read or is closed.
     pub async fn dead(&self, limit: u32) -> Result<Vec<Dead>, Error> {
         match self {
             Self::Sqlite(queue) => queue.dead(limit.min(DEAD_LISTED)).await,
+            Self::Rabbit(queue) => queue.dead(limit.min(DEAD_LISTED)).await,
         }
     }
 
@@ -251,6 +283,7 @@ impl Queue {
     pub async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
         match self {
             Self::Sqlite(queue) => queue.replay(lane, id).await,
+            Self::Rabbit(queue) => queue.replay(lane, id).await,
         }
     }
 
@@ -261,6 +294,7 @@ impl Queue {
     pub async fn depth(&self, lane: &Lane) -> Result<Depth, Error> {
         match self {
             Self::Sqlite(queue) => queue.depth(lane).await,
+            Self::Rabbit(queue) => queue.depth(lane).await,
         }
     }
 
@@ -268,6 +302,7 @@ impl Queue {
     pub async fn close(self) {
         match self {
             Self::Sqlite(queue) => queue.close().await,
+            Self::Rabbit(queue) => queue.close().await,
         }
     }
 }
@@ -278,9 +313,11 @@ fn bounded(drafts: &[Draft]) -> Result<(), Error> {
         return Err(Error::TooMany { count: drafts.len() });
     }
     for Draft { lane, id, partition, body } in drafts {
-        for (what, name) in [("lane", &lane.0), ("id", id), ("partition", partition)] {
-            if name.len() > NAME_BYTES {
-                return Err(Error::TooLong { what, bytes: name.len() });
+        for (what, name, most) in
+            [("lane", &lane.0, LANE_BYTES), ("id", id, NAME_BYTES), ("partition", partition, NAME_BYTES)]
+        {
+            if name.len() > most {
+                return Err(Error::TooLong { what, bytes: name.len(), most });
             }
         }
         if body.len() > BODY_BYTES {

@@ -30,6 +30,7 @@ use crate::cluster::Cluster;
 use crate::guard::Limits;
 use crate::job::Job;
 use crate::job::Watch;
+use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::queue::Lane;
 use crate::queue::Queue;
@@ -180,8 +181,32 @@ impl Reconciler {
 }
 
 /// Says in one log line how a run ended.
+/// Counts jobs and waits that were put back because of something that passes.
+pub const RETRIES: &str = "windlass_reconcile_retries_total";
+
+/// The seconds from a delivery until its objects are written.
+pub const APPLIED_SECONDS: &str = "windlass_applied_seconds";
+
+/// The seconds from a delivery until the verdict of a run, by `phase`.
+pub const VERDICT_SECONDS: &str = "windlass_verdict_seconds";
+
 fn log_end(run: &str, job: &Job, phase: Phase, tally: &crate::outcome::Tally) {
     tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, phase = phase.word(),
         created = tally.created, configured = tally.configured, unchanged = tally.unchanged, pruned = tally.pruned,
         since_delivery_ms = now().since(job.received_at), "run {phase}");
+    if matches!(phase, Phase::Applied | Phase::Healthy) {
+        metrics::histogram!(APPLIED_SECONDS).record(seconds_since(job.received_at));
+    }
+    note_phase(phase, job.received_at);
+}
+
+/// Notes how long a verdict took, where the phase is one.
+fn note_phase(phase: Phase, received_at: Moment) {
+    if phase.is_final() {
+        metrics::histogram!(VERDICT_SECONDS, "phase" => phase.word()).record(seconds_since(received_at));
+    }
+}
+
+fn seconds_since(moment: Moment) -> f64 {
+    Duration::from_millis(now().since(moment)).as_secs_f64()
 }

@@ -20,8 +20,10 @@ use crate::queue::Settled;
 
 use super::Ended;
 use super::Error;
+use super::RETRIES;
 use super::Reconciler;
 use super::Step;
+use super::note_phase;
 
 /// How long is work put back after it failed for the first time, the second, and so on, in seconds?
 const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
@@ -147,6 +149,7 @@ impl Reconciler {
             Ok(phase) => {
                 tracing::info!(run.id = watch.run, target.name = %watch.target, commit.id = %watch.commit,
                     phase = phase.word(), since_delivery_ms = now().since(watch.received_at), "run {phase}");
+                note_phase(phase, watch.received_at);
                 self.acknowledge(lease, Ended::Run { run: watch.run.clone(), phase }).await
             }
             // A wait ends by its deadline, so every failure of it is put back: it has nothing that could be wrong.
@@ -175,6 +178,7 @@ impl Reconciler {
             after_ms = after.as_millis(),
             "put back"
         );
+        metrics::counter!(RETRIES).increment(1);
         let _settled = self.hands.queue.retry(lease, after).await?;
         Ok(Step::Retried { why, after })
     }

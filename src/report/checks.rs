@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::courier;
 use crate::courier::App;
-use crate::forge::Answer;
 use crate::forge::StatusPost;
 use crate::forge::github::app::Purpose;
 use crate::forge::github::checks::After;
 use crate::forge::github::checks::Check;
 use crate::forge::github::checks::Show;
 use crate::forge::github::checks::Turn;
+use crate::moment::Moment;
 use crate::outcome::Problem;
 use crate::report::Error;
 use crate::report::poster::Address;
+use crate::report::poster::Clock;
 use crate::report::poster::Fate;
 use crate::report::poster::Poster;
 use crate::store::Due;
@@ -26,7 +26,13 @@ use crate::store::Due;
 impl Poster {
     /// Brings the check run of a status on by one request, and notes in `due` what is known of it then; in the store too,
     /// unless all is shown: that and the end of the status are one.
-    pub(super) async fn show(&self, due: &mut Due, address: &Address, app: &App) -> Result<Fate, Error> {
+    pub(super) async fn show(
+        &self,
+        due: &mut Due,
+        address: &Address,
+        app: &App,
+        clock: Clock,
+    ) -> Result<Fate, Error> {
         let problems = self.problems(due).await?;
         let page = self.page(due);
         let status = address.status(due, page.as_deref());
@@ -38,7 +44,9 @@ impl Poster {
             folder: folder.map_or("", String::as_str),
         };
         let turn = Turn::next(due.check.as_ref(), &show, &Uuid::now_v7().to_string());
-        self.note(due.id, Some(&turn.check)).await?;
+        // Should nobody hear of the answer, it is looked for no sooner than it may show.
+        let again = Some(clock.after(address.forge.lag()));
+        self.note(due.id, Some(&turn.check), again).await?;
         let (kept, ask) = (turn.clone(), turn.ask.clone());
         let sent = app.ask(&ask, &address.repository, Purpose::Post, |answer| turn.after(&show, answer));
         let (check, answer, shown) = match sent.await {
@@ -49,29 +57,10 @@ impl Poster {
         let lost = check.as_ref().is_some_and(|check| check.unsure);
         due.check = check;
         if !shown {
-            self.note(due.id, due.check.as_ref()).await?;
+            self.note(due.id, due.check.as_ref(), None).await?;
         }
-        Ok(self.fate_of(due, address, answer, shown, lost))
-    }
-
-    fn fate_of(
-        &self,
-        due: &Due,
-        address: &Address,
-        answer: Result<Answer, courier::Error>,
-        shown: bool,
-        lost: bool,
-    ) -> Fate {
-        match self.fate(due, address, answer) {
-            // GitHub has it, and does not say what it calls it: lists may lag behind.
-            Fate::Taken { wait, .. } if !shown && lost => {
-                Fate::GoesOn { wait, held: vec![due.source.clone()] }.no_sooner(address.forge.lag())
-            }
-            Fate::Taken { wait, held } if !shown => Fate::GoesOn { wait, held },
-            fate @ (Fate::Taken { .. } | Fate::GoesOn { .. } | Fate::GivenUp(_) | Fate::PutOff { .. }) => {
-                fate.no_sooner(if lost { address.forge.lag() } else { Duration::ZERO })
-            }
-        }
+        let fate = self.fate(due, address, answer, clock);
+        Ok(fate_of(fate, due, address, shown, lost))
     }
 
     /// Returns what stands in the way of a verdict, from the history of its run.
@@ -85,8 +74,22 @@ impl Poster {
         Ok(run.map(|run| run.problems).unwrap_or_default())
     }
 
-    async fn note(&self, status: i64, check: Option<&Check>) -> Result<(), Error> {
-        self.store().showing(status, check).await.map_err(Error::Store)
+    async fn note(&self, status: i64, check: Option<&Check>, again: Option<Moment>) -> Result<(), Error> {
+        self.store().showing(status, check, again).await.map_err(Error::Store)
+    }
+}
+
+/// Returns what becomes of a status whose check run was brought on by a request: it ends when all is shown.
+fn fate_of(fate: Fate, due: &Due, address: &Address, shown: bool, lost: bool) -> Fate {
+    match fate {
+        // GitHub has it, and does not say what it calls it: lists may lag behind.
+        Fate::Taken { wait, .. } if !shown && lost => {
+            Fate::GoesOn { wait, held: vec![due.source.clone()] }.no_sooner(address.forge.lag())
+        }
+        Fate::Taken { wait, held } if !shown => Fate::GoesOn { wait, held },
+        fate @ (Fate::Taken { .. } | Fate::GoesOn { .. } | Fate::GivenUp(_) | Fate::PutOff { .. }) => {
+            fate.no_sooner(if lost { address.forge.lag() } else { Duration::ZERO })
+        }
     }
 }
 

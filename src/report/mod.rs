@@ -7,7 +7,6 @@ mod checks;
 mod poster;
 mod reporter;
 mod statuses;
-mod writes;
 
 use std::time::Duration;
 
@@ -22,6 +21,9 @@ pub use self::poster::Posted;
 pub use self::poster::Poster;
 pub use self::reporter::Reporter;
 pub use self::reporter::Step;
+
+/// Statuses by what became of them: `outcome` is `taken`, `put_off` or `given_up`.
+pub const STATUSES: &str = "windlass_statuses_total";
 
 /// How long is the first pause after a failure?
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -17,6 +17,7 @@ use crate::clock::now;
 use crate::courier;
 use crate::courier::Courier;
 use crate::courier::Credential;
+use crate::courier::Write;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::forge::About;
@@ -25,8 +26,8 @@ use crate::forge::Forge;
 use crate::forge::Link;
 use crate::moment::Moment;
 use crate::report::Error;
+use crate::report::STATUSES;
 use crate::report::pause;
-use crate::report::writes::Writes;
 use crate::store::Due;
 use crate::store::Store;
 
@@ -38,6 +39,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long does a status wait at most before the forge is asked again?
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// For how long does one step go on with one forge? All forges have their steps together, so that the next one of each
+/// begins when the slowest has ended this one.
+const FORGE_FOR: Duration = Duration::from_secs(1);
 
 /// From how many milliseconds on is a rest kept in the store?
 const LONG_REST: u64 = 60_000;
@@ -67,7 +72,6 @@ pub struct Poster {
     link: Option<Link>,
     /// Until when which sources must not be posted for, because their forge said so or was away.
     held: Mutex<BTreeMap<Name, Moment>>,
-    writes: Writes,
 }
 
 /// What a step of the [`Poster`] did.
@@ -79,6 +83,16 @@ pub struct Posted {
     pub put_off: u32,
     /// Statuses that no forge will take.
     pub given_up: u32,
+}
+
+impl Posted {
+    fn note(self) {
+        for (outcome, count) in
+            [("taken", self.taken), ("put_off", self.put_off), ("given_up", self.given_up)]
+        {
+            metrics::counter!(STATUSES, "outcome" => outcome).increment(u64::from(count));
+        }
+    }
 }
 
 /// What an answer, or the lack of one, means for a status and its neighbours.
@@ -106,13 +120,14 @@ impl Fate {
 
 /// The time while a step goes on; its start is given, so that a test can choose it.
 #[derive(Clone, Copy)]
-struct Clock {
+pub(super) struct Clock {
     start: Moment,
     started: Instant,
 }
 
 impl Clock {
-    fn after(self, wait: Duration) -> Moment {
+    /// Returns the time when a wait from now on is over.
+    pub(super) fn after(self, wait: Duration) -> Moment {
         let millis = self.started.elapsed().saturating_add(wait).as_millis();
         self.start.plus(u64::try_from(millis).unwrap_or(u64::MAX))
     }
@@ -127,14 +142,14 @@ impl Poster {
         addresses: BTreeMap<Name, Address>,
         link: Option<Link>,
     ) -> Self {
-        Self { store, courier, addresses, link, held: Mutex::default(), writes: Writes::default() }
+        Self { store, courier, addresses, link, held: Mutex::default() }
     }
 
     /// Posts what is due at `now`, at most 64 statuses: all forges at once, each forge one status at a time
     /// and at its pace. What a pace puts off stays due, and no try is counted for it.
     ///
     /// # Errors
-    /// The store cannot be read or written; a status may then be posted again.
+    /// The store cannot be read or written; a status may then be looked for, and posted again.
     pub async fn step(&self, now: Moment) -> Result<Posted, Error> {
         let mut posted = Posted::default();
         let mut forges: BTreeMap<&str, Vec<(Due, &Address, &Credential)>> = BTreeMap::new();
@@ -157,6 +172,7 @@ impl Poster {
             posted.put_off += part.put_off;
             posted.given_up += part.given_up;
         }
+        posted.note();
         Ok(posted)
     }
 
@@ -191,6 +207,9 @@ impl Poster {
         let mut posted = Posted::default();
         let mut told = BTreeSet::new();
         for (mut due, address, by) in statuses {
+            if clock.started.elapsed() > FORGE_FOR {
+                break;
+            }
             if let Some(until) = self.held_until(&due.source, clock.start) {
                 if told.insert(due.source.clone()) {
                     self.store.hold_back(&due.source, until).await.map_err(Error::Store)?;
@@ -198,17 +217,19 @@ impl Poster {
                 posted.put_off += 1;
                 continue;
             }
-            if self.writes.next(&address.api, address.forge, clock.after(Duration::ZERO)).is_some() {
+            let turn = self.courier.writes().take(
+                &address.api,
+                address.forge,
+                Write::Content,
+                clock.after(Duration::ZERO),
+            );
+            if turn.is_err() {
                 posted.put_off += 1;
                 continue;
             }
-            // Also a request without an answer may have arrived, so it counts before.
-            self.writes.note(&address.api, address.forge, clock.after(Duration::ZERO));
             let fate = match by {
-                Credential::Token(token) => {
-                    self.tell(&mut due, address, token, clock.after(Duration::ZERO)).await?
-                }
-                Credential::App(app) => self.show(&mut due, address, app).await?,
+                Credential::Token(token) => self.tell(&mut due, address, token, clock).await?,
+                Credential::App(app) => self.show(&mut due, address, app, clock).await?,
             };
             self.mark(&due, fate, clock, &mut posted).await?;
             self.rest(address, clock.after(Duration::ZERO)).await?;
@@ -217,12 +238,19 @@ impl Poster {
     }
 
     /// Decides what becomes of a status.
-    pub(super) fn fate(&self, due: &Due, address: &Address, answer: Result<Answer, courier::Error>) -> Fate {
+    pub(super) fn fate(
+        &self,
+        due: &Due,
+        address: &Address,
+        answer: Result<Answer, courier::Error>,
+        clock: Clock,
+    ) -> Fate {
         let own = pause(due.tries, LONGEST_PAUSE);
         // An App that comes by no token was answered too, if not to the status itself.
         let answer = answer.or_else(|error| error.answer().ok_or(error));
-        let answered = answer.as_ref().ok().map(|answer| *answer == Answer::Limited);
-        let limited = answered.map_or(Duration::ZERO, |limited| self.writes.answered(&address.api, limited));
+        let limited = answer.as_ref().map_or(Duration::ZERO, |answer| {
+            self.courier.writes().answered(&address.api, answer, clock.after(Duration::ZERO))
+        });
         match answer {
             Ok(Answer::Taken) => Fate::Taken { wait: Duration::ZERO, held: Vec::new() },
             Ok(Answer::TakenLast(wait)) => Fate::Taken { wait, held: self.neighbours(address) },
@@ -303,7 +331,7 @@ impl Poster {
 
     /// Holds a forge back that had as many writes as it takes for long. The store keeps that over a restart.
     async fn rest(&self, address: &Address, now: Moment) -> Result<(), Error> {
-        match self.writes.next(&address.api, address.forge, now) {
+        match self.courier.writes().next(&address.api, address.forge, now) {
             Some(next) if now.plus(LONG_REST) < next => self.hold(&self.neighbours(address), next).await,
             Some(_) | None => Ok(()),
         }
@@ -312,7 +340,7 @@ impl Poster {
     /// Returns the sources that must not be posted for at `now` because of their forge's pace, and until when the first
     /// of them waits.
     fn paced(&self, now: Moment) -> (Vec<Name>, Option<Moment>) {
-        let next = |address: &Address| self.writes.next(&address.api, address.forge, now);
+        let next = |address: &Address| self.courier.writes().next(&address.api, address.forge, now);
         let paced: Vec<_> = self.addresses.iter().filter_map(|(name, a)| Some((name, next(a)?))).collect();
         (paced.iter().map(|(name, _)| (*name).clone()).collect(), paced.iter().map(|(_, next)| *next).min())
     }

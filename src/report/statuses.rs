@@ -8,40 +8,47 @@ use std::time::Duration;
 use crate::courier;
 use crate::forge::Answer;
 use crate::forge::Found;
-use crate::moment::Moment;
 use crate::report::Error;
 use crate::report::poster::Address;
+use crate::report::poster::Clock;
 use crate::report::poster::Fate;
 use crate::report::poster::Poster;
 use crate::secret::Secret;
 use crate::store::Due;
 
+/// How long may a forge go on with a request whose sender has gone?
+const LOST_FOR: Duration = Duration::from_secs(10);
+
 impl Poster {
-    /// Brings a status on by one request, and notes in `due` whether the forge has it is unknown then. `now` is when the
-    /// request is made.
+    /// Brings a status on by one request, and notes in `due` whether it is unknown then that the forge has it.
     pub(super) async fn tell(
         &self,
         due: &mut Due,
         address: &Address,
         token: &Secret,
-        now: Moment,
+        clock: Clock,
     ) -> Result<Fate, Error> {
         if due.unsure {
-            return self.look(due, address, token).await;
+            return self.look(due, address, token, clock).await;
         }
-        let again = now.plus(u64::try_from(address.forge.lag().as_millis()).unwrap_or(u64::MAX));
-        self.store().sending(due, again).await.map_err(Error::Store)?;
+        self.store().sending(due, clock.after(address.forge.lag())).await.map_err(Error::Store)?;
         let page = self.page(due);
         let request = address.forge.describe(&address.status(due, page.as_deref()));
         let sent =
             self.courier().send(&request, token, |answer| address.forge.classify(&request, answer)).await;
-        due.unsure = unsure(&sent);
-        let lag = if due.unsure { address.forge.lag() } else { Duration::ZERO };
-        Ok(self.fate(due, address, sent).no_sooner(lag))
+        let again = unsure(&sent, address.forge.lag());
+        due.unsure = again.is_some();
+        Ok(self.fate(due, address, sent, clock).no_sooner(again.unwrap_or_default()))
     }
 
     /// Asks the forge what it shows of a status that it may have been told.
-    async fn look(&self, due: &mut Due, address: &Address, token: &Secret) -> Result<Fate, Error> {
+    async fn look(
+        &self,
+        due: &mut Due,
+        address: &Address,
+        token: &Secret,
+        clock: Clock,
+    ) -> Result<Fate, Error> {
         let page = self.page(due);
         let status = address.status(due, page.as_deref());
         let request = address.forge.look(&status);
@@ -55,14 +62,15 @@ impl Poster {
             Ok(Found::Unknown(answer)) => Ok(answer),
             Err(error) => Err(error),
         };
-        Ok(self.fate(due, address, answer))
+        Ok(self.fate(due, address, answer, clock))
     }
 }
 
-/// Returns whether the forge may have a status and did not say so.
-fn unsure(sent: &Result<Answer, courier::Error>) -> bool {
+/// Returns after which time the forge is asked what it shows, where it may have a status and did not say so: as far as
+/// what it shows may lag behind, or as long as it may still be at a request that nobody waits for any more.
+fn unsure(sent: &Result<Answer, courier::Error>, lag: Duration) -> Option<Duration> {
     match sent {
-        Ok(Answer::Unsure(_)) => true,
+        Ok(Answer::Unsure(_)) => Some(lag),
         Ok(
             Answer::Taken
             | Answer::TakenLast(_)
@@ -70,7 +78,7 @@ fn unsure(sent: &Result<Answer, courier::Error>) -> bool {
             | Answer::Limited
             | Answer::Ours(_)
             | Answer::Never(_),
-        ) => false,
-        Err(error) => error.may_have_arrived(),
+        ) => None,
+        Err(error) => error.may_have_arrived().then(|| LOST_FOR.max(lag)),
     }
 }

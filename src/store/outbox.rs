@@ -18,7 +18,7 @@ use crate::store::turn::Turn;
 const DUE_AT_ONCE: u32 = 1_000;
 
 impl Store {
-    /// Returns statuses that a forge has not been told as they are, the longest due first; at most 1,000.
+    /// Returns statuses that a forge has not been told as they are, the oldest first; at most 1,000.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -33,7 +33,7 @@ impl Store {
     pub async fn due_but(&self, now: Moment, limit: u32, without: &[Name]) -> Result<Vec<Due>, Error> {
         let rows = query(
             "SELECT * FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= $1 \
-             AND replace($2, '\"' || source || '\"', '') = $2 ORDER BY due_at, id LIMIT $3",
+             AND replace($2, '\"' || source || '\"', '') = $2 ORDER BY id LIMIT $3",
         )
         .bind(now.0)
         .bind(list(without))
@@ -43,15 +43,21 @@ impl Store {
         rows.iter().map(due).collect()
     }
 
-    /// Notes what is known of the check run that shows a status. The forge may have heard of it, so it is never muted
-    /// from then on.
+    /// Notes what is known of the check run that shows a status, and from when on it is due again, at once without a
+    /// time. The forge may have heard of it, so it is never muted from then on.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn showing(&self, status: i64, check: Option<&Check>) -> Result<(), Error> {
+    pub async fn showing(
+        &self,
+        status: i64,
+        check: Option<&Check>,
+        again: Option<Moment>,
+    ) -> Result<(), Error> {
         let check = check.map(|check| column::to_json(check, "a check run")).transpose()?;
-        query("UPDATE statuses SET shown = $1, muted = 0 WHERE id = $2")
+        query("UPDATE statuses SET shown = $1, due_at = $2, muted = 0 WHERE id = $3")
             .bind(check)
+            .bind(again.map_or(0, |again| again.0))
             .bind(status)
             .run(self.write())
             .await?;
@@ -85,7 +91,7 @@ impl Store {
     /// Notes that a forge was told a status, and shows it, as `due` has it. A state that came meanwhile stays due.
     ///
     /// # Errors
-    /// The store cannot be written; the status will then be posted again.
+    /// The store cannot be written; the status will then be looked for.
     pub async fn posted(&self, due: &Due, at: Moment) -> Result<(), Error> {
         let check = due.check.as_ref().map(|check| column::to_json(check, "a check run")).transpose()?;
         query(
@@ -104,7 +110,7 @@ impl Store {
     }
 
     /// Puts a status off after a failed try, whatever state it has come to meanwhile: it is the forge that is waited
-    /// for. Where `due` is unsure, the forge may have taken it all the same; it is never muted from then on.
+    /// for. Where `due` is unsure, the forge may have taken it all the same. It is never muted from then on.
     ///
     /// # Errors
     /// The store cannot be written; the status then stays due.

@@ -147,7 +147,8 @@ async fn want(tx: &mut Tx, wanted: Wanted<'_>) -> Result<(), Error> {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (source, commit_id, context) DO UPDATE SET \
          run = excluded.run, phase = excluded.phase, description = excluded.description, version = statuses.version + 1, \
          wanting = CASE WHEN statuses.posted_phase = excluded.phase \
-                        AND statuses.posted_description = excluded.description THEN 0 ELSE 1 END \
+                        AND statuses.posted_description = excluded.description \
+                         AND statuses.sent IS NULL THEN 0 ELSE 1 END \
          WHERE statuses.phase <> excluded.phase OR statuses.description <> excluded.description",
     )
     .bind(wanted.source.as_str())

@@ -43,15 +43,21 @@ async fn a_forge_that_is_away_delays_and_loses_nothing() {
 
 /// How many commits are pushed while the forge takes no status? Each has two verdicts, for its target and the whole.
 const UNANSWERED: usize = 25;
+/// How many of them are pushed only when the one before is worked off?
+const ONE_BY_ONE: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_verdicts_that_a_forge_does_not_take_are_told_once_each_after_a_kill() {
     let mut rig = Rig::settled("").await;
     rig.gitea.refuse(usize::MAX, 502, |line| line.starts_with("POST") && line.contains("/statuses/"));
-    for _ in 0..UNANSWERED {
+    for number in 0..UNANSWERED {
         rig.push().await;
-        rig.worked_off().await;
+        // Those that are worked off by themselves have passes of their own; of the others most are overtaken.
+        if number < ONE_BY_ONE {
+            rig.worked_off().await;
+        }
     }
+    rig.worked_off().await;
     assert_eq!(rig.untold().await, 2 * i64::try_from(UNANSWERED).unwrap());
     // Nothing was under way that the forge took, so nothing may be told twice.
     rig.process().kill();

@@ -28,6 +28,8 @@ use crate::world::kube::Kube;
 use crate::world::manifests::config_map;
 use crate::world::manifests::deployment;
 use crate::world::manifests::secret;
+use crate::world::plan;
+use crate::world::plan::Plan;
 use crate::world::process::Home;
 use crate::world::process::Process;
 use crate::world::process::command;
@@ -111,38 +113,20 @@ impl Rig {
 
     fn write_settings(&self, sections: &str) {
         let Self { installation, namespace, gitea, .. } = self;
-        let (repository, gitea) = (self.repo.full_name(), &gitea.url);
         let kubeconfig = self.home.config().with_file_name("east.kubeconfig");
         std::fs::write(&kubeconfig, self.east.kubeconfig()).unwrap();
-        self.home.write(&format!(
-            r#"{sections}
-[[forges]]
-name = "gitea"
-kind = "gitea"
-private = true
-url = "{gitea}"
-webhook_secrets = [{{ env = "SECRET" }}]
-token = {{ env = "TOKEN" }}
-read_token = {{ env = "TOKEN" }}
-
-[[sources]]
-name = "code"
-forge = "gitea"
-repository = "{repository}"
-
-[[clusters]]
-name = "east"
-kubeconfig = "east.kubeconfig"
-namespace = "{installation}"
-
-[[applications]]
-name = "shop"
-source = "code"
-ref = "refs/heads/main"
-clusters = ["east"]
-namespace = "{namespace}"
-"#
-        ));
+        let plan = Plan {
+            sections,
+            gitea: &gitea.url,
+            repository: &self.repo.full_name(),
+            secret: plan::SECRET,
+            token: plan::TOKEN,
+            clusters: &[("east", "east.kubeconfig")],
+            installation,
+            namespace,
+        };
+        let shop = plan.application("shop", "ref = \"refs/heads/main\"", &["east"], "");
+        self.home.write(&(plan.text() + &shop));
     }
 
     /// Starts windlass on the data that is there.

@@ -79,7 +79,7 @@ impl News {
         };
         match text("message") {
             "delivery accepted" => {
-                news("accepted", "delivery accepted", format!("signed by Gitea, for {}", text("reference")))
+                news("accepted", "delivery accepted", format!("signed by Gitea: {}", text("read")))
             }
             "job taken" => news("dispatched", "target dispatched", text("target.name").to_owned()),
             message if text("level") == "ERROR" || message == "nothing touched" => {

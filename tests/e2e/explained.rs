@@ -1,6 +1,9 @@
 //! Why a delivery led to what it did, and what else deliveries say than that a ref moved.
 
+use windlass::application::Name;
+use windlass::application::Target;
 use windlass::clock::now;
+use windlass::commit::CommitId;
 use windlass::dispatch::Step;
 use windlass::event::Event;
 use windlass::event::What;
@@ -101,14 +104,7 @@ async fn the_button_that_runs_a_check_again_makes_a_full_pass() {
         let commit = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
         w.settle().await;
         w.east.delete(&w.path_of("one")).await;
-        let rerun = |target| Event {
-            version: windlass::event::VERSION,
-            id: unique(),
-            source: source(),
-            what: What::Rerun { commit: commit.clone(), target },
-            received_at: now(),
-        };
-        w.line.queue.publish(vec![Draft::event(&rerun(None))]).await.unwrap();
+        w.line.queue.publish(vec![Draft::event(&pressed(&commit, None))]).await.unwrap();
         assert_eq!(w.dispatch_step().await, Step::Asked { targets: 1 });
         w.settle().await;
         assert_eq!(w.value("one").await.as_deref(), Some("1"));
@@ -120,14 +116,65 @@ async fn the_button_that_runs_a_check_again_makes_a_full_pass() {
         assert_eq!((verdicts("windlass/shop@east"), verdicts("windlass")), (2, 2), "{told:?}");
         w.expect_repeated();
         // A commit that touched nothing has nothing to run again.
-        let none = windlass::commit::CommitId::parse(&"b".repeat(40)).unwrap();
-        let event = Event { what: What::Rerun { commit: none, target: None }, id: unique(), ..rerun(None) };
-        w.line.queue.publish(vec![Draft::event(&event)]).await.unwrap();
+        let none = CommitId::parse(&"b".repeat(40)).unwrap();
+        w.line.queue.publish(vec![Draft::event(&pressed(&none, None))]).await.unwrap();
         let step = w.dispatch_step().await;
         assert!(matches!(&step, Step::Nothing { why } if why.contains("touched no target")), "{step:?}");
         w.settle().await;
     })
     .await;
+}
+
+/// The event of the button that runs the checks of a commit again.
+fn pressed(commit: &CommitId, target: Option<Target>) -> Event {
+    Event {
+        version: windlass::event::VERSION,
+        id: unique(),
+        source: source(),
+        what: What::Rerun { commit: commit.clone(), target },
+        received_at: now(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_button_at_a_commit_that_was_overtaken_has_the_tip_made_true() {
+    World::run(async |w| {
+        let older = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        let tip = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
+        w.settle().await;
+        w.east.delete(&w.path_of("one")).await;
+        w.line.queue.publish(vec![Draft::event(&pressed(&older, None))]).await.unwrap();
+        assert_eq!(w.dispatch_step().await, Step::Asked { targets: 1 });
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("2"), "the pass looked at all objects");
+        w.expect(&older, "shop@east", "success", &[]).await;
+        w.expect(&tip, "shop@east", "success", &[]).await;
+        w.expect_repeated();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_button_asks_for_no_target_that_left_the_settings() {
+    let setup = Setup::default().applications([App::named("shop"), App::named("blog")]);
+    setup
+        .run(async |w| {
+            let files = [("shop/a.yaml", config_map("a", "1")), ("blog/b.yaml", config_map("b", "1"))];
+            let commit = w.ship(&files.each_ref().map(|(path, text)| (*path, text.as_str()))).await;
+            w.settle().await;
+            w.settings.applications.retain(|one| one.name.as_str() != "blog");
+            w.restart().await;
+            w.line.queue.publish(vec![Draft::event(&pressed(&commit, None))]).await.unwrap();
+            assert_eq!(w.dispatch_step().await, Step::Asked { targets: 1 });
+            let blog =
+                Target { application: Name::parse("blog").unwrap(), cluster: Name::parse("east").unwrap() };
+            w.line.queue.publish(vec![Draft::event(&pressed(&commit, Some(blog)))]).await.unwrap();
+            w.settle().await;
+            w.expect(&commit, "shop@east", "success", &[]).await;
+            w.expect_repeated();
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

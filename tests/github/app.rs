@@ -18,8 +18,8 @@ use windlass::secret::Secret;
 use crate::claim::Pair;
 use crate::hub::APP;
 use crate::hub::CLIENT;
-use crate::hub::Fault as Trouble;
 use crate::hub::Hub;
+use crate::stand::Fault as Trouble;
 
 pub const SHOP: &str = "team/shop";
 const GRANT: &str = "POST /app/installations/1/access_tokens 201";

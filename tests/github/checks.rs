@@ -28,8 +28,8 @@ use windlass::store::Store;
 
 use crate::app::SHOP;
 use crate::app::Scene;
-use crate::hub::Fault;
 use crate::runs::Run;
+use crate::stand::Fault;
 use crate::statuses::Status;
 
 const NOW: Moment = Moment(1_000_000_000);

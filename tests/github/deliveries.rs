@@ -3,9 +3,10 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::hub::Heard;
-use crate::hub::Said;
 use crate::hub::State;
+use crate::hub::message;
+use crate::stand::Heard;
+use crate::stand::Said;
 
 /// How old may a delivery be that is sent again, in seconds?
 const WINDOW: i64 = 7 * 24 * 3_600;
@@ -35,7 +36,7 @@ impl State {
         match (heard.method.as_str(), rest) {
             ("GET", ["deliveries"]) => self.deliveries(heard, hook),
             ("POST", ["deliveries", id, "attempts"]) => self.attempt(hook, id.parse().unwrap()),
-            _ => Said::message(404, "Not Found"),
+            _ => message(404, "Not Found"),
         }
     }
 
@@ -55,11 +56,9 @@ impl State {
     }
 
     fn deliveries(&self, heard: &Heard, hook: u64) -> Said {
-        let asked =
-            |name: &str| heard.query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
-        let per_page: usize = asked("per_page").map_or(30, |count| count.parse().unwrap());
+        let per_page: usize = heard.asked("per_page").map_or(30, |count| count.parse().unwrap());
         let from: usize =
-            asked("cursor").map_or(0, |cursor| cursor.trim_start_matches("v1_").parse().unwrap());
+            heard.asked("cursor").map_or(0, |cursor| cursor.trim_start_matches("v1_").parse().unwrap());
         let own = self.deliveries.iter().enumerate().filter(|(_, attempt)| attempt.hook == hook);
         let mut all: Vec<(usize, &Attempt)> = own.collect();
         all.sort_by_key(|(id, attempt)| std::cmp::Reverse((attempt.at, *id)));
@@ -74,16 +73,16 @@ impl State {
         let next = (from + per_page < all.len()).then(|| {
             format!("<{}?per_page={per_page}&cursor=v1_{}>; rel=\"next\"", heard.path, from + per_page)
         });
-        Said { link: next, ..Said::json(200, &page) }
+        Said::json(200, &page).with("link", next)
     }
 
     fn attempt(&mut self, hook: u64, id: usize) -> Said {
         let at = self.now();
         let Some(before) = self.deliveries.get(id).filter(|before| before.hook == hook).cloned() else {
-            return Said::message(404, "Not Found");
+            return message(404, "Not Found");
         };
         if before.at < at - WINDOW {
-            return Said::message(422, "This delivery is too old to be sent again.");
+            return message(422, "This delivery is too old to be sent again.");
         }
         self.deliveries.push(Attempt { at, answered: self.door, ..before });
         Said::json(202, &json!({}))

@@ -8,12 +8,18 @@ use std::process::Stdio;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::hub::Heard;
-use crate::hub::Said;
 use crate::hub::State;
+use crate::hub::message;
+use crate::stand::Heard;
+use crate::stand::Said;
 
 /// Makes a repository with one commit on `main`, and returns the commit.
 pub fn make(folder: &Path) -> String {
+    make_of(folder, "a: 1\n")
+}
+
+/// As [`make`], with a text in its one file.
+pub fn make_of(folder: &Path, text: &str) -> String {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         let who = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
@@ -22,7 +28,7 @@ pub fn make(folder: &Path) -> String {
         String::from_utf8(done.stdout).unwrap()
     };
     git(&["init", "--quiet", "--initial-branch=main"]);
-    std::fs::write(folder.join("a.yaml"), "a: 1\n").unwrap();
+    std::fs::write(folder.join("a.yaml"), text).unwrap();
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message=one"]);
     git(&["rev-parse", "HEAD"]).trim().to_owned()
@@ -34,24 +40,24 @@ pub fn answer(state: &State, heard: &Heard, repository: &str, rest: &str) -> Sai
     let given = given.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let token = given.strip_prefix("x-access-token:").unwrap_or_default();
     match state.may(token, repository, "contents", "read") {
-        Err(401) => return Said::message(401, "Invalid username or token."),
-        Err(_) => return Said::message(404, "Repository not found."),
+        Err(401) => return message(401, "Invalid username or token."),
+        Err(_) => return message(404, "Repository not found."),
         Ok(()) => {}
     }
     let Some(folder) = state.repositories.get(repository) else {
-        return Said::message(404, "Repository not found.");
+        return message(404, "Repository not found.");
     };
     match (heard.method.as_str(), rest) {
         ("GET", "info/refs") if heard.query == "service=git-upload-pack" => {
             let refs = upload_pack(folder, &["--advertise-refs"], &[]);
             let body = [b"001e# service=git-upload-pack\n0000".to_vec(), refs].concat();
-            Said { status: 200, kind: "application/x-git-upload-pack-advertisement", body, link: None }
+            Said::new(200, "application/x-git-upload-pack-advertisement", body)
         }
         ("POST", "git-upload-pack") => {
             let body = upload_pack(folder, &[], &heard.body);
-            Said { status: 200, kind: "application/x-git-upload-pack-result", body, link: None }
+            Said::new(200, "application/x-git-upload-pack-result", body)
         }
-        _ => Said::message(404, "Not Found"),
+        _ => message(404, "Not Found"),
     }
 }
 

@@ -15,5 +15,10 @@ mod git;
 mod hub;
 mod reading;
 mod recovering;
+mod rerun;
 mod runs;
+#[path = "../stand/mod.rs"]
+mod stand;
 mod statuses;
+#[path = "../world/mod.rs"]
+mod world;

@@ -17,13 +17,17 @@ use crate::app::SHOP;
 use crate::app::Scene;
 use crate::deliveries::Attempt;
 use crate::deliveries::Hook;
-use crate::hub::Fault as Trouble;
+use crate::stand::Fault as Trouble;
 
 const URL: &str = "https://windlass.example.org/hooks/github";
 const HOUR: i64 = 3_600;
 
 fn recoverer(scene: &Scene, credential: Credential) -> Recoverer {
-    let repositories = BTreeSet::from([SHOP.to_owned()]);
+    recoverer_of(scene, credential, &[SHOP])
+}
+
+fn recoverer_of(scene: &Scene, credential: Credential, repositories: &[&str]) -> Recoverer {
+    let repositories: BTreeSet<String> = repositories.iter().map(|name| (*name).to_owned()).collect();
     let forge = Name::parse("github").unwrap();
     let (api, url) = (scene.hub.api(), URL.to_owned());
     let hooks = Hooks { forge, kind: Kind::Github, api, url, credential, repositories };
@@ -155,4 +159,46 @@ async fn a_webhook_that_leads_nowhere_here_is_none() {
     let scene = Scene::new();
     scene.hub.state().installations.get_mut(SHOP).unwrap().permissions.insert("repository_hooks", "write");
     assert_eq!(as_app(&scene).step(now()).await.unwrap(), Recovered::default());
+}
+
+/// An App whose webhooks are those of two repositories, each with a delivery that nobody took.
+fn two_repositories() -> (Scene, Recoverer) {
+    let scene = Scene::new();
+    scene.hub.install("team/blog", 2);
+    for (repository, id) in [("team/blog", 2), (SHOP, 3)] {
+        hang(&scene, Some(repository), id, URL);
+        attempt(&scene, id, &format!("of-{id}"), 1, 503);
+        let mut state = scene.hub.state();
+        let installation = state.installations.get_mut(repository).unwrap();
+        installation.permissions.insert("repository_hooks", "write");
+    }
+    let recoverer = recoverer_of(&scene, Credential::App(scene.app.clone()), &["team/blog", SHOP]);
+    (scene, recoverer)
+}
+
+#[tokio::test]
+async fn a_repository_that_refuses_does_not_keep_the_others_from_being_looked_after() {
+    // In the order of their names, so the one that refuses comes first; at each of the questions that there are.
+    for refusal in ["GET /repos/team/blog/hooks", "GET /repos/team/blog/hooks/2/deliveries", "attempts"] {
+        let (scene, recoverer) = two_repositories();
+        scene.hub.befall(refusal, Trouble::Refused("403 Forbidden", "", r#"{"message": "Forbidden"}"#));
+        let recovered = recoverer.step(now()).await;
+        assert_eq!(sent_again(&scene, 2), ["of-3"], "{refusal}: {recovered:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_is_not_installed_in_one_repository_still_looks_after_the_others() {
+    let (scene, recoverer) = two_repositories();
+    scene.hub.state().installations.remove("team/blog");
+    assert_eq!(recoverer.step(now()).await.unwrap(), Recovered { hooks: 1, asked: 1, off: 0 });
+    assert_eq!(sent_again(&scene, 2), ["of-3"]);
+}
+
+#[tokio::test]
+async fn a_github_that_fails_for_one_repository_is_asked_for_the_others_and_of_it_the_next_time() {
+    let (scene, recoverer) = two_repositories();
+    scene.hub.befall("GET /repos/team/blog/hooks", Trouble::Refused("502 Bad Gateway", "", "<html>"));
+    assert_eq!(recoverer.step(now()).await.unwrap(), Recovered { hooks: 1, asked: 1, off: 0 });
+    assert_eq!(recoverer.step(now()).await.unwrap(), Recovered { hooks: 2, asked: 1, off: 0 });
 }

@@ -3,9 +3,10 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::hub::Heard;
-use crate::hub::Said;
 use crate::hub::State;
+use crate::hub::message;
+use crate::stand::Heard;
+use crate::stand::Said;
 
 /// How many annotations takes one request?
 const ANNOTATIONS: usize = 50;
@@ -84,20 +85,20 @@ impl State {
             ("PATCH", ["check-runs", id]) => {
                 let id: u64 = id.parse().unwrap();
                 let Some(run) = self.runs.iter_mut().filter(own).find(|run| run.id == id) else {
-                    return Said::message(404, "Not Found");
+                    return message(404, "Not Found");
                 };
                 match run.take(&heard.json()) {
                     Ok(()) => Said::json(200, &run.json()),
-                    Err(words) => Said::message(422, words),
+                    Err(words) => message(422, words),
                 }
             }
             ("GET", ["check-runs", id]) => {
                 let id: u64 = id.parse().unwrap();
                 let run = self.runs.iter_mut().filter(own).find(|run| run.id == id);
-                run.map_or_else(|| Said::message(404, "Not Found"), |run| Said::json(200, &run.json()))
+                run.map_or_else(|| message(404, "Not Found"), |run| Said::json(200, &run.json()))
             }
             ("GET", ["commits", commit, "check-runs"]) => {
-                let name = heard.query.split('&').find_map(|pair| pair.strip_prefix("check_name=")).unwrap();
+                let name = heard.asked("check_name").unwrap();
                 let name = name.replace("%2F", "/").replace("%40", "@");
                 let mut listed = Vec::new();
                 for run in self.runs.iter_mut().filter(own).filter(|run| run.commit == *commit) {
@@ -109,7 +110,7 @@ impl State {
                 }
                 Said::json(200, &json!({"total_count": listed.len(), "check_runs": listed}))
             }
-            _ => Said::message(404, "Not Found"),
+            _ => message(404, "Not Found"),
         }
     }
 
@@ -130,13 +131,10 @@ impl State {
             hidden: self.lag,
         };
         if run.name.is_empty() || run.commit.len() != 40 {
-            return Said::message(
-                422,
-                "Invalid request. For 'links/0/schema', name and head_sha are required.",
-            );
+            return message(422, "Invalid request. For 'links/0/schema', name and head_sha are required.");
         }
         if let Err(words) = run.take(said) {
-            return Said::message(422, words);
+            return message(422, words);
         }
         let answer = run.json();
         self.runs.push(run);

@@ -3,9 +3,10 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::hub::Heard;
-use crate::hub::Said;
 use crate::hub::State;
+use crate::hub::message;
+use crate::stand::Heard;
+use crate::stand::Said;
 
 /// How many statuses takes a commit of one context?
 const STATUSES: usize = 1_000;
@@ -58,13 +59,13 @@ impl State {
             hidden: self.lag,
         };
         if !["error", "failure", "pending", "success"].contains(&status.state.as_str()) {
-            return Said::message(422, "state is not included in the list");
+            return message(422, "state is not included in the list");
         }
         if self.statuses.iter().filter(|other| other.is_of(&status)).count() >= STATUSES {
-            return Said::message(422, "This SHA and context has reached the maximum number of statuses.");
+            return message(422, "This SHA and context has reached the maximum number of statuses.");
         }
         if status.description.chars().count() > DESCRIPTION {
-            return Said::message(422, "description is too long (maximum is 140 characters)");
+            return message(422, "description is too long (maximum is 140 characters)");
         }
         let answer = status.json(self.statuses.len());
         self.statuses.push(status);
@@ -80,10 +81,9 @@ impl State {
             latest.retain(|(_, other)| !other.is_of(status));
             latest.insert(0, (id, status));
         }
-        let number =
-            |name: &str| heard.query.split('&').find_map(|pair| pair.strip_prefix(name)?.parse().ok());
-        let size = number("per_page=").unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
-        let skipped = size * (number("page=").unwrap_or(1).max(1) - 1);
+        let number = |name: &str| heard.asked(name).and_then(|text| text.parse().ok());
+        let size = number("per_page").unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+        let skipped = size * (number("page").unwrap_or(1).max(1) - 1);
         let page: Vec<Value> =
             latest.iter().skip(skipped).take(size).map(|(id, one)| one.json(*id)).collect();
         let count = latest.len();
@@ -94,7 +94,7 @@ impl State {
             .iter_mut()
             .filter(|one| own(one))
             .for_each(|one| one.hidden = one.hidden.saturating_sub(1));
-        Said { link: next, ..Said::json(200, &answer) }
+        Said::json(200, &answer).with("link", next)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::document::cut;
 use crate::prism::Prism;
 use crate::shelf;
 
-const PHASES: [Phase; 7] = [
+pub const PHASES: [Phase; 7] = [
     Phase::Pending,
     Phase::Running,
     Phase::Applied,
@@ -26,27 +26,62 @@ const PHASES: [Phase; 7] = [
 ];
 
 /// How the paths begin that windlass asks for.
-const PATHS: [&str; 1] = ["/repos/{owner}/{repo}/statuses/"];
+const PATHS: [&str; 2] = ["/repos/{owner}/{repo}/statuses/", "/repos/{owner}/{repo}/commits/{ref}/status"];
 
-fn request(kind: Kind, api: &str, phase: Phase, description: &str, more: Option<&str>) -> HttpRequest {
-    kind.rules().describe(&StatusPost {
+fn status<'a>(
+    api: &'a str,
+    commit: &'a CommitId,
+    phase: Phase,
+    description: &'a str,
+    more: Option<&'a str>,
+) -> StatusPost<'a> {
+    StatusPost {
         api,
         repository: "team/shop",
-        commit: &CommitId::parse(&"c".repeat(40)).unwrap(),
+        commit,
         context: "windlass/shop@east",
         phase,
         description,
         target_url: more,
-    })
+    }
+}
+
+fn request(kind: Kind, api: &str, phase: Phase, description: &str, more: Option<&str>) -> HttpRequest {
+    let commit = CommitId::parse(&"c".repeat(40)).unwrap();
+    kind.rules().describe(&status(api, &commit, phase, description, more))
+}
+
+/// Asks for the plain type: GitHub's documentation asks for a type of its own, its description answers only with the
+/// plain one, and Prism goes by the latter.
+pub fn plain(headers: &mut [(&'static str, String)]) {
+    for (_, value) in headers.iter_mut().filter(|(name, _)| *name == "accept") {
+        *value = value.replace("application/vnd.github+json", "application/json");
+    }
+}
+
+/// Looks for a status, and sees that the description shows what is looked at.
+async fn look(courier: &Courier, kind: Kind, api: &str) {
+    let commit = CommitId::parse(&"c".repeat(40)).unwrap();
+    let status = status(api, &commit, Phase::Healthy, "3 configured", None);
+    let mut request = kind.rules().look(&status);
+    plain(&mut request.headers);
+    let token = Secret::new("a token of the material").unwrap();
+    let (code, shown) = courier
+        .send(&request, &token, |answer| {
+            (answer.status, serde_json::from_slice::<Value>(answer.body).unwrap())
+        })
+        .await
+        .unwrap();
+    assert_eq!(code, 200, "{kind}: {shown}");
+    let state = if kind == Kind::Github { "state" } else { "status" };
+    for key in ["context", "description", state] {
+        assert!(shown["statuses"][0][key].is_string(), "{kind} shows no {key}: {shown}");
+    }
 }
 
 async fn send(courier: &Courier, kind: Kind, request: &HttpRequest) -> Answer {
     let mut request = request.clone();
-    // GitHub's documentation asks for a type of its own, its description answers only with the plain one, and Prism goes
-    // by the latter.
-    for (_, value) in request.headers.iter_mut().filter(|(name, _)| *name == "accept") {
-        *value = value.replace("application/vnd.github+json", "application/json");
-    }
+    plain(&mut request.headers);
     let token = Secret::new("a token of the material").unwrap();
     courier.send(&request, &token, |answer| kind.rules().classify(&request, answer)).await.unwrap()
 }
@@ -63,6 +98,7 @@ async fn hold(kind: Kind, description: &Value, wrong: &[Value]) {
             assert_eq!(answer, Answer::Taken, "{kind} {phase}");
         }
     }
+    look(&courier, kind, &prism.url).await;
     for body in wrong {
         let mut request = request(kind, &prism.url, Phase::Healthy, "3 configured", None);
         request.body = body.to_string();

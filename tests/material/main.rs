@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod app;
 mod contract;
 mod document;
 mod github;

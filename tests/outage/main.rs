@@ -21,7 +21,14 @@ use std::time::Duration;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::time::Instant;
+use windlass::clock::now;
+use windlass::commit::CommitId;
+use windlass::commit::RefName;
+use windlass::courier::Courier;
+use windlass::event::Push;
 use windlass::explanation::LedTo;
+use windlass::forge::Kind;
+use windlass::secret::Secret;
 use windlass::store::Store;
 
 mod gitea;
@@ -33,6 +40,8 @@ use world::bed;
 use world::git::git;
 use world::kube::Kube;
 use world::manifests::config_map;
+use world::plan;
+use world::plan::Plan;
 use world::process::Home;
 use world::process::Process;
 use world::unique;
@@ -47,6 +56,9 @@ const BRANCHES: usize = 4;
 /// How often is each pushed to?
 const PUSHES: usize = 50;
 
+/// How many statuses are on their way when Gitea is killed, at least?
+const ON_THEIR_WAY: i64 = 3;
+
 /// For how long is Gitea's database locked?
 const LOCKED_FOR: Duration = Duration::from_secs(5);
 
@@ -57,36 +69,21 @@ const PUSHED_WITHIN: Duration = Duration::from_secs(60);
 const DONE_WITHIN: Duration = Duration::from_secs(240);
 
 fn settings(gitea: &Gitea, repository: &str, installation: &str, namespace: &str) -> String {
-    let mut text = format!(
-        r#"[sweep]
-poll = "10s"
-[[forges]]
-name = "gitea"
-kind = "gitea"
-private = true
-url = "{}"
-webhook_secrets = [{{ env = "SECRET" }}]
-token = {{ env = "TOKEN" }}
-read_token = {{ env = "TOKEN" }}
-[[sources]]
-name = "code"
-forge = "gitea"
-repository = "{repository}"
-[[clusters]]
-name = "east"
-kubeconfig = "{}"
-namespace = "{installation}"
-"#,
-        gitea.url,
-        bed("WINDLASS_BED_EAST_KUBECONFIG")
-    );
-    for branch in 0..BRANCHES {
-        text += &format!(
-            "[[applications]]\nname = \"shop-{branch}\"\nsource = \"code\"\nref = \"refs/heads/lane-{branch}\"\n\
-             path = \"lane-{branch}\"\nclusters = [\"east\"]\nnamespace = \"{namespace}\"\n"
-        );
-    }
-    text
+    let plan = Plan {
+        sections: "[sweep]\npoll = \"10s\"",
+        gitea: &gitea.url,
+        repository,
+        secret: plan::SECRET,
+        token: plan::TOKEN,
+        clusters: &[("east", bed("WINDLASS_BED_EAST_KUBECONFIG"))],
+        installation,
+        namespace,
+    };
+    let lane = |branch| {
+        let follows = format!("ref = \"refs/heads/lane-{branch}\"");
+        plan.application(&format!("shop-{branch}"), &follows, &["east"], &format!("path = \"lane-{branch}\""))
+    };
+    plan.text() + &(0..BRANCHES).map(lane).collect::<String>()
 }
 
 /// Commits to each branch's folder and pushes all branches, again and again; returns the commits of each. One `git push`
@@ -150,13 +147,33 @@ async fn number(file: PathBuf, query: &'static str) -> i64 {
     sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
 }
 
+async fn untold(data: &Path) -> i64 {
+    let query = "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0";
+    number(data.join("store.db"), query).await
+}
+
+/// Posts a delivery of the first push of the first lane, as Gitea sends it.
+async fn deliver(windlass: &Process, repository: &str, commit: &str) {
+    let push = Push {
+        repository: repository.to_owned(),
+        reference: RefName::parse("refs/heads/lane-0").unwrap(),
+        before: None,
+        after: Some(CommitId::parse(commit).unwrap()),
+        forced: false,
+    };
+    let rules = Kind::Gitea.rules();
+    let (event, body) = rules.make_up(&push);
+    let headers = rules.sign(event, &unique(), body.as_bytes(), &Secret::new(SECRET).unwrap(), now());
+    let url = format!("{}/hooks/gitea", windlass.door);
+    assert_eq!(Courier::new().unwrap().knock(&url, &headers, body).await.unwrap().0, 202);
+}
+
 /// Waits until nothing is left to do: no message, no open row, no status to post.
 async fn done(data: &Path) {
     let left = async || {
         number(data.join("queue.db"), "SELECT count(*) FROM messages WHERE state < 4").await
             + number(data.join("store.db"), "SELECT count(*) FROM ledger WHERE open = 1").await
-            + number(data.join("store.db"), "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0")
-                .await
+            + untold(data).await
     };
     let begun = Instant::now();
     while left().await > 0 || left().await > 0 {
@@ -230,9 +247,25 @@ async fn through_two_hundred_pushes_a_kill_and_a_lock_each_commit_has_one_verdic
     gitea.ask("POST", &format!("/repos/{repository}/hooks"), &hook).await;
     let pushed = Arc::new(AtomicUsize::new(0));
     let (folder, origin, counted) = (gitea.work(), gitea.origin(&repository), pushed.clone());
+    let work = folder.clone();
     let pusher = tokio::task::spawn_blocking(move || push_all(&folder, &origin, &counted));
     reached(&pushed, BRANCHES * PUSHES / 2).await;
+    let data = home.data();
+    until("statuses are on their way", async || (untold(&data).await >= ON_THEIR_WAY).then_some(())).await;
     gitea.kill();
+    // A delivery that Gitea sent with its last breath, about what nobody can look at now.
+    let first = git(&work, &["rev-list", "--max-parents=0", "HEAD"]);
+    deliver(&windlass, &repository, &first).await;
+    until("a status has found nobody", async || {
+        let tries = number(data.join("store.db"), "SELECT count(*) FROM statuses WHERE tries > 0").await;
+        (tries > 0).then_some(())
+    })
+    .await;
+    until("an event has found nobody", async || {
+        let query = "SELECT count(*) FROM considered WHERE considered LIKE '%put back%'";
+        (number(data.join("store.db"), query).await > 0).then_some(())
+    })
+    .await;
     gitea.run().await;
     reached(&pushed, BRANCHES * PUSHES * 3 / 4).await;
     gitea.lock(LOCKED_FOR).await;

@@ -15,19 +15,19 @@ use windlass::secret::Secret;
 mod bend;
 mod door;
 mod told;
-#[allow(dead_code, reason = "the tests of the door use more of it")]
-#[path = "../wire/mod.rs"]
-mod wire;
+#[path = "../world/mod.rs"]
+mod world;
 
 use bend::Bend;
-use door::Door;
-use door::LIMITS;
 use door::SECRET;
 use told::Class;
 use told::TOLD;
 use told::Told;
-use wire::Reply;
-use wire::Wire;
+use world::door::Door;
+use world::door::LIMITS;
+use world::wire;
+use world::wire::Reply;
+use world::wire::Wire;
 
 /// How many connections carry small bodies, and how many large ones?
 const CONNECTIONS: usize = 8;
@@ -133,7 +133,7 @@ fn mib(name: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_is_bent_is_an_event_or_a_reason_and_never_an_error() {
-    let door = Door::open().await;
+    let door = door::open().await;
     let cases = Case::all(|told| told.kinds.to_vec(), bend::light(), |_, _| true);
     eprintln!("{} small bodies", cases.len());
     let accepted = send(&door, cases, CONNECTIONS).await;
@@ -149,7 +149,7 @@ fn one_of_a_kind(told: &Told) -> Vec<Kind> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_or_deep_value_takes_no_more_memory_than_its_body() {
-    let door = Door::open().await;
+    let door = door::open().await;
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = mib("VmRSS");
     // What is read of each body, and one field that is not.
@@ -167,7 +167,7 @@ async fn a_large_or_deep_value_takes_no_more_memory_than_its_body() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_is_refused_as_too_large_whatever_it_tells() {
-    let door = Door::open().await;
+    let door = door::open().await;
     for told in TOLD {
         for kind in told.kinds {
             let path = format!("/hooks/{kind}");

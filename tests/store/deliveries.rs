@@ -145,6 +145,26 @@ async fn deliveries_are_listed_and_each_is_explained_down_to_its_statuses() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_was_not_looked_at_yet_and_one_that_concerned_many_are_told_as_such() {
+    let desk = Desk::new(&Place::Sqlite).await;
+    for event in ["72d3162e-cc78", "83e4273f-dd89"] {
+        desk.hear(heard(event, 5_000, accepted(event))).await;
+    }
+    let mut many = Considered::new("83e4273f-dd89", &name("git"));
+    (0..10_000).for_each(|number| many.note(format!("shop-{number}"), false, "it reads the same".to_owned()));
+    let listed = many.decisions.len();
+    assert!(many.more > 0);
+    desk.hear(Told::Considered(many)).await;
+    let folder = desk.close().await;
+    let text = String::from_utf8(explain(folder.path(), "72d3162e").stdout).unwrap();
+    let words = "  accepted: events 1\n\nsource git: event 72d3162e-cc78 was not looked at yet, or that is forgotten\n";
+    assert!(text.ends_with(words), "{text}");
+    let text = String::from_utf8(explain(folder.path(), "83e4273f").stdout).unwrap();
+    assert_eq!(text.matches("it reads the same").count(), listed);
+    assert!(text.ends_with(&format!("  and {} more\n", 10_000 - listed)), "{text}");
+}
+
+#[tokio::test]
 async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
     let desk = Desk::new(&Place::Sqlite).await;
     desk.hear(roster("d", &commit('a'), &["shop@east"])).await;

@@ -5,14 +5,21 @@ use std::process::Command;
 use std::process::Output;
 
 use windlass::moment::Moment;
+use windlass::object::ObjectId;
+use windlass::outcome::Action;
+use windlass::outcome::Change;
 use windlass::outcome::Phase;
+use windlass::outcome::Told;
 use windlass::store::Posting;
 
 use crate::desk::Desk;
 use crate::desk::commit;
+use crate::desk::covered;
 use crate::desk::name;
+use crate::desk::progress;
 use crate::desk::roster;
 use crate::desk::run;
+use crate::desk::web;
 use crate::place::Place;
 use crate::place::on_both;
 
@@ -94,6 +101,64 @@ async fn what_became_of_a_commit_is_printed() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+}
+
+/// Returns what is printed of what begins so.
+fn printed(folder: &Path, asked: &str) -> String {
+    let output = explain(folder, asked);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn how_far_each_status_has_come_is_printed() {
+    let desk = Desk::new(&Place::Sqlite).await;
+    desk.hear(roster("d", &commit('a'), &["shop@east", "shop@north", "shop@south", "shop@west"])).await;
+    for due in desk.due_rows().await {
+        match due.context.as_str() {
+            "windlass/shop@north" => desk.store.postpone(&due, Moment(9_000), "it is away").await.unwrap(),
+            "windlass/shop@south" => desk.store.give_up(&due, "it says no").await.unwrap(),
+            _ => {}
+        }
+    }
+    let many: Vec<String> = (0..21).map(|number| format!("shop@c{number}")).collect();
+    desk.hear(roster("e", &commit('b'), &many.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    let folder = desk.close().await;
+    let text = printed(folder.path(), "aaaaaa");
+    for part in [
+        "status windlass/shop@north, pending, \"queued\": not posted yet: it is away; tried 1 times, again at 1970-01-01T00:00:09Z\n",
+        "status windlass/shop@south, pending, \"queued\": not posted: it says no\n",
+        "status windlass/shop@west, pending, \"queued\": about to be posted\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let text = printed(folder.path(), "bbbbbb");
+    let withheld = "not posted: the commit touches too many targets for a status each\n";
+    assert_eq!(text.matches(withheld).count(), 21, "{text}");
+}
+
+#[tokio::test]
+async fn a_run_that_made_another_commit_true_and_one_that_changed_much_are_printed_as_such() {
+    let desk = Desk::new(&Place::Sqlite).await;
+    for (dispatch, digit) in [("d", 'a'), ("e", 'b')] {
+        desk.hear(roster(dispatch, &commit(digit), &["shop@east"])).await;
+    }
+    let change = |number: usize| Change {
+        object: ObjectId { name: format!("web-{number}"), ..web() },
+        action: Action::Configured,
+        note: None,
+    };
+    let mut whole = progress("r", "e", &commit('b'), "shop@east", Phase::Healthy);
+    whole.changes = (0..60).map(change).collect();
+    desk.hear(Told::Run(whole)).await;
+    // The older commit shares the fate of the newer one's run.
+    desk.hear(covered("d", &commit('a'), "r")).await;
+    let folder = desk.close().await;
+    let note = "      it made bbbbbbbbbbbb true, where this target reads the same or newer\n";
+    let (older, newer) = (printed(folder.path(), "aaaaaa"), printed(folder.path(), "bbbbbb"));
+    assert!(older.contains(note) && !newer.contains("it made "), "{older}\n{newer}");
+    assert_eq!(newer.matches("configured Deployment/shop/web-").count(), 50);
+    assert!(newer.contains("      and 10 more objects\n"), "{newer}");
 }
 
 #[tokio::test]

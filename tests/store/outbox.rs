@@ -64,7 +64,7 @@ async fn what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_
     let begun = desk.due_rows().await.into_iter().find(|due| due.context.ends_with("c1")).unwrap();
     let key = "a-key".to_owned();
     let check = Check { key, id: None, completed: false, annotated: 0, unsure: true };
-    desk.store.showing(begun.id, Some(&check)).await.unwrap();
+    desk.store.showing(begun.id, Some(&check), None).await.unwrap();
     let desk = desk.reopen().await;
     desk.hear(roster("d1", &a, &targets)).await;
     let due = desk.due_rows().await;

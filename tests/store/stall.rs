@@ -114,8 +114,8 @@ async fn a_process_that_falls_silent_in_its_turn_holds_nobody_up_for_long(place:
     let began = tokio::time::Instant::now();
     assert!(recorded(&desk.store, began).await > 0, "a silent process had the turn");
     for call in calls {
-        let ended = tokio::time::timeout(FREED_WITHIN, call).await;
-        let error = ended.unwrap().unwrap().unwrap_err();
+        let ended = tokio::time::timeout(FREED_WITHIN, call).await.unwrap();
+        let error = ended.unwrap().unwrap_err();
         assert_eq!(error.fault(), Fault::Passing, "{error:?}");
     }
     // It goes on over other connections.

@@ -7,16 +7,19 @@
 )]
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub mod door;
 pub mod ending;
 pub mod git;
 pub mod journal;
 pub mod kube;
 pub mod manifests;
+pub mod plan;
 pub mod process;
 pub mod proxy;
 pub mod settling;
 pub mod setup;
 pub mod windlass;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

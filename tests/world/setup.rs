@@ -7,6 +7,7 @@ use windlass::settings::Settings;
 
 use super::bed;
 use super::git::Repo;
+use super::plan::Plan;
 use super::proxy::Proxy;
 use super::windlass::World;
 
@@ -102,28 +103,25 @@ impl Setup {
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         write("hook-secret", HOOK_SECRET);
         write("token", bed("WINDLASS_BED_GITEA_BOT_TOKEN"));
-        let mut text = self.sections.clone();
-        text.push_str(&format!("[data]\ndir = \"data\"\ninstallation = \"{}\"\n", made.installation));
-        text.push_str(&format!(
-            "[[forges]]\nname = \"gitea\"\nkind = \"gitea\"\nprivate = true\nurl = \"{}\"\nwebhook_secrets = [{{ file = \"hook-secret\" }}]\n\
-             token = {{ file = \"token\" }}\nread_token = {{ file = \"token\" }}\n\
-             [[sources]]\nname = \"code\"\nforge = \"gitea\"\nrepository = \"{}\"\n",
-            made.gitea, made.repo.full_name()
-        ));
-        for cluster in ["east", "west"] {
-            let file = format!("{cluster}.kubeconfig");
-            write(&file, &self.kubeconfig(cluster, made.east));
-            text.push_str(&format!(
-                "[[clusters]]\nname = \"{cluster}\"\nkubeconfig = \"{file}\"\nnamespace = \"{}\"\n",
-                made.installation
-            ));
+        let clusters = ["east", "west"].map(|cluster| (cluster, format!("{cluster}.kubeconfig")));
+        for (cluster, file) in &clusters {
+            write(file, &self.kubeconfig(cluster, made.east));
         }
+        let (installation, namespace) = (made.installation, made.namespace);
+        let data = format!("{}[data]\ndir = \"data\"\ninstallation = \"{installation}\"\n", self.sections);
+        let plan = Plan {
+            sections: &data,
+            gitea: made.gitea,
+            repository: &made.repo.full_name(),
+            secret: "{ file = \"hook-secret\" }",
+            token: "{ file = \"token\" }",
+            clusters: &clusters.each_ref().map(|(cluster, file)| (*cluster, file.as_str())),
+            installation,
+            namespace,
+        };
+        let mut text = plan.text();
         for App { name, clusters, follows, lines } in &self.applications {
-            text.push_str(&format!(
-                "[[applications]]\nname = \"{name}\"\nsource = \"code\"\n{follows}\npath = \"{name}\"\n\
-                 clusters = {clusters:?}\nnamespace = \"{}\"\n{lines}",
-                made.namespace
-            ));
+            text += &plan.application(name, follows, clusters, &format!("path = \"{name}\"\n{lines}"));
         }
         write("windlass.toml", &text);
         let settings = Settings::load(Some(&folder.join("windlass.toml")), &Environment::new());

@@ -55,11 +55,17 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Describes a request without a body.
+    /// Describes a question.
     #[must_use]
     pub fn get(url: String) -> Self {
+        Self::bare("GET", url)
+    }
+
+    /// Describes a request that says all by its method and address.
+    #[must_use]
+    pub fn bare(method: &'static str, url: String) -> Self {
         let headers = github::HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Self { method: "GET", url, headers, body: String::new() }
+        Self { method, url, headers, body: String::new() }
     }
 
     /// Describes a request with a body.

@@ -127,7 +127,7 @@ pub fn read_attempts(answer: &HttpAnswer<'_>) -> Result<(Vec<Attempt>, Option<St
 #[must_use]
 pub fn ask_again(api: &str, hook: &Hook, attempt: u64) -> Ask {
     let url = format!("{}/deliveries/{attempt}/attempts", hook.path(api));
-    Ask::with("POST", url, &serde_json::json!({}))
+    Ask::bare("POST", url)
 }
 
 /// Says what the answer to it means.

@@ -23,7 +23,7 @@ use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::PUBLISH_WITHIN;
 use crate::queue::Settled;
-use crate::queue::sqlite::clock::Clock;
+use crate::queue::clock::Clock;
 use crate::queue::sqlite::operation::Granted;
 use crate::queue::sqlite::operation::How;
 use crate::queue::sqlite::operation::Key;
@@ -35,7 +35,6 @@ use crate::queue::sqlite::waiting::Waiting;
 use crate::queue::sqlite::writer::GROUP;
 use crate::queue::sqlite::writer::Writer;
 
-mod clock;
 mod open;
 mod operation;
 mod reads;
@@ -149,7 +148,8 @@ impl Sqlite {
     }
 
     async fn settle(&self, lease: &Lease, how: How) -> Result<Settled, Error> {
-        self.answer(|reply| Operation::Settle(Key::of(lease), how, reply)).await
+        let Some(key) = Key::of(lease) else { return Ok(Settled::Lost) };
+        self.answer(|reply| Operation::Settle(key, how, reply)).await
     }
 
     pub(super) async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {

@@ -10,6 +10,7 @@ use crate::queue::Draft;
 use crate::queue::Error;
 use crate::queue::Lane;
 use crate::queue::Lease;
+use crate::queue::Place;
 use crate::queue::Settled;
 
 /// Where an answer goes.
@@ -44,9 +45,10 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn of(lease: &Lease) -> Self {
-        let Lease { lane, partition, seq, epoch, .. } = lease;
-        Self { lane: lane.clone(), partition: partition.clone(), seq: *seq, epoch: *epoch }
+    /// Returns the key of a lease; none when another form of queue made it.
+    pub(super) fn of(lease: &Lease) -> Option<Self> {
+        let Lease { lane, partition, place: Place::Row { seq, epoch }, .. } = lease else { return None };
+        Some(Self { lane: lane.clone(), partition: partition.clone(), seq: *seq, epoch: *epoch })
     }
 }
 
@@ -164,7 +166,9 @@ impl Drop for Granted {
             && let Some(operations) = self.back.upgrade()
         {
             // A writer that is too busy to hear this lets the lease run out.
-            drop(operations.try_send(Operation::GiveBack(Key::of(&lease))));
+            if let Some(key) = Key::of(&lease) {
+                drop(operations.try_send(Operation::GiveBack(key)));
+            }
         }
     }
 }

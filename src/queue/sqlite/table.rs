@@ -13,6 +13,7 @@ use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Lease;
+use crate::queue::Place;
 use crate::queue::sqlite::operation::Key;
 
 /// How many new messages are told to the database at once? Largest first; the last one is 1.
@@ -150,7 +151,8 @@ impl Table {
             }
             tracing::warn!(lane = %lane, message.id = %lease.id, "buried a message: delivered {DELIVERY_LIMIT} times");
             let why = format!("delivered {DELIVERY_LIMIT} times without being settled");
-            self.bury(&Key::of(&lease), &why, at).await?;
+            let Some(key) = Key::of(&lease) else { return Ok(None) };
+            self.bury(&key, &why, at).await?;
         }
     }
 
@@ -243,9 +245,8 @@ fn lease(lane: &Lane, row: &SqliteRow) -> Result<Lease, sqlx::Error> {
         deliveries,
         published_at: Moment(row.try_get("published_at")?),
         lane: lane.clone(),
-        seq: row.try_get("seq")?,
         // The count rises with every delivery and a replayed message gets a new place, so it fences as well.
-        epoch: deliveries,
+        place: Place::Row { seq: row.try_get("seq")?, epoch: deliveries },
     })
 }
 

@@ -50,6 +50,11 @@ impl Wire {
         drop(self.0.write_all(bytes).await);
     }
 
+    /// Sends bytes as long as the far side takes them; returns whether it took these.
+    pub async fn give(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).await.is_ok()
+    }
+
     /// Returns the answer; `None` when the far side closes without one.
     pub async fn reply(&mut self) -> Option<Reply> {
         let read = tokio::time::timeout(PATIENCE, self.read());

@@ -1,0 +1,108 @@
+//! Makes what a plan says, where it is not there yet.
+
+use futures::future::try_join_all;
+use lapin::Channel;
+use lapin::ExchangeKind;
+use lapin::options::ExchangeDeclareOptions;
+use lapin::options::QueueBindOptions;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::AMQPValue;
+use lapin::types::FieldTable;
+
+use crate::queue::Error;
+use crate::queue::rabbit::failure::failed;
+use crate::queue::rabbit::failure::undeclared;
+use crate::queue::rabbit::link::Link;
+use crate::queue::rabbit::topology::Argument;
+use crate::queue::rabbit::topology::Exchange;
+use crate::queue::rabbit::topology::Plan;
+use crate::queue::rabbit::topology::Queue;
+
+/// Over how many channels are queues declared at once? Each of them waits for the broker's disk.
+const CHANNELS: usize = 8;
+
+/// Declares everything of the plan; what is there already and equal is left as it is.
+///
+/// # Errors
+/// Something of that name is there in another way, the user may not declare it, or the broker is away.
+pub(super) async fn declare(link: &Link, plan: &Plan) -> Result<(), Error> {
+    let channel = link.channel().await?;
+    for exchange in &plan.exchanges {
+        declare_exchange(&channel, exchange).await?;
+    }
+    let share = plan.queues.len().div_ceil(CHANNELS).max(1);
+    try_join_all(plan.queues.chunks(share).map(|queues| declare_queues(link, queues))).await?;
+    shut(&channel).await;
+    Ok(())
+}
+
+async fn declare_exchange(channel: &Channel, exchange: &Exchange) -> Result<(), Error> {
+    let kind = if exchange.keyed { ExchangeKind::Direct } else { ExchangeKind::Fanout };
+    let mut arguments = FieldTable::default();
+    if let Some(alternate) = exchange.alternate {
+        arguments.insert("alternate-exchange".into(), AMQPValue::LongString(alternate.into()));
+    }
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let declared = channel.exchange_declare(exchange.name.as_str().into(), kind, options, arguments);
+    declared.await.map_err(|error| undeclared(&exchange.name, error))
+}
+
+async fn declare_queues(link: &Link, queues: &[Queue]) -> Result<(), Error> {
+    let channel = link.channel().await?;
+    for Queue { name, exchange, key, arguments } in queues {
+        let mut table = FieldTable::default();
+        for (argument, value) in arguments {
+            table.insert((*argument).into(), amqp(value));
+        }
+        let declared = channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), table);
+        declared.await.map_err(|error| undeclared(name, error))?;
+        let bound = channel.queue_bind(
+            name.as_str().into(),
+            exchange.as_str().into(),
+            key.as_str().into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        bound.await.map_err(|error| failed("bind the queues of a lane", error))?;
+    }
+    shut(&channel).await;
+    Ok(())
+}
+
+fn amqp(argument: &Argument) -> AMQPValue {
+    match argument {
+        Argument::Text(text) => AMQPValue::LongString(text.as_str().into()),
+        Argument::Number(number) => AMQPValue::LongLongInt(*number),
+        Argument::Yes => AMQPValue::Boolean(true),
+    }
+}
+
+/// Closes a channel that is done; what goes wrong then goes with its connection.
+pub(super) async fn shut(channel: &Channel) {
+    if let Err(error) = channel.close(200, "done".into()).await {
+        tracing::debug!(%error, "a channel ended without a farewell");
+    }
+}
+
+/// Says how many messages wait in each of the queues.
+///
+/// # Errors
+/// One of them is missing, or the broker is away.
+pub(super) async fn counts(link: &Link, queues: &[String]) -> Result<Vec<u32>, Error> {
+    let share = queues.len().div_ceil(CHANNELS).max(1);
+    let counted = try_join_all(queues.chunks(share).map(|queues| count(link, queues))).await?;
+    Ok(counted.into_iter().flatten().collect())
+}
+
+async fn count(link: &Link, queues: &[String]) -> Result<Vec<u32>, Error> {
+    let channel = link.channel().await?;
+    let mut counted = Vec::with_capacity(queues.len());
+    for queue in queues {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+        let asked = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
+        let found = asked.await.map_err(|error| failed("count the messages of a lane", error))?;
+        counted.push(found.message_count());
+    }
+    shut(&channel).await;
+    Ok(counted)
+}

@@ -1,0 +1,73 @@
+//! A line to the broker that a test can cut or silence, by the bed's fault proxy.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::world::bed;
+use crate::world::unique;
+
+/// One proxy in front of the broker; it is gone with the test.
+pub struct Toxic {
+    name: String,
+    pub authority: String,
+    client: reqwest::Client,
+}
+
+impl Toxic {
+    pub async fn before(upstream: &str) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let name = format!("rabbit-{}", unique());
+        let mut toxic = Self { name, authority: String::new(), client };
+        let proxy =
+            json!({"name": toxic.name, "listen": "127.0.0.1:0", "upstream": upstream, "enabled": true});
+        let made = toxic.ask("POST", "proxies", Some(proxy)).await;
+        made["listen"].as_str().unwrap().clone_into(&mut toxic.authority);
+        toxic
+    }
+
+    /// Ends all connections and refuses new ones.
+    pub async fn cut(&self) {
+        self.ask("POST", &format!("proxies/{}", self.name), Some(json!({"enabled": false}))).await;
+    }
+
+    pub async fn mend(&self) {
+        self.ask("POST", &format!("proxies/{}", self.name), Some(json!({"enabled": true}))).await;
+    }
+
+    /// Lets nothing through any more, and ends nothing.
+    pub async fn silence(&self) {
+        for stream in ["upstream", "downstream"] {
+            let toxic =
+                json!({"name": stream, "type": "timeout", "stream": stream, "attributes": {"timeout": 0}});
+            self.ask("POST", &format!("proxies/{}/toxics", self.name), Some(toxic)).await;
+        }
+    }
+
+    pub async fn speak(&self) {
+        for stream in ["upstream", "downstream"] {
+            self.ask("DELETE", &format!("proxies/{}/toxics/{stream}", self.name), None).await;
+        }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}/{path}", bed("WINDLASS_BED_TOXIPROXY_URL"));
+        let request = self.client.request(method.parse().unwrap(), url);
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        let reply = request.send().await.unwrap();
+        assert!(reply.status().is_success(), "{method} {path}: {}", reply.status());
+        let text = reply.text().await.unwrap();
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+}
+
+impl Drop for Toxic {
+    fn drop(&mut self) {
+        let url = format!("{}/proxies/{}", bed("WINDLASS_BED_TOXIPROXY_URL"), self.name);
+        let gone = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            drop(runtime.block_on(client.delete(url).send()));
+        });
+        drop(gone.join());
+    }
+}
