@@ -82,11 +82,14 @@ impl Error {
     }
 }
 
-/// A database that says no to this user or knows no such database does so until somebody acts; all else may pass.
+/// A database that says no to this user, knows no such database or cannot show whose it is does so until somebody acts;
+/// all else may pass.
 fn reaching(error: &sqlx::Error) -> Fault {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let refused = code.is_some_and(|code| code.starts_with("28") || code.starts_with("3D"));
-    if refused || matches!(error, sqlx::Error::Configuration(_) | sqlx::Error::Tls(_)) {
+    // A certificate that does not fit comes as data that does not.
+    let misfit = matches!(error, sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData);
+    if refused || misfit || matches!(error, sqlx::Error::Configuration(_) | sqlx::Error::Tls(_)) {
         Fault::Ours
     } else {
         Fault::Passing

@@ -1,5 +1,7 @@
 //! Several processes with one store, each with connections of its own.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -13,7 +15,9 @@ use windlass::moment::Moment;
 use windlass::outcome::Phase;
 use windlass::outcome::Told;
 use windlass::reference::Reference;
+use windlass::secret::Secret;
 use windlass::store::Error;
+use windlass::store::Keep;
 use windlass::store::Store;
 
 use crate::desk::Desk;
@@ -190,7 +194,59 @@ async fn a_lock_that_somebody_else_holds_is_waited_for_with_an_end(place: Place)
     assert_eq!(desk.due().await.len(), 2);
 }
 
+async fn a_user_who_may_only_work_with_rows_gets_along_with_tables_that_are_there(place: Place) {
+    let desk = Desk::new(&place).await;
+    let mut admin = PgConnection::connect(desk.home.url().expose()).await.unwrap();
+    let role = format!("rows_{}", uuid::Uuid::now_v7().simple());
+    let make = format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'not-a-real-password'; GRANT USAGE ON SCHEMA store0 TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA store0 TO {role}"
+    );
+    execute(&mut admin, make).await;
+    let (_, server) = desk.home.url().expose().rsplit_once('@').unwrap();
+    let url = Secret::new(&format!("postgres://{role}:not-a-real-password@{server}")).unwrap();
+    let store = Store::connect(&url).await;
+    let recorded = match &store {
+        Ok(store) => store.record(&at(5_000, roster("d", &commit('a'), &["shop@east"]))).await,
+        Err(_) => Ok(()),
+    };
+    execute(&mut admin, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    (store.map(drop)).and(recorded).unwrap();
+    assert_eq!(desk.phases(&commit('a')).await, ["shop@east pending"]);
+}
+
+async fn history_is_forgotten_while_reports_come_in(place: Place) {
+    let desk = Desk::new(&place).await;
+    let other = desk.home.store().await;
+    let none = Keep { days: 1, commits: 0, runs: 0, deliveries: 0 };
+    let through = AtomicBool::new(false);
+    let forget = async {
+        while !through.load(Ordering::Relaxed) {
+            other.prune(Moment(5_000), &none).await.unwrap();
+        }
+    };
+    let report = async {
+        for number in 0..20 {
+            let own = numbered(number);
+            desk.hear(roster("d", &own, &["shop@east", "shop@west"])).await;
+            for on in ["shop@east", "shop@west"] {
+                let id = format!("{number}-{on}");
+                desk.hear(Told::Run(progress(&id, "d", &own, on, Phase::Healthy))).await;
+            }
+            desk.store.prune(Moment(5_000), &none).await.unwrap();
+            assert_eq!(desk.phases(&own).await.len(), 2, "nothing goes of which the forge was not told");
+            desk.post_all().await;
+        }
+        through.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(forget, report);
+    desk.store.prune(Moment(5_000), &none).await.unwrap();
+    assert_eq!(desk.store.commits("").await.unwrap(), []);
+}
+
 on_postgres!(
+    a_user_who_may_only_work_with_rows_gets_along_with_tables_that_are_there,
+    history_is_forgotten_while_reports_come_in,
     targets_that_end_at_once_are_all_counted,
     who_shares_the_fate_of_a_run_gets_it_also_when_both_are_told_at_once,
     reports_of_one_target_in_several_processes_end_as_in_one,

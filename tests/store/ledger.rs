@@ -178,7 +178,9 @@ async fn a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing(place
 async fn names_and_texts_that_no_database_keeps_as_they_are_lose_no_report(place: Place) {
     let desk = Desk::new(&place).await;
     let a = commit('a');
-    let long = ObjectId { name: "x\0y".repeat(5_000), ..web() };
+    // No run of letters comes twice, so that it stays long also where it is kept in short.
+    let name_of = |n: u64| format!("\0{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let long = ObjectId { name: (0..1_000).map(name_of).collect(), ..web() };
     let mut told = progress("r1", "d1", &a, "shop@east", Phase::Applied);
     told.changes = ["a", "b"]
         .map(|end| ObjectId { name: format!("{}{end}", long.name), ..long.clone() })
@@ -194,7 +196,8 @@ async fn names_and_texts_that_no_database_keeps_as_they_are_lose_no_report(place
         why: "it said \0 and no more".into(),
     })
     .await;
-    assert_eq!(desk.store.runs(None, 1).await.unwrap()[0].changes, told.changes);
+    let kept = &desk.store.runs(None, 1).await.unwrap()[0].changes;
+    assert!(kept.len() == 2 && told.changes.iter().all(|change| kept.contains(change)));
     for due in desk.due_rows().await {
         desk.store.postpone(&due, Moment(1), "a\0b").await.unwrap();
         desk.store.posted(&due, Moment(1)).await.unwrap();

@@ -1,5 +1,7 @@
 //! A database that is not there, does not answer or does not let in.
 
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use windlass::fault::Fault;
 use windlass::fault::chain;
 use windlass::secret::Secret;
@@ -47,6 +49,25 @@ async fn a_database_that_never_answers_is_not_waited_for_without_an_end() {
     let (fault, text) = refused(&format!("postgres://user:password@127.0.0.1:{port}/windlass")).await;
     assert_eq!(fault, Fault::Passing, "{text}");
     assert!(began.elapsed().as_secs() <= 20, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_has_no_tls_or_none_that_fits_is_for_whoever_runs_windlass() {
+    for answer in [b"N".to_vec(), [b"S", &[0; 64][..]].concat()] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            client.read_exact(&mut [0; 8]).await.unwrap();
+            client.write_all(&answer).await.unwrap();
+            // What it says to that is of no interest; the connection stays until it hangs up.
+            let _said = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
+        });
+        let url = format!("postgres://user:password@127.0.0.1:{port}/windlass?sslmode=verify-full");
+        let (fault, text) = refused(&url).await;
+        assert_eq!(fault, Fault::Ours, "{text}");
+        server.await.unwrap();
+    }
 }
 
 #[tokio::test]

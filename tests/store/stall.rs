@@ -1,6 +1,7 @@
 //! A process that falls silent in the middle of its turn, because it or its network stopped.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,21 +61,39 @@ impl Wire {
 async fn pass(client: TcpStream, server: TcpStream, (armed, silent): (Arc<AtomicUsize>, Arc<Semaphore>)) {
     let (mut client_read, mut client_write) = client.into_split();
     let (mut server_read, mut server_write) = server.into_split();
-    let back = tokio::spawn(async move { tokio::io::copy(&mut server_read, &mut client_write).await });
-    let mut bytes = vec![0; 64 << 10];
-    while let Ok(length @ 1..) = client_read.read(&mut bytes).await {
-        let says = bytes[..length].windows(FIRST_WORDS.len()).any(|words| words == FIRST_WORDS);
-        let less = |left: usize| left.checked_sub(1);
-        if says && armed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
-            silent.add_permits(1);
-            // Both sockets stay open for as long as the test lasts.
-            std::future::pending::<()>().await;
+    let dead = Arc::new(AtomicBool::new(false));
+    let is_dead = dead.clone();
+    let there = async {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(length @ 1..) = client_read.read(&mut bytes).await {
+            let says = bytes[..length].windows(FIRST_WORDS.len()).any(|words| words == FIRST_WORDS);
+            let less = |left: usize| left.checked_sub(1);
+            if says && armed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+                dead.store(true, Ordering::SeqCst);
+                silent.add_permits(1);
+                // Both sockets stay open for as long as the test lasts.
+                std::future::pending::<()>().await;
+            }
+            if server_write.write_all(&bytes[..length]).await.is_err() {
+                break;
+            }
         }
-        if server_write.write_all(&bytes[..length]).await.is_err() {
-            break;
+    };
+    let back = async {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(length) = server_read.read(&mut bytes).await {
+            if is_dead.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            if length == 0 || client_write.write_all(&bytes[..length]).await.is_err() {
+                break;
+            }
         }
+    };
+    tokio::select! {
+        () = there => {}
+        () = back => {}
     }
-    back.abort();
 }
 
 async fn a_process_that_falls_silent_in_its_turn_holds_nobody_up_for_long(place: Place) {
