@@ -41,7 +41,7 @@ rabbit_folder() {
   (umask 022 && exec nice -n 5 timeout --kill-after=10 "$RABBIT_BUILD_LIMIT" debootstrap --variant=minbase \
     --include="$RABBIT_PACKAGES" "$release" "$folder.new" "$RABBIT_MIRROR" >"$log" 2>&1 </dev/null 9>&-) || {
     tail -n 15 "$log" >&2
-    die "getting RabbitMQ from $RABBIT_MIRROR failed, see $log: is Debian's mirror reachable?"
+    die "getting RabbitMQ from $RABBIT_MIRROR failed, see $log: is Debian's mirror reachable? Where it misses a key, apt-get install debian-archive-keyring"
   }
   rm -rf "$folder.new"/var/cache/apt/archives/*.deb
   mkdir -p "$folder.new/bed"

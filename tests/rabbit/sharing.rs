@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use windlass::queue::DELIVERY_LIMIT;
 use windlass::queue::Draft;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
@@ -165,6 +166,32 @@ async fn a_process_that_ends_without_a_farewell_is_followed_by_another() {
     drop(one);
     let lease = take(&two).await;
     assert_eq!((&*lease.id, lease.deliveries), ("1", 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_ends_every_process_is_buried_and_takes_no_other_with_it() {
+    let ground = Ground::new().await;
+    let publisher = Queue::connect(ground.options("publisher")).await.unwrap();
+    let good: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+    let drafts = good.iter().map(|id| draft(id, id)).chain([draft("poison", "poison")]);
+    publisher.publish(drafts.collect()).await.unwrap();
+    let mut done = BTreeSet::new();
+    for _ in 0..=DELIVERY_LIMIT {
+        let process = Queue::connect(ground.options("one")).await.unwrap();
+        while let Some(lease) = process.next(&lane(), A_WHILE * 5).await.unwrap() {
+            if lease.id == "poison" {
+                break;
+            }
+            assert_eq!(process.ack(&lease).await.unwrap(), Settled::Done);
+            done.insert(lease.id);
+        }
+        // Without a farewell.
+        drop(process);
+    }
+    let dead = publisher.dead(100).await.unwrap();
+    let ids: Vec<&str> = dead.iter().map(|dead| &*dead.id).collect();
+    assert_eq!((ids, dead[0].deliveries), (vec!["poison"], DELIVERY_LIMIT));
+    assert_eq!(done, good.into_iter().collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]

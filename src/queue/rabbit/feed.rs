@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use lapin::Channel;
+use lapin::Connection;
 use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::BasicConsumeOptions;
@@ -39,13 +40,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Starts to consume `lane` into `hub`, as tasks among `tasks`.
 pub(super) fn start(core: &Arc<Core>, lane: &Lane, hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
-    for number in 0..names::shape(lane).queues {
-        let feed = Feed {
-            core: Arc::clone(core),
-            hub: Arc::clone(hub),
-            lane: lane.clone(),
-            queue: names::queue(lane, number),
-        };
+    // In another order each time. What lies ready at a process that ends counts as delivered, so a message that ends
+    // each process that takes it would otherwise have others buried with it: now some of them are done before it.
+    for queue in names::shuffled(lane, &uuid::Uuid::now_v7().to_string()) {
+        let feed = Feed { core: Arc::clone(core), hub: Arc::clone(hub), lane: lane.clone(), queue };
         tasks.spawn(feed.run());
     }
     tasks.spawn(keep(Arc::clone(core), lane.clone(), Arc::clone(hub)));
@@ -84,10 +82,20 @@ impl Feed {
         }
     }
 
-    /// Each consumer has a channel of its own, since the broker ends all of a channel when one of them takes too long.
     async fn subscribe(&self) -> Result<(Channel, Consumer), Error> {
         self.core.ready(&self.lane).await?;
-        let channel = self.core.consuming.channel().await?;
+        let connection = self.core.consuming.connection().await?;
+        let subscribed = self.subscribe_on(&connection).await;
+        if matches!(subscribed, Err(Error::Unanswered)) {
+            // The answer may come yet, and the broker would give messages to a consumer that nobody reads.
+            self.core.consuming.forget(&connection).await;
+        }
+        subscribed
+    }
+
+    /// Each consumer has a channel of its own, since the broker ends all of a channel when one of them takes too long.
+    async fn subscribe_on(&self, connection: &Arc<Connection>) -> Result<(Channel, Consumer), Error> {
+        let channel = self.core.consuming.open(connection).await?;
         let step = "consume a lane";
         let prefetch = names::shape(&self.lane).prefetch;
         answer(step, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;

@@ -87,13 +87,26 @@ impl Link {
         connected.await.map_err(|error| failed(step, error))
     }
 
-    /// Opens a channel on the connection.
+    /// Opens a channel on the living connection.
     ///
     /// # Errors
     /// There is no connection, or no answer.
     pub(super) async fn channel(&self) -> Result<Channel, Error> {
         let connection = self.connection().await?;
-        answer("open a channel at the broker", connection.create_channel()).await
+        self.open(&connection).await
+    }
+
+    /// Opens a channel on that connection.
+    ///
+    /// # Errors
+    /// It has ended, or does not answer.
+    pub(super) async fn open(&self, connection: &Arc<Connection>) -> Result<Channel, Error> {
+        let opened = answer("open a channel at the broker", connection.create_channel()).await;
+        if matches!(opened, Err(Error::Broker { .. })) {
+            // It has ended, or it has no room for one more: a new one has.
+            self.forget(connection).await;
+        }
+        opened
     }
 
     /// Whether the broker said that it takes nothing for now.
@@ -101,9 +114,10 @@ impl Link {
         self.state.lock().await.connection.as_ref().is_some_and(|connection| connection.status().blocked())
     }
 
-    /// Lets the connection go, since it does not answer any more.
-    pub(super) async fn forget(&self) {
-        if let Some(connection) = self.state.lock().await.connection.take() {
+    /// Lets that connection go, since it is of no use any more. A newer one stays.
+    pub(super) async fn forget(&self, sick: &Arc<Connection>) {
+        let mut state = self.state.lock().await;
+        if let Some(connection) = state.connection.take_if(|found| Arc::ptr_eq(found, sick)) {
             // A task of its own, since one that hangs takes its time to end as well.
             tokio::spawn(close(connection));
         }
@@ -113,6 +127,18 @@ impl Link {
     pub(super) async fn close(&self) {
         if let Some(connection) = self.state.lock().await.connection.take() {
             close(connection).await;
+        }
+    }
+}
+
+/// The library's own end of a dropped connection leaves it open when an answer was still expected, with all that the
+/// broker had given it; so it is told.
+impl Drop for Link {
+    fn drop(&mut self) {
+        let left = self.state.get_mut().connection.take();
+        // Without a runtime, the connection has ended with it.
+        if let (Some(connection), Ok(runtime)) = (left, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(close(connection));
         }
     }
 }

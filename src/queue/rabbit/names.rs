@@ -81,6 +81,13 @@ pub(super) fn priority(worker: &str, queue: &str) -> i32 {
     i32::try_from(digest(&[worker, queue]) >> 33).unwrap_or_default()
 }
 
+/// Returns the queues of a lane in an order that only `seed` knows.
+pub(super) fn shuffled(lane: &Lane, seed: &str) -> Vec<String> {
+    let mut queues: Vec<String> = (0..shape(lane).queues).map(|number| queue(lane, number)).collect();
+    queues.sort_by_key(|queue| digest(&[seed, queue]));
+    queues
+}
+
 /// The same on every machine and in every version.
 fn digest(words: &[&str]) -> u64 {
     let mut hash = Sha256::new();
@@ -120,6 +127,19 @@ mod tests {
         assert_eq!(queue(&Lane::reports(), 0), "windlass.reports");
         assert_eq!(dead(&eu), "windlass.dead.jobs.eu");
         assert_eq!(rung(&eu, Duration::from_mins(1)), "windlass.retry.jobs.eu.60s");
+    }
+
+    #[test]
+    fn every_seed_has_an_order_of_its_own_of_the_same_queues() {
+        let lane = Lane::jobs("shared");
+        let firsts: std::collections::BTreeSet<String> =
+            (0..64).map(|seed| shuffled(&lane, &seed.to_string()).remove(0)).collect();
+        assert!(firsts.len() > 16, "{firsts:?}");
+        let mut sorted = shuffled(&lane, "a");
+        sorted.sort();
+        let mut all: Vec<String> = (0..JOBS).map(|number| queue(&lane, number)).collect();
+        all.sort();
+        assert_eq!(sorted, all);
     }
 
     /// Who gets each of the queues of a lane.

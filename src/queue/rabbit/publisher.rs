@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lapin::Channel;
 use lapin::Confirmation;
+use lapin::Connection;
 use lapin::options::BasicPublishOptions;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::Mutex;
@@ -62,7 +63,8 @@ impl Publisher {
         let (sender, receiver) = mpsc::channel(WAITING);
         let parcels = Arc::new(Mutex::new(receiver));
         for _ in 0..SENDERS {
-            let sender = Sender { link: Arc::clone(link), user: user.to_owned(), channel: None };
+            let sender =
+                Sender { link: Arc::clone(link), user: user.to_owned(), connection: None, channel: None };
             tasks.spawn(sender.run(Arc::clone(&parcels)));
         }
         Self { parcels: sender }
@@ -86,6 +88,7 @@ impl Publisher {
 struct Sender {
     link: Arc<Link>,
     user: String,
+    connection: Option<Arc<Connection>>,
     channel: Option<Channel>,
 }
 
@@ -129,7 +132,9 @@ impl Sender {
             if self.link.is_blocked().await {
                 return Err(Error::Blocked);
             }
-            self.link.forget().await;
+            if let Some(sick) = self.connection.take() {
+                self.link.forget(&sick).await;
+            }
         }
         sent
     }
@@ -138,7 +143,8 @@ impl Sender {
         if let Some(channel) = self.channel.as_ref().filter(|channel| channel.status().connected()) {
             return Ok(channel.clone());
         }
-        let channel = self.link.channel().await?;
+        let connection = self.connection.insert(self.link.connection().await?);
+        let channel = self.link.open(connection).await?;
         answer("ask the broker for confirms", channel.confirm_select(ConfirmSelectOptions::default()))
             .await?;
         self.channel = Some(channel.clone());
