@@ -8,15 +8,19 @@
 RABBIT_USER=bed
 # An equal stamp means no build; updates within a release come with a folder that is made anew: remove it.
 RABBIT_PACKAGES=rabbitmq-server
-RABBIT_MIRROR=http://deb.debian.org/debian
 # How many seconds may it take to get and unpack a folder?
 RABBIT_BUILD_LIMIT=1200
+
+# The mirror of Debian that this machine itself goes to, where it is one: its main archive, and not that of its updates.
+rabbit_mirror() {
+  apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -m 1 '/debian/*$' || true
+}
 
 # rabbit_stamp NAME: what the folder is made of.
 rabbit_stamp() {
   local release=trixie
   if [[ "$1" == rabbit-newest ]]; then release=sid; fi
-  echo "$RABBIT_MIRROR $release $RABBIT_PACKAGES"
+  echo "$release $RABBIT_PACKAGES"
 }
 
 rabbit_is_built() {
@@ -33,15 +37,16 @@ rabbit_is_there() {
 
 # rabbit_folder NAME RELEASE: makes share/NAME from Debian's RELEASE unless it is there.
 rabbit_folder() {
-  local folder="$SHARE/$1" release="$2" log="$CACHE/$1-build.log"
+  local folder="$SHARE/$1" release="$2" log="$CACHE/$1-build.log" mirror
+  mirror="$(rabbit_mirror)"
   if rabbit_is_built "$1"; then return 0; fi
   printf 'scripts/bed: getting RabbitMQ and a Debian %s to run it in, once (about 2 min)\n' "$release" >&2
   rm -rf --one-file-system "$folder" "$folder.new" "$folder.stamp"
   # The folder's own programs read it as other users, too.
   (umask 022 && exec nice -n 5 timeout --kill-after=10 "$RABBIT_BUILD_LIMIT" debootstrap --variant=minbase \
-    --include="$RABBIT_PACKAGES" "$release" "$folder.new" "$RABBIT_MIRROR" >"$log" 2>&1 </dev/null 9>&-) || {
+    --include="$RABBIT_PACKAGES" "$release" "$folder.new" ${mirror:+"$mirror"} >"$log" 2>&1 </dev/null 9>&-) || {
     tail -n 15 "$log" >&2
-    die "getting RabbitMQ from $RABBIT_MIRROR failed, see $log: is Debian's mirror reachable? Where it misses a key, apt-get install debian-archive-keyring"
+    die "getting RabbitMQ from Debian $release failed, see $log: is Debian's mirror reachable? Where it misses a key, apt-get install debian-archive-keyring"
   }
   rm -rf "$folder.new"/var/cache/apt/archives/*.deb
   mkdir -p "$folder.new/bed"
