@@ -168,6 +168,20 @@ async fn deliver(windlass: &Process, repository: &str, commit: &str) {
     assert_eq!(Courier::new().unwrap().knock(&url, &headers, body).await.unwrap().0, 202);
 }
 
+/// Waits until a status and an event have found nobody.
+async fn found_nobody(data: &Path) {
+    until("a status has found nobody", async || {
+        let tries = number(data.join("store.db"), "SELECT count(*) FROM statuses WHERE tries > 0").await;
+        (tries > 0).then_some(())
+    })
+    .await;
+    until("an event has found nobody", async || {
+        let query = "SELECT count(*) FROM considered WHERE considered LIKE '%put back%'";
+        (number(data.join("store.db"), query).await > 0).then_some(())
+    })
+    .await;
+}
+
 /// Waits until nothing is left to do: no message, no open row, no status to post.
 async fn done(data: &Path) {
     let left = async || {
@@ -256,16 +270,7 @@ async fn through_two_hundred_pushes_a_kill_and_a_lock_each_commit_has_one_verdic
     // A delivery that Gitea sent with its last breath, about what nobody can look at now.
     let first = git(&work, &["rev-list", "--max-parents=0", "HEAD"]);
     deliver(&windlass, &repository, &first).await;
-    until("a status has found nobody", async || {
-        let tries = number(data.join("store.db"), "SELECT count(*) FROM statuses WHERE tries > 0").await;
-        (tries > 0).then_some(())
-    })
-    .await;
-    until("an event has found nobody", async || {
-        let query = "SELECT count(*) FROM considered WHERE considered LIKE '%put back%'";
-        (number(data.join("store.db"), query).await > 0).then_some(())
-    })
-    .await;
+    found_nobody(&data).await;
     gitea.run().await;
     reached(&pushed, BRANCHES * PUSHES * 3 / 4).await;
     gitea.lock(LOCKED_FOR).await;
