@@ -132,7 +132,7 @@ pub enum Error {
         #[source]
         source: Arc<lapin::Error>,
     },
-    /// The broker takes nothing from anybody until it has room again.
+    /// The broker takes nothing from anybody until it has room again. What was on its way to it may be stored then.
     #[error(
         "store the messages: the broker is short of memory or disk; give it more, or see why nobody works"
     )]

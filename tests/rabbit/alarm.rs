@@ -154,13 +154,14 @@ async fn a_broker_that_is_short_of_memory_takes_no_messages_and_settles_all_the_
     broker.alarm.send(true).unwrap();
     let fresh = Queue::connect(options).await.unwrap();
     for queue in [&queue, &fresh] {
-        // The first one may have been on its way when the broker said so.
-        drop(queue.publish(vec![draft("d", "unknown")]).await);
-        let asked = Instant::now();
-        let refused = queue.publish(vec![draft("d", "no")]).await.unwrap_err();
-        assert!(matches!(refused, Error::Blocked), "{refused:?}");
-        assert_eq!(refused.fault(), Fault::Passing);
-        assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+        // The first one is on its way already when the broker says so.
+        for id in ["unknown", "no"] {
+            let asked = Instant::now();
+            let refused = queue.publish(vec![draft("d", id)]).await.unwrap_err();
+            assert!(matches!(refused, Error::Blocked), "{refused:?}");
+            assert_eq!(refused.fault(), Fault::Passing);
+            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        }
     }
     assert_eq!(queue.extend(&lease).await.unwrap(), Settled::Done);
     assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Done);

@@ -23,6 +23,7 @@ use crate::contract::queue::nothing_is_left;
 use crate::contract::queue::publish;
 use crate::contract::queue::take;
 use crate::ground::Ground;
+use crate::world::until;
 
 /// How many partitions are there work for?
 const PARTITIONS: usize = 128;
@@ -188,6 +189,13 @@ async fn a_message_that_ends_every_process_is_buried_and_takes_no_other_with_it(
         // Without a farewell.
         drop(process);
     }
+    // A connection that stayed would keep what it was given.
+    until("the connections of those processes are gone", async || {
+        let open = ground.admin.ask("GET", &format!("vhosts/{}/connections", ground.vhost), None).await;
+        let name = |open: &serde_json::Value| open["client_properties"]["connection_name"].to_string();
+        open.as_array().unwrap().iter().all(|open| name(open).contains("publisher")).then_some(())
+    })
+    .await;
     let dead = publisher.dead(100).await.unwrap();
     let ids: Vec<&str> = dead.iter().map(|dead| &*dead.id).collect();
     assert_eq!((ids, dead[0].deliveries), (vec!["poison"], DELIVERY_LIMIT));

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio::time::timeout;
 
 use crate::queue::Error;
@@ -33,6 +34,8 @@ const SENDERS: usize = 4;
 const BATCH: usize = 256;
 /// How long may a batch take? Less than its publishers wait, so that they hear why.
 const SENT_WITHIN: Duration = Duration::from_millis(2_500);
+/// How long between two looks whether the broker takes anything?
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How many publishers may wait for a sender?
 const WAITING: usize = 1_024;
 
@@ -121,7 +124,10 @@ impl Sender {
         }
         let sent = async {
             let channel = self.channel().await?;
-            confirmed(&channel, &self.user, batch).await
+            tokio::select! {
+                sent = confirmed(&channel, &self.user, batch) => sent,
+                () = blocked(self.connection.as_deref()) => Err(Error::Blocked),
+            }
         };
         let sent = timeout(SENT_WITHIN, sent).await.unwrap_or(Err(Error::Unconfirmed));
         if sent.is_err() {
@@ -149,6 +155,14 @@ impl Sender {
             .await?;
         self.channel = Some(channel.clone());
         Ok(channel)
+    }
+}
+
+/// Ends when the broker says that it takes nothing for now.
+async fn blocked(connection: Option<&Connection>) {
+    while !connection.is_some_and(|connection| connection.status().blocked()) {
+        // why: the library tells it to one listener only, and there are several senders.
+        sleep(LOOK_EVERY).await;
     }
 }
 
