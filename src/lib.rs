@@ -24,13 +24,14 @@
 //!   fence → writes by rank → prune under the [`guard`] → report. A wait for [`health`] is a message of its own, so a
 //!   slow rollout holds nothing up.
 //! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
-//!   nothing.
+//!   nothing; what may have arrived there is looked for before it is posted again.
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
 //!   [`recover`] has GitHub send again what it could not deliver.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an
 //!   [`explanation`].
 //!
-//! `windlass run` is all of this in one process over SQLite.
+//! `windlass run` is all of this in one process over SQLite. [`queue`] and [`store`] have a second form each, for more than
+//! one process: at RabbitMQ and in Postgres, behind the same contract and the same tests. No setting leads there yet.
 //!
 //! # What keeps it true
 //!
