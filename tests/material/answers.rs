@@ -177,7 +177,7 @@ github GithubIntegration.testGetAccessTokenWithInvalidPermissions 422: never: th
 github SpecificExceptions.test2FARequired 401: ours: the forge refuses the token: replace it
 github SpecificExceptions.testAuthenticatedRateLimitExceeded 403: later, in 60 s
 github SpecificExceptions.testBadCredentials 401: ours: the forge refuses the token: replace it
-github SpecificExceptions.testRateLimitExceeded 403: later, in 60 s
+github SpecificExceptions.testRateLimitExceeded 403: limited
 github SpecificExceptions.testUnknownObject 404: ours: the forge shows this token no such repository or commit: check the repository's name, and that the token is valid and may see it (Not Found)
 github errors 422: never: the forge refuses the status with 422 (Validation Failed)
 github test_service/Service.test_wrong_auth 401: ours: the forge refuses the token: replace it
@@ -210,19 +210,20 @@ async fn whatever_forges_ever_answered_means_something_and_counts_as_the_table_s
 const ODD: &str = "\
 forgejo 404 ours: 11
 forgejo 405 never: 5
-forgejo 500 later: 3
+forgejo 500 unsure: 3
 github 301 ours: 8
 github 302 ours: 7
 github 400 never: 2
 github 401 ours: 10
-github 403 later, in 60 s: 2
+github 403 later, in 60 s: 1
+github 403 limited: 1
 github 403 ours: 11
 github 404 ours: 87
 github 409 later: 2
 github 422 never: 15
-github 500 later: 1
-github 502 later: 7
-github 503 later: 1
+github 500 unsure: 1
+github 502 unsure: 7
+github 503 unsure: 1
 gitlab 400 never: 3
 gitlab 401 ours: 4
 gitlab 403 ours: 1
