@@ -14,6 +14,7 @@ use crate::claim;
 use crate::deliveries::Attempt;
 use crate::deliveries::Hook;
 use crate::git;
+use crate::pace::Pace;
 use crate::runs::Run;
 use crate::stand::Fault;
 use crate::stand::Heard;
@@ -50,6 +51,7 @@ pub struct State {
     pub runs: Vec<Run>,
     /// In how many lists is a new check run or status not yet?
     pub lag: usize,
+    pub pace: Pace,
     pub repositories: BTreeMap<String, PathBuf>,
     pub hooks: Vec<Hook>,
     pub deliveries: Vec<Attempt>,
@@ -93,6 +95,7 @@ impl Hub {
             statuses: Vec::new(),
             runs: Vec::new(),
             lag: 0,
+            pace: Pace::default(),
             repositories: BTreeMap::new(),
             hooks: Vec::new(),
             deliveries: Vec::new(),
@@ -142,6 +145,9 @@ impl State {
     }
 
     fn answer(&mut self, heard: &Heard) -> Said {
+        if let Some(refused) = self.too_fast(heard) {
+            return refused;
+        }
         let parts: Vec<&str> = heard.path.trim_start_matches('/').split('/').collect();
         match (heard.method.as_str(), parts.as_slice()) {
             ("GET", ["repos", owner, name, "installation"]) => {

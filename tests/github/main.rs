@@ -13,6 +13,7 @@ mod claim;
 mod deliveries;
 mod git;
 mod hub;
+mod pace;
 mod reading;
 mod recovering;
 mod rerun;
