@@ -7,6 +7,10 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::application::Name;
+use crate::role::Part;
+use crate::role::Role;
+
 /// The arguments of the program.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "windlass", version, about, propagate_version = true, arg_required_else_help = true)]
@@ -60,8 +64,12 @@ pub enum LogLevel {
 pub enum Command {
     /// Runs the whole line in this process: door, dispatch, reconcile and report.
     Run(ConfigFile),
+    /// Runs the door alone: takes webhooks in. The work is done by `windlass work`, over RabbitMQ.
+    Serve(ConfigFile),
+    /// Runs dispatch, reconcile and report, or some of them, over RabbitMQ; start as many as are needed.
+    Work(Work),
     /// Checks the settings, prints everything that is wrong with them and ends with code 2 if anything is.
-    CheckConfig(ConfigFile),
+    CheckConfig(CheckConfig),
     /// Prints every setting with its default and what it is for.
     Config,
     /// Prints what a folder of manifests would apply, offline.
@@ -84,6 +92,57 @@ pub struct ConfigFile {
     /// The settings file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Which work is done.
+#[derive(Clone, Debug, Args)]
+pub struct Work {
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only this role; may be given several times. Default: all three.
+    #[arg(long, value_name = "ROLE", value_parser = ["dispatch", "reconcile", "report"])]
+    pub role: Vec<String>,
+    /// Reconciles the clusters of this lane only; may be given several times. Default: those of all lanes.
+    #[arg(long, value_name = "LANE", value_parser = name)]
+    pub lane: Vec<Name>,
+}
+
+impl Work {
+    /// Returns what part of the line this is.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        let named: Vec<Role> = self.role.iter().filter_map(|word| Role::from_word(word)).collect();
+        let all = [Role::Dispatch, Role::Reconcile, Role::Report];
+        Part::of(if named.is_empty() { all.to_vec() } else { named }, self.lane.iter().cloned())
+    }
+}
+
+/// Which settings are checked, and for what.
+#[derive(Clone, Debug, Args)]
+pub struct CheckConfig {
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only what a process with this role needs; may be given several times. Default: all of them.
+    #[arg(long, value_name = "ROLE", value_parser = ["door", "dispatch", "reconcile", "report"])]
+    pub role: Vec<String>,
+    /// Of the clusters, only those of this lane; may be given several times. Default: those of all lanes.
+    #[arg(long, value_name = "LANE", value_parser = name)]
+    pub lane: Vec<Name>,
+}
+
+impl CheckConfig {
+    /// Returns for what part of the line they are checked.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        let named: Vec<Role> = self.role.iter().filter_map(|word| Role::from_word(word)).collect();
+        Part::of(if named.is_empty() { Role::ALL.to_vec() } else { named }, self.lane.iter().cloned())
+    }
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|error| error.to_string())
 }
 
 /// What is rendered.

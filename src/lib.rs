@@ -54,8 +54,8 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event explanation fault job member moment object outcome reference secret | hold values |
-//! | 1 rules | applyset bucket drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
+//! | 0 words | application commit event explanation fault job member moment object outcome reference role secret | hold values |
+//! | 1 rules | applyset bucket drift forge guard health lanes ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile recover report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
@@ -81,6 +81,7 @@ pub mod moment;
 pub mod object;
 pub mod outcome;
 pub mod reference;
+pub mod role;
 pub mod secret;
 
 // Floor 1: rules.
@@ -90,6 +91,7 @@ pub mod drift;
 pub mod forge;
 pub mod guard;
 pub mod health;
+pub mod lanes;
 pub mod ledger;
 pub mod manifest;
 pub mod mask;

@@ -320,6 +320,21 @@ pub enum Told {
     },
 }
 
+impl Told {
+    /// Returns the source and the target of what a worker tells; none of what only the rest of the line says.
+    #[must_use]
+    pub fn by_worker(&self) -> Option<(&Name, &Target)> {
+        match self {
+            Self::Run(Progress { source, target, .. })
+            | Self::Covered { source, target, .. }
+            | Self::Superseded { source, target, .. }
+            | Self::Waiting { source, target, .. }
+            | Self::Buried { source, target, .. } => Some((source, target)),
+            Self::Heard(_) | Self::Considered(_) | Self::Rerun { .. } | Self::Roster { .. } => None,
+        }
+    }
+}
+
 /// A run, as far as it has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {

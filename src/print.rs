@@ -21,6 +21,7 @@ use windlass::manifest;
 use windlass::moment::Moment;
 use windlass::object::Scope;
 use windlass::phrase::Facts;
+use windlass::role::Part;
 use windlass::secret::Secret;
 use windlass::settings::Settings;
 use windlass::store::Run;
@@ -44,9 +45,9 @@ pub fn complain(message: &str) {
     let _unsaid = writeln!(std::io::stderr(), "windlass: {message}");
 }
 
-/// Loads the settings, or says all that is wrong with them.
-pub fn load(config: Option<&Path>) -> anyhow::Result<Option<Settings>> {
-    match Settings::load(config, &std::env::vars().collect()) {
+/// Loads the settings that a part of the line needs, or says all that is wrong with them.
+pub fn load(config: Option<&Path>, part: &Part) -> anyhow::Result<Option<Settings>> {
+    match Settings::load(config, &std::env::vars().collect(), part) {
         Ok(settings) => Ok(Some(settings)),
         Err(problems) => {
             problems.iter().for_each(|problem| complain(&problem.to_string()));
@@ -141,7 +142,7 @@ fn bounded(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Prints the last runs.
 pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
-    let Some(settings) = load(asked.config.as_deref())? else {
+    let Some(settings) = load(asked.config.as_deref(), &Part::none())? else {
         return Ok(ExitCode::from(WRONG));
     };
     let application =
@@ -164,10 +165,10 @@ pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
 /// Opens the history that windlass has written with these settings.
 async fn store_of(settings: &Settings) -> anyhow::Result<Store> {
     let path = windlass::line::store_path(&settings.data);
-    if !path.exists() {
+    if settings.store.url.is_none() && !path.exists() {
         bail!("read the history: {} is not there; has windlass run with these settings?", path.display());
     }
-    Ok(Store::open(&path).await?)
+    windlass::line::store(settings).await?.context("open the history")
 }
 
 fn when(run: &Run) -> String {

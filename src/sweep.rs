@@ -26,6 +26,8 @@ use crate::reference::Reference;
 use crate::select;
 use crate::select::State;
 use crate::source::Source;
+use crate::store::Keep;
+use crate::store::Pruned;
 use crate::store::Store;
 
 mod quiet;
@@ -36,6 +38,9 @@ use self::quiet::Quiet;
 
 /// How many overdue rows does one sweep ask for again, and how many dead letters does it look at?
 const BATCH: u32 = 500;
+
+/// How many bounded parts of old history does one look forget?
+const FORGET_AT_MOST: usize = 10;
 
 /// How long after the longest health deadline is a row overdue, in milliseconds?
 const OVERDUE_AFTER_MS: u64 = 20 * 60 * 1000;
@@ -89,6 +94,7 @@ pub struct Sweeper {
     store: Store,
     sources: BTreeMap<Name, Source>,
     applications: Vec<Application>,
+    keep: Keep,
     quiet: Quiet,
 }
 
@@ -101,7 +107,28 @@ impl Sweeper {
         sources: BTreeMap<Name, Source>,
         applications: Vec<Application>,
     ) -> Self {
-        Self { queue, store, sources, applications, quiet: Quiet::default() }
+        Self { queue, store, sources, applications, keep: Keep::default(), quiet: Quiet::default() }
+    }
+
+    /// Says how much history is kept.
+    #[must_use]
+    pub fn keeping(self, keep: Keep) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// Forgets history that is older, or more, than is kept; a bounded part of it at a time.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn forget(&self, now: Moment) -> Result<Pruned, Error> {
+        let mut forgotten = self.store.prune(now, &self.keep).await?;
+        for _ in 1..FORGET_AT_MOST {
+            if !forgotten.is_partial() {
+                break;
+            }
+            forgotten = self.store.prune(now, &self.keep).await?;
+        }
+        Ok(forgotten)
     }
 
     /// Looks at every reference of one source that an application follows, and makes an event of each ref that moved

@@ -23,6 +23,7 @@ const FLOORS: &[&[&str]] = &[
         "secret",
         "reference",
         "application",
+        "role",
         "member",
         "event",
         "explanation",
@@ -30,8 +31,8 @@ const FLOORS: &[&[&str]] = &[
         "job",
     ],
     &[
-        "applyset", "bucket", "drift", "forge", "guard", "health", "ledger", "manifest", "mask", "phrase",
-        "plan", "select",
+        "applyset", "bucket", "drift", "forge", "guard", "health", "lanes", "ledger", "manifest", "mask",
+        "phrase", "plan", "select",
     ],
     &["dial"],
     &["clock", "cluster", "courier", "queue", "source", "store"],
@@ -40,7 +41,7 @@ const FLOORS: &[&[&str]] = &[
     &["reload", "settings", "telemetry"],
     &["line"],
     // The root of the program and the list of modules name everything.
-    &["lib", "main", "print"],
+    &["lib", "main", "print", "run"],
 ];
 
 /// The highest floor without I/O, clocks, logs and `async`.
@@ -49,7 +50,7 @@ const PURE: usize = 1;
 /// Each of these crates has one home. SQL has two, and so has HTTP: libgit2's own client would bring a second TLS.
 const HOMES: &[(&str, &[&str])] = &[
     ("actix_web", &["server"]),
-    ("anyhow", &["main", "print"]),
+    ("anyhow", &["main", "print", "run"]),
     ("clap", &["cli"]),
     ("git2", &["source"]),
     ("hmac", &["forge"]),

@@ -86,6 +86,10 @@ fn its_settings_file_is_a_valid_one() {
         std::fs::write(folder.path().join(secret), "0123456789abcdef0123456789abcdef").unwrap();
     }
     std::fs::write(folder.path().join("east.kubeconfig"), "").unwrap();
-    let loaded = windlass::settings::Settings::load(Some(&path), &std::collections::BTreeMap::new());
+    let loaded = windlass::settings::Settings::load(
+        Some(&path),
+        &std::collections::BTreeMap::new(),
+        &windlass::role::Part::whole(),
+    );
     assert!(loaded.is_ok(), "{loaded:?}");
 }

@@ -8,6 +8,7 @@ use crate::commit::CommitId;
 use crate::event::Event;
 use crate::explanation::Considered;
 use crate::job::Job;
+use crate::lanes::Lanes;
 use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue::Draft;
@@ -20,7 +21,7 @@ use super::question::Question;
 /// What a dispatch has made so far.
 pub(super) struct Made<'a> {
     pub(super) event: &'a Event,
-    lane: &'a str,
+    lanes: &'a Lanes,
     /// The rosters come first, so that a row is most often open before its job begins; the ledger takes them in any
     /// order.
     pub(super) reports: Vec<Draft>,
@@ -41,10 +42,10 @@ pub(super) struct Made<'a> {
 }
 
 impl<'a> Made<'a> {
-    pub(super) fn new(event: &'a Event, lane: &'a str, notes: &'a mut Considered) -> Self {
+    pub(super) fn new(event: &'a Event, lanes: &'a Lanes, notes: &'a mut Considered) -> Self {
         Self {
             event,
-            lane,
+            lanes,
             reports: Vec::new(),
             jobs: Vec::new(),
             memory: Vec::new(),
@@ -138,7 +139,7 @@ impl<'a> Made<'a> {
             reason: one.reason,
             received_at: self.event.received_at,
         };
-        self.jobs.push(Draft::job(self.lane, &job));
+        self.jobs.push(Draft::job(self.lanes.of(&job.target.cluster), &job));
     }
 }
 

@@ -5,6 +5,7 @@
 //! tree ids. A target that is not touched gets neither job nor status nor request.
 
 mod answer;
+mod asks;
 mod ends;
 mod error;
 mod lag;
@@ -27,6 +28,7 @@ use crate::event::What;
 use crate::explanation::Considered;
 use crate::fault::Fault;
 use crate::fault::chain;
+use crate::lanes::Lanes;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::DRAFTS;
 use crate::queue::Draft;
@@ -61,7 +63,7 @@ pub struct Dispatcher {
     store: Store,
     sources: BTreeMap<Name, Source>,
     applications: Vec<Application>,
-    lane: String,
+    lanes: Lanes,
 }
 
 /// What a step did.
@@ -86,6 +88,8 @@ pub enum Step {
         /// How many.
         targets: usize,
     },
+    /// What a lane asked for was handed on.
+    HandedOn,
     /// The event was put back for later.
     Retried {
         /// Why.
@@ -108,9 +112,9 @@ impl Dispatcher {
         store: Store,
         sources: BTreeMap<Name, Source>,
         applications: Vec<Application>,
-        lane: String,
+        lanes: Lanes,
     ) -> Self {
-        Self { queue, store, sources, applications, lane }
+        Self { queue, store, sources, applications, lanes }
     }
 
     /// Takes one event, waiting for it up to `wait`, and dispatches it.
@@ -184,7 +188,7 @@ impl Dispatcher {
             return Ok(Step::Nothing { why: question::nobody(event) });
         }
         let references: BTreeSet<&Reference> = applications.iter().map(|one| &one.reference).collect();
-        let (mut made, mut failed) = (Made::new(event, &self.lane, notes), None);
+        let (mut made, mut failed) = (Made::new(event, &self.lanes, notes), None);
         for reference in references {
             let these: Vec<_> =
                 applications.iter().copied().filter(|one| one.reference == *reference).collect();

@@ -76,7 +76,7 @@ impl Dispatcher {
 
 fn ended(step: &Step) -> String {
     match step {
-        Step::Idle | Step::Lost => String::new(),
+        Step::Idle | Step::HandedOn | Step::Lost => String::new(),
         Step::Nothing { why } => format!("nothing to do: {why}"),
         Step::Dispatched { jobs, superseded: 0 } => format!("dispatched: jobs {jobs}"),
         Step::Dispatched { jobs, superseded } => {

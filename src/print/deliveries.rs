@@ -8,6 +8,7 @@ use windlass::cli::Deliveries;
 use windlass::explanation::Considered;
 use windlass::explanation::Heard;
 use windlass::explanation::LedTo;
+use windlass::role::Part;
 use windlass::store::Store;
 
 use super::WRONG;
@@ -19,7 +20,9 @@ use super::time;
 
 /// Prints the last deliveries.
 pub async fn deliveries(asked: &Deliveries) -> anyhow::Result<ExitCode> {
-    let Some(settings) = load(asked.config.as_deref())? else { return Ok(ExitCode::from(WRONG)) };
+    let Some(settings) = load(asked.config.as_deref(), &Part::none())? else {
+        return Ok(ExitCode::from(WRONG));
+    };
     let forge = asked.forge.as_deref().map(Name::parse).transpose().context("read --forge")?;
     let deliveries = store_of(&settings).await?.deliveries(forge.as_ref(), asked.limit).await?;
     if asked.json {

@@ -7,6 +7,7 @@ use windlass::application::Name;
 use windlass::application::WHOLE;
 use windlass::cli::Explain;
 use windlass::commit::CommitId;
+use windlass::role::Part;
 use windlass::store::Posting;
 use windlass::store::Run;
 use windlass::store::Status;
@@ -35,7 +36,9 @@ pub async fn explain(asked: &Explain) -> anyhow::Result<ExitCode> {
             "read what is to be explained: give at least {CHARACTERS} characters of a commit or a delivery"
         );
     }
-    let Some(settings) = load(asked.config.as_deref())? else { return Ok(ExitCode::from(WRONG)) };
+    let Some(settings) = load(asked.config.as_deref(), &Part::none())? else {
+        return Ok(ExitCode::from(WRONG));
+    };
     let store = store_of(&settings).await?;
     let commits = store.commits(&prefix.to_ascii_lowercase()).await?;
     let heard = store.deliveries_called(prefix).await?;

@@ -46,6 +46,18 @@ impl Draft {
         let partition = subject(&report.what);
         Self { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body: body(report) }
     }
+
+    /// Returns a report of a worker that serves `lane`, as a message.
+    #[must_use]
+    pub fn report_of(lane: &str, report: &Report) -> Self {
+        Self { lane: Lane::reports_of(lane), ..Self::report(report) }
+    }
+
+    /// Returns an event that a worker which serves `lane` asks for, as a message.
+    #[must_use]
+    pub fn ask(lane: &str, event: &Event) -> Self {
+        Self { lane: Lane::asks(lane), ..Self::event(event) }
+    }
 }
 
 impl Lease {

@@ -16,13 +16,15 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-pub use self::error::Error;
-
-mod message;
 use crate::moment::Moment;
 
+pub use self::duty::Tenure;
+pub use self::error::Error;
+
 mod clock;
+mod duty;
 mod error;
+mod message;
 pub mod rabbit;
 pub mod sqlite;
 
@@ -83,10 +85,28 @@ impl Lane {
         Self(format!("watch.{lane}"))
     }
 
-    /// Returns the lane of what the workers report.
+    /// Returns the lane of what the door and dispatch report.
     #[must_use]
     pub fn reports() -> Self {
         Self("reports".to_owned())
+    }
+
+    /// Returns the lane of what the workers that serve `lane` report.
+    #[must_use]
+    pub fn reports_of(lane: &str) -> Self {
+        Self(format!("reports.{lane}"))
+    }
+
+    /// Returns the lane of what the workers that serve `lane` ask for.
+    #[must_use]
+    pub fn asks(lane: &str) -> Self {
+        Self(format!("asks.{lane}"))
+    }
+
+    /// Returns the lane of the duty of that name, which one process at a time has.
+    #[must_use]
+    pub fn duty(name: &str) -> Self {
+        Self(format!("duty.{name}"))
     }
 }
 
@@ -295,6 +315,17 @@ impl Queue {
         match self {
             Self::Sqlite(queue) => queue.depth(lane).await,
             Self::Rabbit(queue) => queue.depth(lane).await,
+        }
+    }
+
+    /// Makes sure that the queue answers.
+    ///
+    /// # Errors
+    /// It does not, or is closed.
+    pub async fn ping(&self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(queue) => queue.depth(&Lane::events()).await.map(drop),
+            Self::Rabbit(queue) => queue.ping().await,
         }
     }
 

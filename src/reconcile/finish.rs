@@ -19,7 +19,6 @@ use super::Begun;
 use super::Error;
 use super::Reconciler;
 use super::log_end;
-use super::settle::report;
 
 /// How many changes does one report name? All are counted.
 const CHANGES: usize = 5_000;
@@ -85,12 +84,12 @@ impl Reconciler {
             (true, true) => Phase::Healthy,
             (true, false) => Phase::Applied,
         };
-        let mut drafts = vec![report(self.progress(begun, phase, all, tally, problems))];
+        let mut drafts = vec![self.report(self.progress(begun, phase, all, tally, problems))];
         if phase == Phase::Applied {
             drafts.push(self.watch(begun, &waiting, tally));
         }
         if begun.tip != begun.job.commit {
-            drafts.push(report(begun.told_of_commit(&begun.run)));
+            drafts.push(self.report(begun.told_of_commit(&begun.run)));
         }
         self.hands.queue.publish(drafts).await?;
         if whole {

@@ -41,14 +41,16 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// How long may a message be, in words, about what failed?
 const WHY_CHARACTERS: usize = 500;
 
-/// Returns a report as a message.
-pub(super) fn report(what: Told) -> Draft {
-    Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what })
-}
-
 impl Reconciler {
+    /// Returns a report as a message.
+    pub(super) fn report(&self, what: Told) -> Draft {
+        let report = Report { version: crate::outcome::VERSION, at: now(), what };
+        Draft::report_of(&self.hands.lane, &report)
+    }
+
     pub(super) async fn tell(&self, told: Vec<Told>) -> Result<(), Error> {
-        Ok(self.hands.queue.publish(told.into_iter().map(report).collect()).await?)
+        let reports = told.into_iter().map(|what| self.report(what));
+        Ok(self.hands.queue.publish(reports.collect()).await?)
     }
 
     pub(super) async fn tell_watch(
@@ -131,7 +133,7 @@ impl Reconciler {
                     target: job.target.clone(),
                     why: why.clone(),
                 };
-                self.hands.queue.publish(vec![report(told)]).await?;
+                self.hands.queue.publish(vec![self.report(told)]).await?;
                 tracing::error!(target.name = %job.target, commit.id = %job.commit, why, "job buried");
                 let _settled = self.hands.queue.bury(lease, &why).await?;
                 Ok(Step::Buried { why })

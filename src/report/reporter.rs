@@ -1,12 +1,15 @@
 //! Reports from the queue into the store.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::Instrument;
 
 use crate::fault::Fault;
 use crate::fault::chain;
+use crate::lanes::Lanes;
+use crate::outcome::Told;
 use crate::outcome::VERSION;
 use crate::queue::Lane;
 use crate::queue::Lease;
@@ -30,6 +33,32 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub struct Reporter {
     queue: Queue,
     store: Store,
+    desk: Desk,
+}
+
+/// Whose reports are taken.
+#[derive(Clone)]
+enum Desk {
+    /// Those of the door and of dispatch, which may tell of everything.
+    Line,
+    /// Those of the workers of a lane, which may tell of its targets.
+    Lane(String, Arc<Lanes>),
+}
+
+impl Desk {
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Line => Lane::reports(),
+            Self::Lane(lane, _) => Lane::reports_of(lane),
+        }
+    }
+
+    fn judge(&self, told: &Told) -> Result<(), String> {
+        match self {
+            Self::Line => Ok(()),
+            Self::Lane(lane, lanes) => lanes.judge_report(lane, told),
+        }
+    }
 }
 
 /// What a step of the [`Reporter`] did.
@@ -46,10 +75,16 @@ pub enum Step {
 }
 
 impl Reporter {
-    /// Returns a reporter between a queue and a store.
+    /// Returns a reporter between a queue and a store, for what the door and dispatch tell.
     #[must_use]
     pub fn new(queue: Queue, store: Store) -> Self {
-        Self { queue, store }
+        Self { queue, store, desk: Desk::Line }
+    }
+
+    /// Returns a reporter for what the workers of a lane tell.
+    #[must_use]
+    pub fn of_lane(queue: Queue, store: Store, lane: &str, lanes: Arc<Lanes>) -> Self {
+        Self { queue, store, desk: Desk::Lane(lane.to_owned(), lanes) }
     }
 
     /// Takes one report, waiting up to `wait` for one.
@@ -57,10 +92,11 @@ impl Reporter {
     /// # Errors
     /// The queue cannot be read or settled; the report then comes again, which does no harm.
     pub async fn step(&self, wait: Duration) -> Result<Step, Error> {
-        let Some(lease) = self.queue.next(&Lane::reports(), wait).await.map_err(Error::Queue)? else {
+        let Some(lease) = self.queue.next(&self.desk.lane(), wait).await.map_err(Error::Queue)? else {
             return Ok(Step::Idle);
         };
-        let report = match lease.read::<crate::outcome::Report>(VERSION) {
+        let read = lease.read::<crate::outcome::Report>(VERSION);
+        let report = match read.and_then(|report| self.desk.judge(&report.what).map(|()| report)) {
             Ok(report) => report,
             Err(why) => return self.bury(&lease, &why).await,
         };

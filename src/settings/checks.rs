@@ -17,6 +17,15 @@ pub fn url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// Says whether the URL of a server holds a password, by its form.
+pub fn holds_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let user =
+        before.split('/').next().and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':')) || query.split('&').any(|one| one.starts_with("password="))
+}
+
 /// Returns the scheme, host and port of an address that [`url`] has read, in lowercase.
 pub fn origin(url: &str) -> String {
     url.split('/').take(3).collect::<Vec<_>>().join("/").to_lowercase()
@@ -24,8 +33,11 @@ pub fn origin(url: &str) -> String {
 
 /// Says whether somebody on the way could read what is sent to an address.
 pub fn is_open(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("amqp://")) else {
+        return false;
+    };
     let authority = rest.split('/').next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
 }
@@ -118,6 +130,7 @@ pub fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::folder;
+    use super::holds_password;
     use super::is_open;
     use super::namespace;
     use super::repository;
@@ -144,8 +157,25 @@ mod tests {
             ("http://127.0.0.1:3000", false),
             ("http://[::1]:3000", false),
             ("http://localhost", false),
+            ("amqp://user:password@mq.example.org/vhost", true),
+            ("amqp://user:password@127.0.0.1:5672", false),
+            ("amqps://user:password@mq.example.org", false),
         ] {
             assert_eq!(is_open(text), open, "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_seen_by_their_place() {
+        for (url, holds) in [
+            ("amqps://user:password@mq.example.org/vhost", true),
+            ("amqps://user@mq.example.org:5671/vhost", false),
+            ("postgres://db.example.org/windlass?sslmode=disable", false),
+            ("postgres:///windlass?host=/run/postgresql&password=x", true),
+            ("postgres:///windlass?host=/run/postgresql", false),
+            ("user:password@host", true),
+        ] {
+            assert_eq!(holds_password(url), holds, "{url}");
         }
     }
 

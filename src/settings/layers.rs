@@ -93,6 +93,11 @@ impl<'a> Layers<'a> {
         }
     }
 
+    /// Returns where the file is, for people.
+    pub fn place(&self) -> String {
+        self.place.clone()
+    }
+
     /// Returns one section with all its layers.
     pub fn section<'b>(&'b self, name: &str, problems: &'b mut Vec<Problem>) -> Section<'b> {
         let mut layers = Vec::new();

@@ -11,7 +11,10 @@ use crate::commit::CommitId;
 use crate::dial;
 use crate::dial::Reach;
 use crate::forge::Kind;
+use crate::lanes::SHARED;
 use crate::reference::Reference;
+use crate::role::Part;
+use crate::role::Role;
 use crate::secret::Secret;
 use crate::server::Network;
 use crate::settings::checks;
@@ -72,8 +75,10 @@ pub struct Source {
 /// One of `[[clusters]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// How it is reached.
-    pub access: Access,
+    /// The lane of its jobs.
+    pub lane: Name,
+    /// How it is reached; nothing where this process does not.
+    pub access: Option<Access>,
     /// The namespace of windlass's own records.
     pub namespace: String,
 }
@@ -128,9 +133,11 @@ impl Names {
     }
 }
 
+/// Reads a forge, with those of its secrets that this part of the line has a use for.
 pub fn forge(
     section: &mut Section<'_>,
     environment: &Environment,
+    part: &Part,
     warnings: &mut Vec<String>,
 ) -> Option<Forge> {
     let kinds = Kind::ALL.map(|kind| (kind.word(), kind));
@@ -142,11 +149,19 @@ pub fn forge(
         .and_then(|text| checks::url(&text).map_err(|error| section.wrong("url", error)).ok());
     let api = section.parsed("api", checks::url);
     let vet = |secret: &Secret| kind.map_or(Ok(()), |kind| kind.rules().vet(secret));
-    let webhook_secrets = secrets::several(section, "webhook_secrets", environment, vet);
+    let webhook_secrets = if part.has(Role::Door) {
+        secrets::several(section, "webhook_secrets", environment, vet)
+    } else {
+        section.skip("webhook_secrets");
+        Vec::new()
+    };
     let allowed_from = section.each("allowed_from", str::parse::<Network>).unwrap_or_default();
-    let token = secrets::one(section, "token", environment);
-    let read_token = secrets::one(section, "read_token", environment);
-    let app = secrets::app(section, "app", environment);
+    let (posts, reads) = (part.has(Role::Report), part.has_any(&[Role::Dispatch, Role::Reconcile]));
+    let token = needed(section, "token", posts, |section, name| secrets::one(section, name, environment));
+    let read_token =
+        needed(section, "read_token", reads, |section, name| secrets::one(section, name, environment));
+    let by_app = posts || (reads && !section.has("read_token"));
+    let app = needed(section, "app", by_app, |section, name| secrets::app(section, name, environment));
     let hook_url = section.parsed("hook_url", checks::url);
     let private = section.flag("private").unwrap_or_default();
     for (key, url) in [("url", &url), ("api", &api)] {
@@ -164,7 +179,7 @@ pub fn forge(
     if section.has("hook_url") && !section.has("token") && !section.has("app") {
         section.wrong("hook_url", "takes an app, or a token that may administer webhooks");
     }
-    if !section.has("token") && !section.has("app") {
+    if posts && !section.has("token") && !section.has("app") {
         warnings.push(format!("{} has no token: no statuses are posted there", section.key));
     }
     if ["token", "read_token", "app"].iter().any(|name| section.has(name)) {
@@ -177,6 +192,20 @@ pub fn forge(
     Some(Forge { kind, url, api, webhook_secrets, allowed_from, private, token, read_token, hook_url, app })
 }
 
+/// Reads a value where it is needed; else it is left where it is.
+fn needed<T>(
+    section: &mut Section<'_>,
+    name: &'static str,
+    needed: bool,
+    read: impl FnOnce(&mut Section<'_>, &'static str) -> Option<T>,
+) -> Option<T> {
+    if needed {
+        return read(section, name);
+    }
+    section.skip(name);
+    None
+}
+
 /// Notes an address to which windlass would never connect; names are judged when they are resolved.
 fn in_reach(section: &mut Section<'_>, key: &str, url: Option<&str>, private: bool) {
     let reach = if private { Reach::Private } else { Reach::Public };
@@ -185,11 +214,12 @@ fn in_reach(section: &mut Section<'_>, key: &str, url: Option<&str>, private: bo
     }
 }
 
+/// Reads a source; `known` are the names of all forges, and those that are not in error.
 pub fn source(
     section: &mut Section<'_>,
     environment: &Environment,
-    forges: &Names,
-    known: &BTreeMap<Name, Forge>,
+    part: &Part,
+    (forges, known): (&Names, &BTreeMap<Name, Forge>),
     poll: Option<Duration>,
 ) -> Option<Source> {
     let forge = section
@@ -201,11 +231,10 @@ pub fn source(
         checks::repository(&text, kind.name_parts()).map_err(|error| section.wrong("repository", error)).ok()
     });
     let url = section.parsed("url", checks::url);
-    let webhook_secrets = if section.has("webhook_secrets") {
-        secrets::several(section, "webhook_secrets", environment, |secret| kind.rules().vet(secret))
-    } else {
-        Vec::new()
-    };
+    let own = section.has("webhook_secrets") && part.has(Role::Door);
+    let webhook_secrets = needed(section, "webhook_secrets", own, |section, name| {
+        Some(secrets::several(section, name, environment, |secret| kind.rules().vet(secret)))
+    });
     let poll = sections::poll(section).unwrap_or(poll);
     // Where the forge is in error, what it allows is not known.
     let held_by = forge.as_ref().and_then(|forge| known.get(forge));
@@ -226,40 +255,55 @@ pub fn source(
     let (forge, repository) = (forge?, repository?);
     // A forge that is itself in error is not known; the problem is told where it stands.
     let url = url.or_else(|| known.get(&forge).map(|known| format!("{}/{repository}.git", known.url)))?;
-    Some(Source { forge, repository, url, webhook_secrets, poll })
+    Some(Source { forge, repository, url, webhook_secrets: webhook_secrets.unwrap_or_default(), poll })
 }
 
-pub fn cluster(section: &mut Section<'_>) -> Option<Cluster> {
-    let file = section.path("kubeconfig");
-    let context = section.text("context");
-    let inside = section.flag("in_cluster").unwrap_or_default();
+/// Reads a cluster. How it is reached concerns those only who reconcile its lane.
+pub fn cluster(section: &mut Section<'_>, part: &Part) -> Option<Cluster> {
+    let lane = section.parsed("lane", Name::parse);
+    let lane = match (lane, section.has("lane")) {
+        (None, true) => return None,
+        (lane, _) => lane.or_else(|| Name::parse(SHARED).ok())?,
+    };
     let namespace = section.parsed("namespace", |text| {
         if checks::is_label(text) { Ok(text.to_owned()) } else { Err("must be the name of a namespace") }
     });
+    let namespace = namespace.unwrap_or_else(|| "windlass".to_owned());
+    if part.reconciles(&lane) {
+        let access = Some(access(section)?);
+        return Some(Cluster { lane, access, namespace });
+    }
+    ["kubeconfig", "context", "in_cluster"].into_iter().for_each(|name| section.skip(name));
+    Some(Cluster { lane, access: None, namespace })
+}
+
+fn access(section: &mut Section<'_>) -> Option<Access> {
+    let file = section.path("kubeconfig");
+    let context = section.text("context");
+    let inside = section.flag("in_cluster").unwrap_or_default();
     match (section.has("kubeconfig"), inside) {
         (false, false) => section.wrong("", "give a kubeconfig, or in_cluster = true inside a cluster"),
         (true, true) => section.wrong("in_cluster", "contradicts kubeconfig: give one of them"),
         (false, true) if context.is_some() => {
-            section.wrong("context", "belongs to a kubeconfig, which is not given")
+            section.wrong("context", "belongs to a kubeconfig, which is not given");
         }
         _ => {}
     }
     if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
         section.wrong("kubeconfig", format!("there is no file {}", file.display()));
     }
-    let access = match (file, inside) {
-        (Some(file), _) => Access::Kubeconfig { file, context },
-        (None, true) => Access::InCluster,
-        (None, false) => return None,
-    };
-    Some(Cluster { access, namespace: namespace.unwrap_or_else(|| "windlass".to_owned()) })
+    match (file, inside) {
+        (Some(file), _) => Some(Access::Kubeconfig { file, context }),
+        (None, true) => Some(Access::InCluster),
+        (None, false) => None,
+    }
 }
 
+/// Reads an application; `known` are the names of all sources and of all clusters.
 pub fn application(
     section: &mut Section<'_>,
     name: Option<Name>,
-    sources: &Names,
-    clusters: &Names,
+    (sources, clusters): (&Names, &Names),
     deadline: Duration,
 ) -> Option<Application> {
     let source = section

@@ -15,6 +15,9 @@ use toml::Value;
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::lanes::Lanes;
+use crate::role::Part;
+use crate::role::Role;
 
 mod checks;
 mod layers;
@@ -22,6 +25,7 @@ mod lists;
 mod reader;
 mod secrets;
 mod sections;
+mod servers;
 mod table;
 mod units;
 
@@ -38,6 +42,9 @@ pub use self::sections::Log;
 pub use self::sections::Reconcile;
 pub use self::sections::Report;
 pub use self::sections::SourceLimits;
+pub use self::sections::Work;
+pub use self::servers::Queue;
+pub use self::servers::Store;
 pub use self::table::table;
 
 use self::layers::Layers;
@@ -46,9 +53,15 @@ use self::lists::Names;
 /// The commented file with every default, as `windlass config` prints it.
 pub const DEFAULTS: &str = include_str!("../../config/windlass.toml");
 
-/// The settings, checked.
+/// The settings, checked, as far as a part of the line needs them.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What the process is of the line.
+    pub part: Part,
+    /// Where events and jobs wait.
+    pub queue: Queue,
+    /// Where history is kept.
+    pub store: Store,
     /// The folder of the queue, the history and the caches.
     pub data: PathBuf,
     /// What this installation is called in the clusters; another one keeps off its targets.
@@ -57,6 +70,8 @@ pub struct Settings {
     pub door: Door,
     /// How much is done at once.
     pub reconcile: Reconcile,
+    /// What is said of a process without the door.
+    pub work: Work,
     /// How much one commit may delete.
     pub guard: Guard,
     /// What is taken from a repository.
@@ -83,16 +98,17 @@ pub struct Settings {
 const FILE_BYTES: u64 = 4 << 20;
 
 impl Settings {
-    /// Reads the settings. Secrets are read from where they are; a file of theirs is counted from the settings file.
+    /// Reads the settings that a part of the line needs. Secrets are read from where they are; a file of theirs is counted
+    /// from the settings file. What that part has no use for may be absent, and its secrets are not read.
     ///
     /// # Errors
     /// Everything that is wrong, in the order of the embedded file; never empty.
-    pub fn load(config: Option<&Path>, environment: &Environment) -> Result<Self, Vec<Problem>> {
+    pub fn load(config: Option<&Path>, environment: &Environment, part: &Part) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let file = config.map(|path| (path, read(path, &mut problems)));
         let files = file.as_ref().map(|(path, table)| secrets::files(path, table)).unwrap_or_default();
         let layers = Layers::new(file, environment, &mut problems);
-        let settings = build(&layers, environment, &mut problems);
+        let settings = build(&layers, environment, part, &mut problems);
         match settings {
             Some(settings) if problems.is_empty() => Ok(Self { files, ..settings }),
             // A value that is absent without a problem would be a defect here; it must not pass as settings.
@@ -103,6 +119,13 @@ impl Settings {
             }]),
             _ => Err(problems),
         }
+    }
+
+    /// Returns which lane each cluster belongs to.
+    #[must_use]
+    pub fn lanes(&self) -> Lanes {
+        let clusters = self.clusters.iter().map(|(name, one)| (name.clone(), one.lane.clone()));
+        Lanes::new(clusters.collect(), &self.applications)
     }
 }
 
@@ -120,24 +143,37 @@ fn read(path: &Path, problems: &mut Vec<Problem>) -> Table {
     })
 }
 
-fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Problem>) -> Option<Settings> {
+fn build(
+    layers: &Layers<'_>,
+    environment: &Environment,
+    part: &Part,
+    problems: &mut Vec<Problem>,
+) -> Option<Settings> {
+    let mut warnings = Vec::new();
     let data = sections::data(layers.section("data", problems));
-    sections::embedded(layers.section("queue", problems), "RabbitMQ");
-    sections::embedded(layers.section("store", problems), "Postgres");
+    let queue = servers::queue(layers.section("queue", problems), environment, part, &mut warnings);
+    let store = servers::store(layers.section("store", problems), environment, part, queue.as_ref());
     let door = sections::door(layers.section("door", problems));
     let poll = sections::sweep(layers.section("sweep", problems));
     let reconcile = sections::reconcile(layers.section("reconcile", problems));
+    let work = sections::work(layers.section("work", problems));
     let guard = sections::guard(layers.section("guard", problems));
     let limits = sections::source(layers.section("source", problems));
     let report = sections::report(layers.section("report", problems));
     let log = sections::log(layers.section("log", problems));
-    let lists = Lists::read(layers, environment, poll, reconcile.map(|r| r.health_deadline), problems);
+    let reading = Reading { layers, environment, part, poll, deadline: reconcile.map(|r| r.health_deadline) };
+    let lists = Lists::read(&reading, problems);
+    warnings.extend(lists.warnings);
     let data = data?;
     Some(Settings {
+        part: part.clone(),
+        queue: queue?,
+        store: store?,
         data: data.0,
         installation: data.1,
         door: door?,
         reconcile: reconcile?,
+        work: work?,
         guard: guard?,
         limits: limits?,
         report: report?,
@@ -147,7 +183,7 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
         clusters: lists.clusters,
         applications: lists.applications,
         files: BTreeSet::new(),
-        warnings: lists.warnings,
+        warnings,
     })
 }
 
@@ -160,39 +196,55 @@ struct Lists {
     warnings: Vec<String>,
 }
 
+/// What lists are read from, and for whom.
+struct Reading<'a> {
+    layers: &'a Layers<'a>,
+    environment: &'a Environment,
+    part: &'a Part,
+    poll: Option<Duration>,
+    deadline: Option<Duration>,
+}
+
 impl Lists {
-    fn read(
-        layers: &Layers<'_>,
-        environment: &Environment,
-        poll: Option<Duration>,
-        deadline: Option<Duration>,
-        problems: &mut Vec<Problem>,
-    ) -> Self {
+    fn read(reading: &Reading<'_>, problems: &mut Vec<Problem>) -> Self {
+        let Reading { layers, environment, part, poll, deadline } = *reading;
         let mut lists = Self::default();
+        if part.is_none() {
+            return lists;
+        }
         let [mut forges, mut sources, mut clusters, mut applications] = [const { Names::new() }; 4];
         layers.items("forges", problems, |mut section| {
             let name = forges.take(&mut section);
-            let forge = lists::forge(&mut section, environment, &mut lists.warnings);
+            let forge = lists::forge(&mut section, environment, part, &mut lists.warnings);
             lists.forges.extend(name.zip(forge));
             section.finish();
         });
         layers.items("sources", problems, |mut section| {
             let name = sources.take(&mut section);
-            let source = lists::source(&mut section, environment, &forges, &lists.forges, poll);
+            let known = (&forges, &lists.forges);
+            let source = lists::source(&mut section, environment, part, known, poll);
             lists.sources.extend(name.zip(source));
             section.finish();
         });
         layers.items("clusters", problems, |mut section| {
             let name = clusters.take(&mut section);
-            lists.clusters.extend(name.zip(lists::cluster(&mut section)));
+            lists.clusters.extend(name.zip(lists::cluster(&mut section, part)));
             section.finish();
         });
-        layers.items("applications", problems, |mut section| {
-            let name = applications.take(&mut section);
-            let deadline = deadline.unwrap_or_default();
-            lists.applications.extend(lists::application(&mut section, name, &sources, &clusters, deadline));
-            section.finish();
-        });
+        for lane in part.lanes().filter(|lane| !lists.clusters.values().any(|one| one.lane == **lane)) {
+            let message = format!("no cluster is of lane \"{lane}\": give one `lane = \"{lane}\"`");
+            problems.push(Problem { key: "clusters".to_owned(), place: layers.place(), message });
+        }
+        // Workers are told all of an application that they need with each job.
+        if part.has_any(&[Role::Dispatch, Role::Report]) {
+            layers.items("applications", problems, |mut section| {
+                let name = applications.take(&mut section);
+                let deadline = deadline.unwrap_or_default();
+                let known = (&sources, &clusters);
+                lists.applications.extend(lists::application(&mut section, name, known, deadline));
+                section.finish();
+            });
+        }
         lists
     }
 }

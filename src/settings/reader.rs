@@ -105,6 +105,16 @@ impl<'a> Section<'a> {
         self.layer_of(name).is_some()
     }
 
+    /// Leaves a value unread that this process has no use for.
+    pub fn skip(&mut self, name: &'static str) {
+        self.asked.insert(name);
+    }
+
+    /// Returns whether a value stands in the environment itself, where secrets may.
+    pub fn is_environment(&self, name: &str) -> bool {
+        self.layer_of(name).is_some_and(|layer| layer.text_only)
+    }
+
     /// Returns a text as it was given.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         let value = self.find(name)?.value;

@@ -37,6 +37,45 @@ pub fn one(section: &mut Section<'_>, name: &'static str, environment: &Environm
     read.map(|(secret, _)| secret)
 }
 
+/// Reads the URL of a server, which is a secret as soon as it holds a password: then it stands where secrets do. The
+/// inner nothing is an empty one.
+#[expect(clippy::option_option, reason = "wrong, empty, and a URL are three answers")]
+pub fn url(
+    section: &mut Section<'_>,
+    name: &'static str,
+    schemes: &[&str],
+    environment: &Environment,
+) -> Option<Option<Secret>> {
+    let (value, base) = section.any(name)?;
+    let read = match &value {
+        Value::String(text) if text.is_empty() => return Some(None),
+        Value::String(text) if checks::holds_password(text) && !section.is_environment(name) => {
+            Err("must not hold a password: give it as { env = \"NAME\" } or { file = \"path\" }".to_owned())
+        }
+        Value::String(text) => Secret::new(text).map_err(|error| error.to_string()),
+        _ => read(&value, &base, environment).map(|(secret, _)| secret),
+    };
+    let fits = |url: &Secret| schemes.iter().any(|scheme| url.expose().starts_with(scheme));
+    let read = read.and_then(|url| {
+        if fits(&url) { Ok(url) } else { Err(format!("must start with {}", schemes.join(" or "))) }
+    });
+    read.map_err(|message| section.wrong(name, message)).ok().map(Some)
+}
+
+/// Reads the file of an authority's certificates, where one is given. The inner nothing is none.
+#[expect(clippy::option_option, reason = "wrong, none, and a certificate are three answers")]
+pub fn authority(section: &mut Section<'_>, name: &'static str) -> Option<Option<String>> {
+    if section.any(name)?.0.as_str() == Some("") {
+        return Some(None);
+    }
+    let path = section.path(name)?;
+    let read = contents(&path).and_then(|text| {
+        let fine = text.contains("-----BEGIN CERTIFICATE-----");
+        if fine { Ok(text) } else { Err(format!("the file {} holds no certificate in PEM", path.display())) }
+    });
+    read.map_err(|message| section.wrong(name, message)).ok().map(Some)
+}
+
 /// Reads a GitHub App, `{ id = "…", key = … }`; whatever is wrong is noted, and never shows the key.
 pub fn app(section: &mut Section<'_>, name: &'static str, environment: &Environment) -> Option<App> {
     let (value, base) = section.any(name)?;

@@ -45,6 +45,13 @@ pub struct Reconcile {
     pub health_deadline: Duration,
 }
 
+/// `[work]`: what is said of a process without the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Where it says so.
+    pub listen: Option<SocketAddr>,
+}
+
 /// `[guard]`: how much one commit may delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
@@ -94,19 +101,8 @@ pub fn data(mut section: Section<'_>) -> Option<(PathBuf, Name)> {
     Some((folder?, installation?))
 }
 
-/// Queue and store know one kind each so far, which needs no address.
-pub fn embedded(mut section: Section<'_>, other: &str) {
-    if section.text("url").is_some_and(|url| !url.is_empty()) {
-        section.wrong("url", format!("{other} is not supported by this version: leave it empty"));
-    }
-    section.finish();
-}
-
 pub fn door(mut section: Section<'_>) -> Option<Door> {
-    let listen = section.parsed("listen", |text| {
-        text.parse()
-            .map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"")
-    });
+    let listen = section.parsed("listen", address);
     let trusted_proxies = section.each("trusted_proxies", str::parse::<Network>);
     let unsigned = section.whole("unsigned_rate", 0..=MOST_A_MINUTE);
     let about_a_source = section.whole("source_rate", 0..=MOST_A_MINUTE);
@@ -170,6 +166,18 @@ pub fn reconcile(mut section: Section<'_>) -> Option<Reconcile> {
         requests: usize::try_from(requests?).ok()?,
         health_deadline: health_deadline?,
     })
+}
+
+pub fn work(mut section: Section<'_>) -> Option<Work> {
+    let listen =
+        section.parsed("listen", |text| Some(text).filter(|text| !text.is_empty()).map(address).transpose());
+    section.finish();
+    Some(Work { listen: listen? })
+}
+
+/// Reads an address to listen at.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"")
 }
 
 pub fn guard(mut section: Section<'_>) -> Option<Guard> {

@@ -2,11 +2,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+mod parts;
+
 use super::Access;
 use super::Environment;
 use super::Settings;
 use super::secrets::tests::key;
 use crate::application::Name;
+use crate::role::Part;
 
 pub const SECRET: &str = "never to be seen anywhere";
 
@@ -50,10 +53,20 @@ clusters = ["east"]
 "#;
 
 pub fn load(folder: &Path, text: &str, more: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    load_part(folder, text, &environment(more), &Part::whole())
+}
+
+/// Loads what a part of the line needs, in an environment of these variables alone.
+fn load_part(
+    folder: &Path,
+    text: &str,
+    environment: &Environment,
+    part: &Part,
+) -> Result<Settings, Vec<String>> {
     let file = folder.join("windlass.toml");
     fs::write(&file, text).unwrap();
     let shown = file.display().to_string();
-    let loaded = Settings::load(Some(&file), &environment(more));
+    let loaded = Settings::load(Some(&file), environment, part);
     loaded.map_err(|problems| {
         problems.iter().map(|problem| problem.to_string().replace(&shown, "windlass.toml")).collect()
     })
@@ -61,7 +74,7 @@ pub fn load(folder: &Path, text: &str, more: &[(&str, &str)]) -> Result<Settings
 
 #[test]
 fn the_defaults_are_settings_by_themselves() {
-    let settings = Settings::load(None, &Environment::new()).unwrap();
+    let settings = Settings::load(None, &Environment::new(), &Part::whole()).unwrap();
     assert_eq!(settings.data, Path::new("windlass-data"));
     assert_eq!(settings.door.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.door.limits.body_bytes, 5 << 20);
@@ -89,7 +102,7 @@ fn a_file_names_forges_sources_clusters_and_applications() {
         ("http://127.0.0.1:3000/team/shop.git", Some(Duration::from_secs(300)))
     );
     let file = folder.path().join("east.kubeconfig");
-    assert_eq!(settings.clusters[&name("east")].access, Access::Kubeconfig { file, context: None });
+    assert_eq!(settings.clusters[&name("east")].access, Some(Access::Kubeconfig { file, context: None }));
     let application = &settings.applications[0];
     assert_eq!((application.namespace.as_str(), application.prune), ("default", true));
     assert_eq!(application.health_deadline_ms, 300_000);
@@ -229,13 +242,13 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("\n[[forges]]", "\n[sweep]\npoll = \"5\"\n[[forges]]", "from \"10s\" to \"24h\""),
     (
         "\n[[forges]]",
-        "\n[queue]\nurl = \"amqp://h\"\n[[forges]]",
-        "queue.url: RabbitMQ is not supported by this version",
+        "\n[queue]\nurl = \"amqp://user:password@h/v\"\n[[forges]]",
+        "queue.url: must not hold a password: give it as",
     ),
     (
         "\n[[forges]]",
-        "\n[store]\nurl = \"pg://h\"\n[[forges]]",
-        "store.url: Postgres is not supported by this version",
+        "\n[store]\nurl = \"mysql://host/windlass\"\n[[forges]]",
+        "store.url: must start with postgres:// or postgresql://",
     ),
     ("\n[[forges]]", "\n[dore]\n[[forges]]", "dore: is no section; known: data"),
     ("\n[[forges]]", "\ndoor = 1\n[[forges]]", "door: must be a section"),
@@ -331,7 +344,9 @@ fn a_broken_or_absent_file_is_said_without_quoting_it() {
     assert_eq!(problems.len(), 1);
     assert!(problems[0].starts_with("windlass.toml: line 2 is no TOML"), "{problems:?}");
     assert!(!problems[0].contains("hunter2"), "{problems:?}");
-    let absent = Settings::load(Some(&folder.path().join("absent.toml")), &Environment::new()).unwrap_err();
+    let absent =
+        Settings::load(Some(&folder.path().join("absent.toml")), &Environment::new(), &Part::whole())
+            .unwrap_err();
     assert!(absent[0].to_string().contains("cannot be read"), "{absent:?}");
 }
 

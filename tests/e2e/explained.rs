@@ -22,9 +22,9 @@ use crate::world::windlass::source;
 
 /// Returns what dispatch made of the last delivery.
 async fn last_considered(w: &World) -> Considered {
-    let heard = w.line.store.deliveries(None, 1).await.unwrap().remove(0);
+    let heard = w.store().deliveries(None, 1).await.unwrap().remove(0);
     let LedTo::Accepted { events } = &heard.led_to else { panic!("{heard:?}") };
-    w.line.store.considered(&events[0].0).await.unwrap().expect("it was looked at")
+    w.store().considered(&events[0].0).await.unwrap().expect("it was looked at")
 }
 
 fn decisions(considered: &Considered) -> Vec<String> {
@@ -104,7 +104,7 @@ async fn the_button_that_runs_a_check_again_makes_a_full_pass() {
         let commit = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
         w.settle().await;
         w.east.delete(&w.path_of("one")).await;
-        w.line.queue.publish(vec![Draft::event(&pressed(&commit, None))]).await.unwrap();
+        w.queue().publish(vec![Draft::event(&pressed(&commit, None))]).await.unwrap();
         assert_eq!(w.dispatch_step().await, Step::Asked { targets: 1 });
         w.settle().await;
         assert_eq!(w.value("one").await.as_deref(), Some("1"));
@@ -117,7 +117,7 @@ async fn the_button_that_runs_a_check_again_makes_a_full_pass() {
         w.expect_repeated();
         // A commit that touched nothing has nothing to run again.
         let none = CommitId::parse(&"b".repeat(40)).unwrap();
-        w.line.queue.publish(vec![Draft::event(&pressed(&none, None))]).await.unwrap();
+        w.queue().publish(vec![Draft::event(&pressed(&none, None))]).await.unwrap();
         let step = w.dispatch_step().await;
         assert!(matches!(&step, Step::Nothing { why } if why.contains("touched no target")), "{step:?}");
         w.settle().await;
@@ -144,7 +144,7 @@ async fn the_button_at_a_commit_that_was_overtaken_has_the_tip_made_true() {
         let tip = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
         w.settle().await;
         w.east.delete(&w.path_of("one")).await;
-        w.line.queue.publish(vec![Draft::event(&pressed(&older, None))]).await.unwrap();
+        w.queue().publish(vec![Draft::event(&pressed(&older, None))]).await.unwrap();
         assert_eq!(w.dispatch_step().await, Step::Asked { targets: 1 });
         w.settle().await;
         assert_eq!(w.value("one").await.as_deref(), Some("2"), "the pass looked at all objects");
@@ -163,13 +163,13 @@ async fn the_button_asks_for_no_target_that_left_the_settings() {
             let files = [("shop/a.yaml", config_map("a", "1")), ("blog/b.yaml", config_map("b", "1"))];
             let commit = w.ship(&files.each_ref().map(|(path, text)| (*path, text.as_str()))).await;
             w.settle().await;
-            w.settings.applications.retain(|one| one.name.as_str() != "blog");
+            w.change_settings(|all| all.applications.retain(|one| one.name.as_str() != "blog"));
             w.restart().await;
-            w.line.queue.publish(vec![Draft::event(&pressed(&commit, None))]).await.unwrap();
+            w.queue().publish(vec![Draft::event(&pressed(&commit, None))]).await.unwrap();
             assert_eq!(w.dispatch_step().await, Step::Asked { targets: 1 });
             let blog =
                 Target { application: Name::parse("blog").unwrap(), cluster: Name::parse("east").unwrap() };
-            w.line.queue.publish(vec![Draft::event(&pressed(&commit, Some(blog)))]).await.unwrap();
+            w.queue().publish(vec![Draft::event(&pressed(&commit, Some(blog)))]).await.unwrap();
             w.settle().await;
             w.expect(&commit, "shop@east", "success", &[]).await;
             w.expect_repeated();

@@ -16,16 +16,16 @@ async fn promise_1_a_delivery_that_was_answered_202_survives_every_crash_after_i
         let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
         w.restart().await;
         // Each role takes its message and dies with it, and then dies again once its work is done.
-        let [events, jobs, _, reports] = lanes();
-        assert!(w.line.queue.next(&events, STEP).await.unwrap().is_some());
+        let [events, jobs, _, _, reports] = lanes();
+        assert!(w.crew.next(&events, STEP).await.is_some());
         w.restart().await;
         w.dispatch_step().await;
         w.restart().await;
-        assert!(w.line.queue.next(&jobs, STEP).await.unwrap().is_some());
+        assert!(w.crew.next(&jobs, STEP).await.is_some());
         w.restart().await;
         w.reconcile_step().await;
         w.restart().await;
-        assert!(w.line.queue.next(&reports, STEP).await.unwrap().is_some());
+        assert!(w.crew.next(&reports, STEP).await.is_some());
         w.restart().await;
         w.settle().await;
         assert_eq!(w.value("one").await.as_deref(), Some("1"));

@@ -14,21 +14,21 @@ use crate::world::windlass::World;
 
 /// Brings a pass to where everything is known good and nothing is written.
 async fn until_the_fence(w: &World, job: &Job) -> Ready {
-    let Start::Go(begun) = w.line.roles.reconciler.begin(job).await.unwrap() else {
+    let Start::Go(begun) = w.reconciler().begin(job).await.unwrap() else {
         panic!("the pass has nothing to do")
     };
-    w.line.roles.reconciler.prepare(*begun).await.unwrap().expect("a good commit")
+    w.reconciler().prepare(*begun).await.unwrap().expect("a good commit")
 }
 
 /// Brings a pass to where everything is written and nothing is pruned.
 async fn until_prune(w: &World, job: &Job) -> Result<Applied, Error> {
-    let reconciler = &w.line.roles.reconciler;
+    let reconciler = w.reconciler();
     reconciler.apply(reconciler.fence(until_the_fence(w, job).await).await?).await
 }
 
 /// Makes a whole pass.
 async fn pass(w: &World, job: &Job) -> Result<Ended, Error> {
-    let reconciler = &w.line.roles.reconciler;
+    let reconciler = w.reconciler();
     reconciler.finish(reconciler.prune(until_prune(w, job).await?).await?).await
 }
 
@@ -44,14 +44,14 @@ async fn promise_3_a_pass_that_was_frozen_before_the_fence_writes_nothing() {
         w.ship(&[("shop/one.yaml", &config_map("one", "newer"))]).await;
         pass(w, &job).await.unwrap();
         let mark = w.east.mark();
-        let thawed = w.line.roles.reconciler.fence(frozen).await;
+        let thawed = w.reconciler().fence(frozen).await;
         assert!(matches!(thawed, Err(Error::Overtaken(_))), "{thawed:?}");
         let written: Vec<_> = w.east.asked_since(mark, &w.installation).await;
         let written: Vec<_> = written.iter().filter(|one| one.is_write() && one.code < 300).collect();
         assert!(written.is_empty(), "{written:?}");
         assert_eq!(w.value("one").await.as_deref(), Some("newer"));
         // The job comes again, as the one who died would have it.
-        let _settled = w.line.queue.retry(&lease, std::time::Duration::ZERO).await.unwrap();
+        w.crew.retry(&lease, std::time::Duration::ZERO).await;
         w.settle().await;
         assert_eq!(w.value("one").await.as_deref(), Some("newer"));
     })
@@ -73,10 +73,10 @@ async fn promise_3_a_pass_that_was_frozen_before_prune_deletes_nothing() {
         // The newer commit wants the object that the older one is about to delete.
         w.ship(&[("shop/one.yaml", &config_map("one", "newer")), (two.0, &two.1)]).await;
         pass(w, &job).await.unwrap();
-        let thawed = w.line.roles.reconciler.prune(frozen).await;
+        let thawed = w.reconciler().prune(frozen).await;
         assert!(matches!(thawed, Err(Error::Overtaken(_))), "{thawed:?}");
         assert_eq!(w.value("two").await.as_deref(), Some("2"));
-        let _settled = w.line.queue.retry(&lease, std::time::Duration::ZERO).await.unwrap();
+        w.crew.retry(&lease, std::time::Duration::ZERO).await;
         w.settle().await;
         assert_eq!(w.east.config_maps(&w.namespace).await, ["one", "two"]);
     })
@@ -106,7 +106,7 @@ async fn promise_3_a_write_that_was_under_way_for_too_long_is_refused() {
             };
             tokio::join!(frozen, successor);
             assert_eq!(w.value("one").await.as_deref(), Some("newer"));
-            let _settled = w.line.queue.retry(&lease, std::time::Duration::ZERO).await.unwrap();
+            w.crew.retry(&lease, std::time::Duration::ZERO).await;
             w.settle().await;
             assert_eq!(w.value("one").await.as_deref(), Some("newer"));
         })
@@ -134,7 +134,7 @@ async fn promise_3_what_a_dead_pass_still_creates_is_gone_with_the_next() {
             let (error, ()) = tokio::join!(frozen, successor);
             assert!(matches!(error, Error::Overtaken(_)), "{error}");
             assert_eq!(w.value("two").await.as_deref(), Some("late"), "it was under way already");
-            let _settled = w.line.queue.retry(&lease, std::time::Duration::ZERO).await.unwrap();
+            w.crew.retry(&lease, std::time::Duration::ZERO).await;
             w.settle().await;
             w.ship(&[("shop/one.yaml", &config_map("one", "newest"))]).await;
             w.settle().await;

@@ -126,8 +126,8 @@ async fn promise_6_a_job_that_died_without_a_word_ends_in_error_with_the_next_sw
         w.expect_dead();
         let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
         w.dispatch_step().await;
-        let lease = w.line.queue.next(&Lane::jobs("shared"), STEP).await.unwrap().unwrap();
-        let _settled = w.line.queue.bury(&lease, "delivered 20 times").await.unwrap();
+        let lease = w.crew.next(&Lane::jobs("shared"), STEP).await.unwrap();
+        w.crew.bury(&lease, "delivered 20 times").await;
         w.settle().await;
         assert_eq!(w.verdicts(&first).await[0].row.phase, Phase::Pending);
         assert_eq!(w.sweep().await.closed, 1);
@@ -150,7 +150,7 @@ async fn promise_6_a_wait_for_health_survives_a_crash_and_keeps_its_deadline() {
             let first = w.ship(&[("shop/web.yaml", &stuck_deployment("web"))]).await;
             w.dispatch_step().await;
             w.reconcile_step().await;
-            assert!(w.line.queue.next(&Lane::watch("shared"), STEP).await.unwrap().is_some());
+            assert!(w.crew.next(&Lane::watch("shared"), STEP).await.is_some());
             w.restart().await;
             w.settle().await;
             w.expect(&first, "shop@east", "failure", &["Deployment/", "not healthy by the deadline"]).await;
@@ -164,7 +164,7 @@ async fn promise_6_a_wait_for_health_that_is_overtaken_ends_as_superseded() {
         let first = w.ship(&[("shop/web.yaml", &stuck_deployment("web"))]).await;
         w.dispatch_step().await;
         w.reconcile_step().await;
-        let reconciler = w.line.roles.reconciler.clone();
+        let reconciler = w.reconciler().clone();
         let waiting = tokio::spawn(async move { reconciler.watch_step(STEP).await.unwrap() });
         let second = w.ship(&[("shop/web.yaml", &deployment("web"))]).await;
         w.dispatch_step().await;

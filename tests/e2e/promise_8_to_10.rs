@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use windlass::queue::Lane;
+use windlass::role::Part;
 use windlass::settings::Environment;
 use windlass::settings::Settings;
 
@@ -26,7 +27,7 @@ async fn promise_8_unsigned_is_unheard() {
             assert_eq!(signed.send().await.unwrap().status(), 401, "{signature:?}");
         }
         assert_eq!(w.knock("push", body.to_string(), "the secret of another hook").await, 401);
-        assert_eq!(w.line.queue.depth(&Lane::events()).await.unwrap().count, 0);
+        assert_eq!(w.queue().depth(&Lane::events()).await.unwrap().count, 0);
         assert_eq!(w.value("one").await, None);
     })
     .await;
@@ -50,7 +51,7 @@ fn promise_8_no_settings_do_without_a_secret() {
             format!("[[forges]]\nname = \"a\"\nkind = \"gitea\"\nurl = \"https://a.example.org\"\n{line}\n");
         let file = folder.path().join("windlass.toml");
         std::fs::write(&file, text).unwrap();
-        let problems = Settings::load(Some(&file), &Environment::new()).expect_err(line);
+        let problems = Settings::load(Some(&file), &Environment::new(), &Part::whole()).expect_err(line);
         assert!(problems.iter().any(|problem| problem.to_string().contains(words)), "{line}: {problems:?}");
     }
 }

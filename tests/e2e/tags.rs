@@ -158,7 +158,7 @@ async fn a_sweep_finds_tags_of_which_no_delivery_told() {
             w.expect(&first, "shop@east", "success", &[]).await;
             w.repo.delete(&tag("v1.0.0"));
             assert_eq!(w.sweep().await.moved, 0, "nothing is left to make true");
-            assert!(w.line.store.seen(&source()).await.unwrap().is_empty());
+            assert!(w.store().seen(&source()).await.unwrap().is_empty());
             assert_eq!(w.value("one").await.as_deref(), Some("1"));
         })
         .await;
@@ -251,9 +251,9 @@ async fn one_tag_is_dispatched_to_all_that_follow_it() {
 
 /// Lets `shop` follow a commit from the next start on, starts anew and sweeps as a start does.
 async fn fix(w: &mut World, commit: &CommitId) -> usize {
-    w.settings.applications[0].reference = Reference::Commit(commit.clone());
+    w.change_settings(|all| all.applications[0].reference = Reference::Commit(commit.clone()));
     w.restart().await;
-    w.line.roles.sweeper.step(&source(), true).await.unwrap().moved
+    w.sweeper().step(&source(), true).await.unwrap().moved
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,6 +25,8 @@ pub mod object;
 pub mod outcome;
 #[path = "../../src/reference/mod.rs"]
 pub mod reference;
+#[path = "../../src/role.rs"]
+pub mod role;
 #[path = "../../src/secret.rs"]
 pub mod secret;
 
@@ -41,6 +43,8 @@ pub mod forge;
 pub mod guard;
 #[path = "../../src/health/mod.rs"]
 pub mod health;
+#[path = "../../src/lanes.rs"]
+pub mod lanes;
 #[path = "../../src/ledger.rs"]
 pub mod ledger;
 #[path = "../../src/manifest/mod.rs"]

@@ -8,6 +8,7 @@ use windlass::clock::now;
 use windlass::fault::chain;
 use windlass::line::Line;
 use windlass::recover::Recovered;
+use windlass::role::Part;
 use windlass::settings::Environment;
 use windlass::settings::Settings;
 
@@ -37,7 +38,7 @@ fn settings(scene: &Scene, folder: &Path) -> Settings {
     let file = folder.join("windlass.toml");
     std::fs::write(&file, text).unwrap();
     let hook = ("HOOK".to_owned(), "a secret of the webhook".to_owned());
-    Settings::load(Some(&file), &Environment::from([hook])).unwrap()
+    Settings::load(Some(&file), &Environment::from([hook]), &Part::whole()).unwrap()
 }
 
 fn tokens(scene: &Scene) -> usize {
@@ -52,12 +53,12 @@ async fn a_repository_is_read_and_its_commits_are_told_as_the_app() {
     let folder = tempfile::tempdir().unwrap();
     let line = Line::build(&settings(&scene, folder.path())).await.unwrap();
     let shop = Name::parse("shop").unwrap();
-    assert_eq!(line.roles.sweeper.step(&shop, true).await.unwrap().moved, 1);
+    assert_eq!(line.roles.dispatch.as_ref().unwrap().sweeper.step(&shop, true).await.unwrap().moved, 1);
     assert_eq!(tokens(&scene), 1);
-    line.roles.dispatcher.step(Duration::ZERO).await.unwrap();
+    line.roles.dispatch.as_ref().unwrap().dispatcher.step(Duration::ZERO).await.unwrap();
     assert_eq!(tokens(&scene), 0, "the same token reads again");
-    line.roles.reporter.step(Duration::ZERO).await.unwrap();
-    line.roles.poster.step(now()).await.unwrap();
+    line.roles.report.as_ref().unwrap().reporters[0].step(Duration::ZERO).await.unwrap();
+    line.roles.report.as_ref().unwrap().poster.step(now()).await.unwrap();
     assert_eq!(tokens(&scene), 1, "another one posts");
     let told = scene.hub.state().runs.clone();
     assert_eq!(
@@ -67,11 +68,11 @@ async fn a_repository_is_read_and_its_commits_are_told_as_the_app() {
 
     let url = "https://windlass.example.org/hooks/github".to_owned();
     scene.hub.state().hooks.push(Hook { repository: None, id: 1, active: true, url });
-    let recovered = line.roles.recoverers[0].1.step(now()).await.unwrap();
+    let recovered = line.roles.report.as_ref().unwrap().recoverers[0].1.step(now()).await.unwrap();
     assert_eq!(recovered, Recovered { hooks: 1, asked: 0, off: 0 });
 
     scene.hub.revoke();
-    line.roles.sweeper.step(&shop, false).await.unwrap();
+    line.roles.dispatch.as_ref().unwrap().sweeper.step(&shop, false).await.unwrap();
     assert_eq!(tokens(&scene), 1, "one that was revoked early is replaced");
 }
 
@@ -81,7 +82,8 @@ async fn a_source_that_the_app_may_not_read_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let line = Line::build(&settings(&scene, folder.path())).await.unwrap();
     let shop = Name::parse("shop").unwrap();
-    let said = async || chain(&line.roles.sweeper.step(&shop, true).await.unwrap_err());
+    let said =
+        async || chain(&line.roles.dispatch.as_ref().unwrap().sweeper.step(&shop, true).await.unwrap_err());
     // It is installed, and there is no such repository.
     assert!(said().await.contains("no such repository"), "{}", said().await);
     scene.hub.state().installations.clear();

@@ -13,6 +13,7 @@ use windlass::line::Line;
 use windlass::moment::Moment;
 use windlass::reconcile;
 use windlass::report;
+use windlass::role::Part;
 use windlass::secret::Secret;
 use windlass::settings::Environment;
 use windlass::settings::Settings;
@@ -50,24 +51,27 @@ fn settings(scene: &Scene, folder: &Path, namespace: &str) -> Settings {
     let file = folder.join("windlass.toml");
     std::fs::write(&file, text).unwrap();
     let hook = ("HOOK".to_owned(), SECRET.to_owned());
-    Settings::load(Some(&file), &Environment::from([hook])).unwrap()
+    Settings::load(Some(&file), &Environment::from([hook]), &Part::whole()).unwrap()
 }
 
 /// Lets all roles take steps until none has anything to do. `at` is the time for whoever posts.
 async fn settle(line: &Line, at: &mut Moment) {
     let roles = &line.roles;
     for _ in 0..ROUNDS {
-        let dispatched = roles.dispatcher.step(Duration::ZERO).await.unwrap();
-        let passed = roles.reconciler.step(Duration::ZERO).await.unwrap();
-        let watched = roles.reconciler.watch_step(Duration::ZERO).await.unwrap();
-        let told = roles.reporter.step(Duration::ZERO).await.unwrap();
-        let posted = roles.poster.step(*at).await.unwrap();
+        let dispatched = roles.dispatch.as_ref().unwrap().dispatcher.step(Duration::ZERO).await.unwrap();
+        let passed = roles.reconcile[0].step(Duration::ZERO).await.unwrap();
+        let watched = roles.reconcile[0].watch_step(Duration::ZERO).await.unwrap();
+        let mut told = Vec::new();
+        for reporter in &roles.report.as_ref().unwrap().reporters {
+            told.push(reporter.step(Duration::ZERO).await.unwrap());
+        }
+        let posted = roles.report.as_ref().unwrap().poster.step(*at).await.unwrap();
         *at = at.plus(SECOND);
         let idle = matches!(dispatched, dispatch::Step::Idle)
             && [passed, watched].iter().all(|step| *step == reconcile::Step::Idle)
-            && told == report::Step::Idle
+            && told.iter().all(|step| *step == report::Step::Idle)
             && posted == report::Posted::default();
-        if idle && line.store.next_due().await.unwrap().is_none() {
+        if idle && line.store.as_ref().unwrap().next_due().await.unwrap().is_none() {
             return;
         }
     }
@@ -103,11 +107,11 @@ async fn a_check_that_is_asked_for_again_runs_again_and_is_shown_by_a_new_check_
     kube.make_namespace(&namespace).await;
     let line = Line::build(&settings(&scene, folder.path(), &namespace)).await.unwrap();
     let (mut at, shop) = (now(), windlass::application::Name::parse("shop").unwrap());
-    line.roles.sweeper.step(&shop, true).await.unwrap();
+    line.roles.dispatch.as_ref().unwrap().sweeper.step(&shop, true).await.unwrap();
     settle(&line, &mut at).await;
     let first = shown(&scene, EAST);
     assert_eq!((first.len(), first[0].conclusion.as_deref()), (1, Some("success")), "{first:#?}");
-    let runs = line.store.runs(None, 10).await.unwrap().len();
+    let runs = line.store.as_ref().unwrap().runs(None, 10).await.unwrap().len();
 
     // What was applied is gone, so that only a whole pass is true.
     let object = format!("/api/v1/namespaces/{namespace}/configmaps/one");
@@ -115,7 +119,7 @@ async fn a_check_that_is_asked_for_again_runs_again_and_is_shown_by_a_new_check_
     assert!(matches!(press(&line, &first[0]).await, Answer::Accepted { .. }));
     settle(&line, &mut at).await;
     assert!(kube.find(&object).await.is_some());
-    assert_eq!(line.store.runs(None, 10).await.unwrap().len(), runs + 1, "a new run");
+    assert_eq!(line.store.as_ref().unwrap().runs(None, 10).await.unwrap().len(), runs + 1, "a new run");
     let again = shown(&scene, EAST);
     assert_eq!(again.len(), 2, "{again:#?}");
     assert_eq!((again[0].states.clone(), again[0].id), (first[0].states.clone(), first[0].id));

@@ -30,7 +30,7 @@ use crate::contract::queue::draft;
 use crate::contract::queue::lane;
 use crate::contract::queue::publish;
 use crate::contract::queue::take;
-use crate::ground::Ground;
+use crate::world::broker::Ground;
 use crate::world::until;
 
 /// `connection.blocked("test")`, as a method frame on channel 0.

@@ -7,12 +7,11 @@
     reason = "a test that panics has failed"
 )]
 
-use crate::ground::Ground;
+use crate::world::broker::Ground;
 
 mod alarm;
 #[path = "../contract/mod.rs"]
 mod contract;
-mod ground;
 mod network;
 mod sharing;
 mod toxic;

@@ -22,7 +22,7 @@ use crate::contract::queue::lane;
 use crate::contract::queue::nothing_is_left;
 use crate::contract::queue::publish;
 use crate::contract::queue::take;
-use crate::ground::Ground;
+use crate::world::broker::Ground;
 use crate::world::until;
 
 /// How many partitions are there work for?

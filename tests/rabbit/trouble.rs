@@ -21,8 +21,8 @@ use crate::contract::queue::draft;
 use crate::contract::queue::lane;
 use crate::contract::queue::publish;
 use crate::contract::queue::take;
-use crate::ground::Ground;
 use crate::world::bed;
+use crate::world::broker::Ground;
 use crate::world::until;
 
 /// The queue in which the messages of the partition `a` stand.

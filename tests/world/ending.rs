@@ -48,25 +48,25 @@ impl World {
 
     /// Returns what became of a commit, by target.
     pub async fn verdicts(&self, commit: &CommitId) -> Vec<Verdict> {
-        self.line.store.verdicts(&source(), commit).await.unwrap()
+        self.store().verdicts(&source(), commit).await.unwrap()
     }
 
     /// Checks the ending.
     pub(super) async fn check_the_end(&self) {
         let mut wrong = Vec::new();
         for lane in lanes() {
-            let depth = self.line.queue.depth(&lane).await.unwrap();
-            if depth.count > 0 {
-                wrong.push(format!("{} messages are left in {lane}", depth.count));
+            let (count, dead) = self.crew.depth(&lane).await;
+            if count > 0 {
+                wrong.push(format!("{count} messages are left in {lane}"));
             }
-            if depth.dead > 0 && !self.expected.dead {
-                wrong.push(format!("{} messages are dead in {lane}", depth.dead));
+            if dead > 0 && !self.expected.dead {
+                wrong.push(format!("{dead} messages are dead in {lane}"));
             }
         }
-        for (_, target, commit) in self.line.store.overdue(Moment(i64::MAX), 100).await.unwrap() {
+        for (_, target, commit) in self.store().overdue(Moment(i64::MAX), 100).await.unwrap() {
             wrong.push(format!("{} in {target} is still open", commit.short()));
         }
-        if self.line.store.next_due().await.unwrap().is_some() {
+        if self.store().next_due().await.unwrap().is_some() {
             wrong.push("a status is still due".to_owned());
         }
         let delivered: BTreeSet<&CommitId> = self.delivered.iter().collect();

@@ -7,6 +7,9 @@
 )]
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub mod broker;
+pub mod crew;
+pub mod database;
 pub mod door;
 pub mod ending;
 pub mod git;

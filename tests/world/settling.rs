@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use windlass::line::Line;
 use windlass::queue::Lane;
 
 use super::LOOK_EVERY;
 use super::PATIENCE;
+use super::crew::Works;
 use super::windlass::World;
 use super::windlass::now;
 
@@ -17,8 +19,9 @@ use super::windlass::now;
 const TURN: Duration = Duration::from_millis(20);
 
 /// Returns every lane, in the order in which work flows.
-pub fn lanes() -> [Lane; 4] {
-    [Lane::events(), Lane::jobs("shared"), Lane::watch("shared"), Lane::reports()]
+pub fn lanes() -> [Lane; 5] {
+    let shared = "shared";
+    [Lane::events(), Lane::jobs(shared), Lane::watch(shared), Lane::reports(), Lane::reports_of(shared)]
 }
 
 impl World {
@@ -45,44 +48,15 @@ impl World {
     /// Starts all roles but the sweep, until they are told to stop.
     fn start_roles(&self, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
         let mut set = JoinSet::new();
-        let goes_on = |stopped: &watch::Receiver<bool>| {
-            let stopped = stopped.clone();
-            move || !*stopped.borrow()
-        };
-        let roles = &self.line.roles;
-        let (dispatcher, going) = (Arc::clone(&roles.dispatcher), goes_on(stopped));
-        set.spawn(async move {
-            while going() {
-                dispatcher.step(TURN).await.unwrap();
-            }
-        });
-        for _ in 0..self.settings.reconcile.parallel {
-            let (reconciler, going) = (roles.reconciler.clone(), goes_on(stopped));
-            set.spawn(async move {
-                while going() {
-                    reconciler.step(TURN).await.unwrap();
-                }
-            });
+        for line in self.crew.workers() {
+            start_work(&mut set, line, self.settings[0].reconcile.parallel, stopped);
         }
-        let (reconciler, going) = (roles.reconciler.clone(), goes_on(stopped));
+        // One of them posts, as in a windlass that runs by itself.
+        let line = self.crew.worker();
+        let (poster, store) = (Arc::clone(&line.report().poster), line.history().clone());
+        let stopped = stopped.clone();
         set.spawn(async move {
-            let mut waits = JoinSet::new();
-            while going() {
-                if let Some(lease) = reconciler.queue().next(&reconciler.watches(), TURN).await.unwrap() {
-                    let reconciler = reconciler.clone();
-                    waits.spawn(async move { reconciler.watch_through(lease).await.unwrap() });
-                }
-            }
-        });
-        let (reporter, going) = (Arc::clone(&roles.reporter), goes_on(stopped));
-        set.spawn(async move {
-            while going() {
-                reporter.step(TURN).await.unwrap();
-            }
-        });
-        let (poster, store, going) = (Arc::clone(&roles.poster), self.line.store.clone(), goes_on(stopped));
-        set.spawn(async move {
-            while going() {
+            while !*stopped.borrow() {
                 poster.step(now()).await.unwrap();
                 store.wait_due(now(), TURN).await.unwrap();
             }
@@ -93,21 +67,21 @@ impl World {
     /// Returns whether no message and no status is left. Asked along the flow, so that nothing slips past.
     async fn is_idle(&self) -> bool {
         for lane in lanes() {
-            if self.line.queue.depth(&lane).await.unwrap().count > 0 {
+            if self.crew.depth(&lane).await.0 > 0 {
                 return false;
             }
         }
-        self.line.store.next_due().await.unwrap().is_none()
+        self.store().next_due().await.unwrap().is_none()
     }
 
     /// Returns everything that this windlass remembers, for people.
     pub async fn dump(&self) -> String {
         let mut text = String::new();
         for lane in lanes() {
-            let depth = self.line.queue.depth(&lane).await.unwrap();
-            writeln!(text, "lane {lane}: {} waiting, {} dead", depth.count, depth.dead).unwrap();
+            let (count, dead) = self.crew.depth(&lane).await;
+            writeln!(text, "lane {lane}: {count} waiting, {dead} dead").unwrap();
         }
-        for dead in self.line.queue.dead(100).await.unwrap() {
+        for dead in self.queue().dead(100).await.unwrap() {
             writeln!(text, "dead in {}: {}", dead.lane, dead.why).unwrap();
         }
         for run in self.runs().await {
@@ -125,5 +99,45 @@ impl World {
             }
         }
         text
+    }
+}
+
+/// Starts dispatch, reconcile and the recording half of report of one process.
+fn start_work(set: &mut JoinSet<()>, line: &Line, parallel: usize, stopped: &watch::Receiver<bool>) {
+    let goes_on = || {
+        let stopped = stopped.clone();
+        move || !*stopped.borrow()
+    };
+    let (dispatcher, going) = (Arc::clone(&line.dispatch().dispatcher), goes_on());
+    set.spawn(async move {
+        while going() {
+            dispatcher.step(TURN).await.unwrap();
+        }
+    });
+    for _ in 0..parallel {
+        let (reconciler, going) = (line.roles.reconcile[0].clone(), goes_on());
+        set.spawn(async move {
+            while going() {
+                reconciler.step(TURN).await.unwrap();
+            }
+        });
+    }
+    let (reconciler, going) = (line.roles.reconcile[0].clone(), goes_on());
+    set.spawn(async move {
+        let mut waits = JoinSet::new();
+        while going() {
+            if let Some(lease) = reconciler.queue().next(&reconciler.watches(), TURN).await.unwrap() {
+                let reconciler = reconciler.clone();
+                waits.spawn(async move { reconciler.watch_through(lease).await.unwrap() });
+            }
+        }
+    });
+    for reporter in &line.report().reporters {
+        let (reporter, going) = (Arc::clone(reporter), goes_on());
+        set.spawn(async move {
+            while going() {
+                reporter.step(TURN).await.unwrap();
+            }
+        });
     }
 }

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use windlass::role::Part;
 use windlass::settings::Environment;
 use windlass::settings::Settings;
 
 use super::bed;
+use super::crew::Servers;
+use super::crew::parts;
 use super::git::Repo;
 use super::plan::Plan;
 use super::proxy::Proxy;
@@ -98,8 +101,9 @@ impl Setup {
         World::run_in(self, test).await;
     }
 
-    /// Writes the settings into a folder and reads them as windlass does.
-    pub(super) fn settings(&self, folder: &Path, made: &Made<'_>) -> Settings {
+    /// Writes the settings into a folder and reads them as each process of windlass does, which has a data folder of its
+    /// own.
+    pub(super) fn settings(&self, folder: &Path, made: &Made<'_>) -> Vec<Settings> {
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         write("hook-secret", HOOK_SECRET);
         write("token", bed("WINDLASS_BED_GITEA_BOT_TOKEN"));
@@ -108,7 +112,14 @@ impl Setup {
             write(file, &self.kubeconfig(cluster, made.east));
         }
         let (installation, namespace) = (made.installation, made.namespace);
-        let data = format!("{}[data]\ndir = \"data\"\ninstallation = \"{installation}\"\n", self.sections);
+        let mut data =
+            format!("{}[data]\ndir = \"data\"\ninstallation = \"{installation}\"\n", self.sections);
+        if let Some(servers) = made.servers {
+            let [broker, database] = servers.urls();
+            write("broker", &broker);
+            write("database", &database);
+            data += "[queue]\nurl = { file = \"broker\" }\n[store]\nurl = { file = \"database\" }\n";
+        }
         let plan = Plan {
             sections: &data,
             gitea: made.gitea,
@@ -124,8 +135,15 @@ impl Setup {
             text += &plan.application(name, follows, clusters, &format!("path = \"{name}\"\n{lines}"));
         }
         write("windlass.toml", &text);
-        let settings = Settings::load(Some(&folder.join("windlass.toml")), &Environment::new());
-        settings.unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
+        let parts = parts(made.servers.is_some()).into_iter().enumerate();
+        let load = |(number, part): (usize, Part)| {
+            let own = folder.join(format!("data/{number}")).display().to_string();
+            let own = made.servers.map(|_| ("WINDLASS__DATA__DIR".to_owned(), own));
+            let environment: Environment = own.into_iter().collect();
+            let settings = Settings::load(Some(&folder.join("windlass.toml")), &environment, &part);
+            settings.unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
+        };
+        parts.map(load).collect()
     }
 
     fn kubeconfig(&self, cluster: &str, east: Option<&Proxy>) -> String {
@@ -151,4 +169,6 @@ pub(super) struct Made<'a> {
     pub(super) gitea: &'a str,
     /// The proxy before `east`.
     pub(super) east: Option<&'a Proxy>,
+    /// What the processes meet at, where there are several.
+    pub(super) servers: Option<&'a Servers>,
 }

@@ -26,14 +26,21 @@ use windlass::moment::Moment;
 use windlass::queue::Draft;
 use windlass::queue::Lane;
 use windlass::queue::Lease;
+use windlass::queue::Queue;
 use windlass::reconcile;
+use windlass::reconcile::Reconciler;
 use windlass::report;
 use windlass::secret::Secret;
 use windlass::server::Guests;
 use windlass::server::Limits;
 use windlass::settings::Settings;
 use windlass::store::Run;
+use windlass::store::Store;
+use windlass::sweep::Sweeper;
 
+use super::crew::Crew;
+use super::crew::Servers;
+use super::crew::Works;
 use super::ending::Expected;
 use super::git::Repo;
 use super::git::Status;
@@ -51,6 +58,9 @@ pub const MAIN: &str = "refs/heads/main";
 /// How long may a single step wait for its message?
 pub const STEP: Duration = Duration::from_secs(10);
 
+/// How long does one reporter look for a report before the next one does?
+const TURN: Duration = Duration::from_millis(20);
+
 /// A windlass with a repository, two clusters and a door.
 pub struct World {
     /// The repository that is the source `code`.
@@ -63,16 +73,17 @@ pub struct World {
     pub namespace: String,
     /// The name of this windlass, and of its own namespace in both clusters.
     pub installation: String,
-    /// The line: its roles, its queue and its store.
-    pub line: Line,
-    /// The settings that it was made by.
-    pub settings: Settings,
+    /// Its processes.
+    pub crew: Arc<Crew>,
+    /// The settings that each of them was made by.
+    pub settings: Vec<Settings>,
     pub(super) expected: Expected,
     pub(super) proxies: Option<(Proxy, Proxy)>,
     /// The commits of all deliveries so far.
     pub delivered: Vec<CommitId>,
     tip: Option<CommitId>,
     door: Door,
+    servers: Option<Servers>,
     folder: tempfile::TempDir,
 }
 
@@ -134,6 +145,7 @@ impl World {
         let proxies = setup.proxied.then(|| (Proxy::before_cluster("east"), Proxy::before_gitea()));
         let (repo, east, west) = tokio::join!(Repo::create(), Kube::connect("east"), Kube::connect("west"));
         tokio::join!(east.make_namespace(&namespace), west.make_namespace(&namespace));
+        let servers = Servers::where_asked().await;
         let gitea =
             proxies.as_ref().map_or_else(|| super::bed("WINDLASS_BED_GITEA_URL"), |(_, gitea)| &gitea.url);
         let made = Made {
@@ -142,10 +154,11 @@ impl World {
             repo: &repo,
             gitea,
             east: proxies.as_ref().map(|(east, _)| east),
+            servers: servers.as_ref(),
         };
         let settings = setup.settings(folder.path(), &made);
-        let line = Line::build(&settings).await.unwrap();
-        let door = Door::open(&settings, &line);
+        let crew = Arc::new(Crew::build(&settings).await);
+        let door = Door::open(&settings[0], crew.door());
         let (expected, delivered, tip) = (Expected::default(), Vec::new(), None);
         Self {
             repo,
@@ -153,13 +166,14 @@ impl World {
             west,
             namespace,
             installation,
-            line,
+            crew,
             settings,
             expected,
             proxies,
             delivered,
             tip,
             door,
+            servers,
             folder,
         }
     }
@@ -195,21 +209,54 @@ impl World {
 
     /// Ends this windlass where it stands, as a crash would, and starts it anew on the data that it left.
     pub async fn restart(&mut self) {
-        self.restart_after(|_| {}).await;
+        self.crew.close().await;
+        self.start().await;
     }
 
     /// As [`World::restart`], but the data is gone.
     pub async fn lose_data(&mut self) {
-        self.restart_after(|data| std::fs::remove_dir_all(data).unwrap()).await;
+        self.crew.close().await;
+        std::fs::remove_dir_all(self.data()).unwrap();
+        if self.servers.is_some() {
+            self.servers = Servers::where_asked().await;
+            let [broker, database] = self.servers.as_ref().unwrap().urls();
+            self.change_settings(|settings| {
+                settings.queue.url = Some(Secret::new(&broker).unwrap());
+                settings.store.url = settings.store.url.as_ref().map(|_| Secret::new(&database).unwrap());
+            });
+        }
+        self.start().await;
     }
 
-    async fn restart_after(&mut self, meanwhile: impl FnOnce(&std::path::Path)) {
-        self.line.queue.clone().close().await;
-        self.line.store.clone().close().await;
-        meanwhile(&self.data());
-        self.line = Line::build(&self.settings).await.unwrap();
-        let door = Door::open(&self.settings, &self.line);
+    async fn start(&mut self) {
+        self.crew = Arc::new(Crew::build(&self.settings).await);
+        let door = Door::open(&self.settings[0], self.crew.door());
         std::mem::replace(&mut self.door, door).close().await;
+    }
+
+    /// Changes the settings that count from the next start on.
+    pub fn change_settings(&mut self, change: impl Fn(&mut Settings)) {
+        self.settings.iter_mut().for_each(change);
+    }
+
+    /// The history.
+    pub fn store(&self) -> &Store {
+        self.crew.worker().history()
+    }
+
+    /// The queue, as one of the workers has it.
+    pub fn queue(&self) -> &Queue {
+        &self.crew.worker().queue
+    }
+
+    /// What makes passes, in the process of one of the workers.
+    pub fn reconciler(&self) -> &Reconciler {
+        &self.crew.worker().roles.reconcile[0]
+    }
+
+    /// The sweep, in the process of one of the workers.
+    pub fn sweeper(&self) -> &Sweeper {
+        &self.crew.worker().dispatch().sweeper
     }
 
     /// Writes files, commits them and pushes the commit to `main`; the forge has it then, and no delivery was sent.
@@ -282,45 +329,74 @@ impl World {
 
     /// Takes the next event.
     pub async fn dispatch_step(&self) -> dispatch::Step {
-        self.line.roles.dispatcher.step(STEP).await.unwrap()
+        let step = async |line: &Line, wait| match line.dispatch().dispatcher.step(wait).await.unwrap() {
+            dispatch::Step::Idle => None,
+            step => Some(step),
+        };
+        self.crew.first(STEP, step).await.unwrap_or(dispatch::Step::Idle)
     }
 
     /// Takes the next job.
     pub async fn reconcile_step(&self) -> reconcile::Step {
-        self.line.roles.reconciler.step(STEP).await.unwrap()
+        next_job(&self.crew).await
     }
 
     /// Takes the next job off the queue, as a worker does that then works on it by itself.
     pub async fn take_job(&self) -> (Lease, Job) {
-        let lease = self.line.queue.next(&Lane::jobs("shared"), STEP).await.unwrap().expect("a job");
+        let lease = self.crew.next(&Lane::jobs("shared"), STEP).await.expect("a job");
         let job = serde_json::from_str(&lease.body).unwrap();
         (lease, job)
     }
 
     /// Takes the next job in the background.
     pub fn reconcile_beside(&self) -> JoinHandle<reconcile::Step> {
-        let reconciler = self.line.roles.reconciler.clone();
-        tokio::spawn(async move { reconciler.step(STEP).await.unwrap() })
+        let crew = Arc::clone(&self.crew);
+        tokio::spawn(async move { next_job(&crew).await })
     }
 
     /// Takes the next wait for health and sees it to its end.
     pub async fn watch_step(&self) -> reconcile::Step {
-        self.line.roles.reconciler.watch_step(STEP).await.unwrap()
+        let step = async |line: &Line, wait| match line.roles.reconcile[0].watch_step(wait).await.unwrap() {
+            reconcile::Step::Idle => None,
+            step => Some(step),
+        };
+        self.crew.first(STEP, step).await.unwrap_or(reconcile::Step::Idle)
     }
 
     /// Takes the next report.
     pub async fn report_step(&self) -> report::Step {
-        self.line.roles.reporter.step(STEP).await.unwrap()
+        self.report_within(STEP).await
     }
 
     /// Takes every report that is there.
     pub async fn report_all(&self) {
-        while self.line.roles.reporter.step(Duration::ZERO).await.unwrap() != report::Step::Idle {}
+        while !self.crew.has_no_reports().await {
+            self.report_within(TURN).await;
+        }
+    }
+
+    async fn report_within(&self, wait: Duration) -> report::Step {
+        let end = tokio::time::Instant::now() + wait;
+        loop {
+            let step = async |line: &Line, _| {
+                for reporter in &line.report().reporters {
+                    match reporter.step(TURN).await.unwrap() {
+                        report::Step::Idle => {}
+                        step => return Some(step),
+                    }
+                }
+                None
+            };
+            match self.crew.first(TURN, step).await {
+                None if tokio::time::Instant::now() < end => {}
+                found => return found.unwrap_or(report::Step::Idle),
+            }
+        }
     }
 
     /// Posts the statuses that are due.
     pub async fn post_step(&self) -> report::Posted {
-        self.line.roles.poster.step(now()).await.unwrap()
+        self.crew.worker().report().poster.step(now()).await.unwrap()
     }
 
     /// Asks for a whole pass of an application in `east`, as a person would.
@@ -336,19 +412,19 @@ impl World {
             received_at: now(),
         };
         let (partition, body) = (source().to_string(), serde_json::to_string(&event).unwrap());
-        self.line.queue.publish(vec![Draft { lane: Lane::events(), id, partition, body }]).await.unwrap();
+        self.queue().publish(vec![Draft { lane: Lane::events(), id, partition, body }]).await.unwrap();
     }
 
     /// Sweeps the source, and looks after what nobody else would end.
     pub async fn sweep(&self) -> windlass::sweep::Swept {
-        let swept = self.line.roles.sweeper.step(&source(), false).await.unwrap();
-        let tended = self.line.roles.sweeper.tend().await.unwrap();
+        let swept = self.sweeper().step(&source(), false).await.unwrap();
+        let tended = self.sweeper().tend().await.unwrap();
         windlass::sweep::Swept { again: tended.again, closed: tended.closed, ..swept }
     }
 
     /// Returns the runs so far, the oldest first.
     pub async fn runs(&self) -> Vec<Run> {
-        let mut runs = self.line.store.runs(None, 1_000).await.unwrap();
+        let mut runs = self.store().runs(None, 1_000).await.unwrap();
         runs.reverse();
         runs
     }
@@ -379,6 +455,15 @@ impl World {
         let fits = status.state == state && words.iter().all(|word| status.description.contains(word));
         assert!(fits, "expected {state} {words:?}, found {status}");
     }
+}
+
+/// Takes the next job, whichever worker gets it.
+async fn next_job(crew: &Crew) -> reconcile::Step {
+    let step = async |line: &Line, wait| match line.roles.reconcile[0].step(wait).await.unwrap() {
+        reconcile::Step::Idle => None,
+        step => Some(step),
+    };
+    crew.first(STEP, step).await.unwrap_or(reconcile::Step::Idle)
 }
 
 /// Returns the name of the source of every world.

@@ -218,6 +218,13 @@ impl Rabbit {
         within(ANSWER_WITHIN, self.core.depth(lane)).await
     }
 
+    pub(super) async fn ping(&self) -> Result<(), Error> {
+        self.core.open()?;
+        let channel = within(ANSWER_WITHIN, self.core.asking.channel()).await?;
+        declare::shut(&channel).await;
+        Ok(())
+    }
+
     pub(super) async fn close(self) {
         self.core.closed.store(true, Ordering::Release);
         for hub in self.core.hubs().values() {

@@ -39,6 +39,8 @@ pub(super) fn shape(lane: &Lane) -> Shape {
         // Each wait is a partition of its own: there is no order to keep.
         Some("watch") => Shape { queues: 1, single: false, prefetch: WATCHES },
         Some("reports") => Shape { queues: 1, single: true, prefetch: REPORTS },
+        // Few, and each is only handed on.
+        Some("asks" | "duty") => Shape { queues: 1, single: true, prefetch: 1 },
         _ => Shape { queues: JOBS, single: true, prefetch: 1 },
     }
 }

@@ -14,12 +14,15 @@ use tokio::task::JoinSet;
 use crate::application::Name;
 use crate::dispatch::Dispatcher;
 use crate::fault::chain;
+use crate::queue::Queue;
 use crate::reconcile::Reconciler;
 use crate::recover::Recovered;
 use crate::recover::Recoverer;
 use crate::report::Poster;
 use crate::report::Reporter;
 use crate::sweep::Sweeper;
+
+mod duty;
 
 /// How long does an idle loop wait for a message before it looks whether it shall stop?
 const LOOK_UP: Duration = Duration::from_secs(1);
@@ -45,30 +48,58 @@ const JITTER_PERCENT: u64 = 10;
 /// Tells loops to stop.
 pub type Stop = watch::Receiver<bool>;
 
-/// Every role, for one process that is all of windlass.
+/// The roles of one process, without the door.
 pub struct Roles {
+    /// The queue that they work on.
+    pub queue: Queue,
     /// Dispatch.
+    pub dispatch: Option<Dispatch>,
+    /// Reconcile, for each lane that is served.
+    pub reconcile: Vec<Reconciler>,
+    /// Report.
+    pub report: Option<Report>,
+    /// How many passes may be under way at once, in each lane, and how many dispatches?
+    pub parallel: usize,
+}
+
+/// What makes the role dispatch.
+pub struct Dispatch {
+    /// It finds what events touch.
     pub dispatcher: Arc<Dispatcher>,
-    /// Reconcile.
-    pub reconciler: Reconciler,
-    /// The recording half of report.
-    pub reporter: Arc<Reporter>,
-    /// The posting half of report.
-    pub poster: Arc<Poster>,
     /// The sweep.
     pub sweeper: Arc<Sweeper>,
-    /// Those who look after deliveries that failed, by forge.
-    pub recoverers: Vec<(Name, Arc<Recoverer>)>,
     /// How often each source is swept; `None` only at the start.
     pub polls: Vec<(Name, Option<Duration>)>,
-    /// How many passes may be under way at once?
-    pub parallel: usize,
+}
+
+/// What makes the role report.
+pub struct Report {
+    /// The recording half, for each lane of reports.
+    pub reporters: Vec<Arc<Reporter>>,
+    /// The posting half.
+    pub poster: Arc<Poster>,
+    /// Those who look after deliveries that failed, by forge.
+    pub recoverers: Vec<(Name, Arc<Recoverer>)>,
 }
 
 /// Runs all roles until `stop` says so, and waits for what was taken to end.
 pub async fn run(roles: Roles, stop: Stop) {
     let mut loops = JoinSet::new();
-    let Roles { dispatcher, reconciler, reporter, poster, sweeper, recoverers, polls, parallel } = roles;
+    let Roles { queue, dispatch, reconcile, report, parallel } = roles;
+    if let Some(dispatch) = dispatch {
+        begin_dispatch(&mut loops, dispatch, queue.clone(), parallel, &stop);
+    }
+    for reconciler in reconcile {
+        begin_reconcile(&mut loops, &reconciler, parallel, &stop);
+    }
+    if let Some(report) = report {
+        begin_report(&mut loops, report, queue, &stop);
+    }
+    while loops.join_next().await.is_some() {}
+}
+
+fn begin_dispatch(loops: &mut JoinSet<()>, dispatch: Dispatch, queue: Queue, parallel: usize, stop: &Stop) {
+    let Dispatch { dispatcher, sweeper, polls } = dispatch;
     // Events of one source stay in order, and a source that is slow holds up no other.
     for _ in 0..parallel.max(1) {
         let dispatcher = Arc::clone(&dispatcher);
@@ -77,6 +108,20 @@ pub async fn run(roles: Roles, stop: Stop) {
             async move { dispatcher.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
         }));
     }
+    for lane in dispatcher.lanes() {
+        let dispatcher = Arc::clone(&dispatcher);
+        loops.spawn(repeat("ask", stop.clone(), move || {
+            let (dispatcher, lane) = (Arc::clone(&dispatcher), lane.clone());
+            async move { dispatcher.ask_step(&lane, LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
+        }));
+    }
+    loops.spawn(duty::hold("sweep", queue, stop.clone(), move |stop| {
+        let (sweeper, polls) = (Arc::clone(&sweeper), polls.clone());
+        sweeps(sweeper, polls, stop)
+    }));
+}
+
+fn begin_reconcile(loops: &mut JoinSet<()>, reconciler: &Reconciler, parallel: usize, stop: &Stop) {
     for _ in 0..parallel.max(1) {
         let reconciler = reconciler.clone();
         loops.spawn(repeat("reconcile", stop.clone(), move || {
@@ -84,29 +129,51 @@ pub async fn run(roles: Roles, stop: Stop) {
             async move { reconciler.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
         }));
     }
-    let (watched, told) = (reconciler, stop.clone());
+    let (watched, told) = (reconciler.clone(), stop.clone());
     loops.spawn(supervise("watch", stop.clone(), move || watches(watched.clone(), told.clone())));
-    loops.spawn(repeat("report", stop.clone(), move || {
-        let reporter = Arc::clone(&reporter);
-        async move { reporter.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
+}
+
+fn begin_report(loops: &mut JoinSet<()>, report: Report, queue: Queue, stop: &Stop) {
+    let Report { reporters, poster, recoverers } = report;
+    for reporter in reporters {
+        loops.spawn(repeat("report", stop.clone(), move || {
+            let reporter = Arc::clone(&reporter);
+            async move { reporter.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
+        }));
+    }
+    // One process writes to forges, so that their limits are kept.
+    loops.spawn(duty::hold("post", queue, stop.clone(), move |stop| {
+        let (poster, recoverers) = (Arc::clone(&poster), recoverers.clone());
+        posts(poster, recoverers, stop)
     }));
+}
+
+/// Sweeps all sources, and looks after what nobody else would end.
+async fn sweeps(sweeper: Arc<Sweeper>, polls: Vec<(Name, Option<Duration>)>, stop: Stop) {
+    let mut loops = JoinSet::new();
+    let tended = Arc::clone(&sweeper);
+    loops.spawn(supervise("tend", stop.clone(), move || tend(Arc::clone(&tended))));
+    for (source, poll) in polls {
+        let sweeper = Arc::clone(&sweeper);
+        loops.spawn(supervise("sweep", stop.clone(), move || {
+            sweep(Arc::clone(&sweeper), source.clone(), poll)
+        }));
+    }
+    while loops.join_next().await.is_some() {}
+}
+
+/// Tells forges what is due, and looks after deliveries that failed.
+async fn posts(poster: Arc<Poster>, recoverers: Vec<(Name, Arc<Recoverer>)>, stop: Stop) {
+    let mut loops = JoinSet::new();
     loops.spawn(supervise("post", stop.clone(), move || {
         let poster = Arc::clone(&poster);
         async move {
             poster.run().await;
         }
     }));
-    let tended = Arc::clone(&sweeper);
-    loops.spawn(supervise("tend", stop.clone(), move || tend(Arc::clone(&tended))));
     for (forge, recoverer) in recoverers {
         loops.spawn(supervise("recover", stop.clone(), move || {
             recover(Arc::clone(&recoverer), forge.clone())
-        }));
-    }
-    for (source, poll) in polls {
-        let sweeper = Arc::clone(&sweeper);
-        loops.spawn(supervise("sweep", stop.clone(), move || {
-            sweep(Arc::clone(&sweeper), source.clone(), poll)
         }));
     }
     while loops.join_next().await.is_some() {}
@@ -196,6 +263,10 @@ async fn tend(sweeper: Arc<Sweeper>) {
         match sweeper.tend().await {
             Ok(swept) => tracing::debug!(again = swept.again, closed = swept.closed, "tended"),
             Err(error) => tracing::warn!("failed to tend, it is tried again: failed to {}", chain(&error)),
+        }
+        match sweeper.forget(crate::clock::now()).await {
+            Ok(forgotten) => tracing::debug!(?forgotten, "forgot old history"),
+            Err(error) => tracing::warn!("failed to forget old history: failed to {}", chain(&error)),
         }
         tokio::time::sleep(TEND_EVERY).await;
     }

@@ -7,8 +7,8 @@ use windlass::queue::Queue;
 use windlass::queue::rabbit::Options;
 use windlass::secret::Secret;
 
-use crate::world::bed;
-use crate::world::unique;
+use super::bed;
+use super::unique;
 
 /// Which of the bed's brokers the tests are about, as the middle of its variables.
 const BROKER: &str = "WINDLASS_TEST_BROKER";

@@ -1,0 +1,184 @@
+//! The processes of one windlass: all of it in one, or a door and several workers that meet at RabbitMQ and Postgres.
+//! Which of the two it is, the variable `WINDLASS_TEST_SHAPE` says: the same tests are run in both shapes.
+
+use std::time::Duration;
+
+use windlass::line::Line;
+use windlass::queue::Lane;
+use windlass::queue::Lease;
+use windlass::queue::Queue;
+use windlass::queue::Settled;
+use windlass::role::Part;
+use windlass::role::Role;
+use windlass::settings::Settings;
+use windlass::store::Store;
+use windlass::worker::Dispatch;
+use windlass::worker::Report;
+
+use super::broker::Ground;
+use super::database::Database;
+
+/// How many workers has a windlass of several processes?
+const WORKERS: usize = 3;
+
+/// How long does one worker look for work before the next one does?
+const TURN: Duration = Duration::from_millis(20);
+
+/// What a windlass of several processes meets at.
+pub struct Servers {
+    broker: Ground,
+    database: Database,
+}
+
+impl Servers {
+    /// Makes them where the shape asks for them.
+    pub async fn where_asked() -> Option<Self> {
+        match std::env::var("WINDLASS_TEST_SHAPE").as_deref() {
+            Err(_) | Ok("one") => None,
+            Ok("spread") => {
+                let (broker, database) = tokio::join!(Ground::new(), Database::create());
+                Some(Self { broker, database })
+            }
+            Ok(other) => panic!("WINDLASS_TEST_SHAPE is one or spread, and not {other}"),
+        }
+    }
+
+    /// Returns the addresses of the broker and of the database.
+    pub fn urls(&self) -> [String; 2] {
+        [self.broker.url(None), self.database.url()]
+    }
+}
+
+/// Returns the part of the line that each process is.
+pub fn parts(spread: bool) -> Vec<Part> {
+    if !spread {
+        return vec![Part::whole()];
+    }
+    let work = Part::of([Role::Dispatch, Role::Reconcile, Role::Report], []);
+    std::iter::once(Part::of([Role::Door], [])).chain(vec![work; WORKERS]).collect()
+}
+
+/// The processes.
+pub struct Crew {
+    lines: Vec<Line>,
+}
+
+impl Crew {
+    /// Builds each by its settings.
+    pub async fn build(settings: &[Settings]) -> Self {
+        let lines = settings.iter().map(|settings| async { Line::build(settings).await.unwrap() });
+        Self { lines: futures::future::join_all(lines).await }
+    }
+
+    /// The process that is the door.
+    pub fn door(&self) -> &Line {
+        &self.lines[0]
+    }
+
+    /// The processes that work.
+    pub fn workers(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.roles.dispatch.is_some())
+    }
+
+    /// One of those that work.
+    pub fn worker(&self) -> &Line {
+        self.lines.last().unwrap()
+    }
+
+    /// Ends all of them where they stand, as a crash would.
+    pub async fn close(&self) {
+        for line in &self.lines {
+            line.queue.clone().close().await;
+            if let Some(store) = &line.store {
+                store.clone().close().await;
+            }
+        }
+    }
+
+    /// Returns how many messages the processes have or see waiting in a lane, or a larger number; and how many are dead.
+    pub async fn depth(&self, lane: &Lane) -> (u64, u64) {
+        let (mut count, mut dead) = (0, 0);
+        for line in self.workers() {
+            let depth = line.queue.depth(lane).await.unwrap();
+            (count, dead) = (count + depth.count, depth.dead);
+        }
+        (count, dead)
+    }
+
+    /// Returns whether no report waits anywhere.
+    pub async fn has_no_reports(&self) -> bool {
+        for lane in [Lane::reports(), Lane::reports_of("shared")] {
+            if self.depth(&lane).await.0 > 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Returns the next message of a lane, whichever process gets it.
+    pub async fn next(&self, lane: &Lane, wait: Duration) -> Option<Lease> {
+        self.first(wait, async |line, wait| line.queue.next(lane, wait).await.unwrap()).await
+    }
+
+    /// Puts a message back, whichever process has it.
+    pub async fn retry(&self, lease: &Lease, after: Duration) {
+        self.settle(async |queue| queue.retry(lease, after).await.unwrap()).await;
+    }
+
+    /// Buries a message, whichever process has it.
+    pub async fn bury(&self, lease: &Lease, why: &str) {
+        self.settle(async |queue| queue.bury(lease, why).await.unwrap()).await;
+    }
+
+    async fn settle(&self, settle: impl AsyncFn(&Queue) -> Settled) {
+        for line in self.workers() {
+            if settle(&line.queue).await == Settled::Done {
+                return;
+            }
+        }
+    }
+
+    /// Returns the first thing that one of the workers finds, each looking in turn.
+    pub async fn first<T>(
+        &self,
+        wait: Duration,
+        look: impl AsyncFn(&Line, Duration) -> Option<T>,
+    ) -> Option<T> {
+        let alone = self.workers().count() == 1;
+        let end = tokio::time::Instant::now() + wait;
+        loop {
+            for line in self.workers() {
+                if let Some(found) = look(line, if alone { wait } else { TURN.min(wait) }).await {
+                    return Some(found);
+                }
+            }
+            if alone || tokio::time::Instant::now() >= end {
+                return None;
+            }
+        }
+    }
+}
+
+/// What a worker of a test has for sure.
+pub trait Works {
+    /// Its history.
+    fn history(&self) -> &Store;
+    /// Its dispatch.
+    fn dispatch(&self) -> &Dispatch;
+    /// Its report.
+    fn report(&self) -> &Report;
+}
+
+impl Works for Line {
+    fn history(&self) -> &Store {
+        self.store.as_ref().expect("a worker")
+    }
+
+    fn dispatch(&self) -> &Dispatch {
+        self.roles.dispatch.as_ref().expect("a worker")
+    }
+
+    fn report(&self) -> &Report {
+        self.roles.report.as_ref().expect("a worker")
+    }
+}
