@@ -7,6 +7,7 @@ use windlass::commit::CommitId;
 
 use crate::world::manifests::config_map;
 use crate::world::settling::lanes;
+use crate::world::until;
 use crate::world::windlass::STEP;
 use crate::world::windlass::World;
 
@@ -38,22 +39,40 @@ async fn promise_1_a_delivery_that_was_answered_202_survives_every_crash_after_i
 async fn promise_1_without_a_durable_confirm_there_is_no_202() {
     World::run(async |w| {
         let first = w.commit(&[("shop/one.yaml", &config_map("one", "1"))]);
-        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(w.data().join("queue.db"));
-        let mut other = sqlx::SqliteConnection::connect_with(&file).await.unwrap();
-        let lock = async |other: &mut sqlx::SqliteConnection| {
-            sqlx::query("BEGIN IMMEDIATE").execute(other).await.unwrap();
+        let toxic = w.restart_behind_a_proxy().await;
+        let mut other = match &toxic {
+            Some(toxic) => {
+                toxic.silence().await;
+                None
+            }
+            None => Some(locked(&w.data().join("queue.db")).await),
         };
-        lock(&mut other).await;
         let early = tokio::time::timeout(Duration::from_millis(500), w.deliver(None, Some(&first))).await;
         assert!(early.is_err(), "answered {early:?} while nothing could be written");
         assert_eq!(w.deliver(None, Some(&first)).await, 503);
-        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-        other.close().await.unwrap();
-        w.push(&first).await;
+        if let Some(toxic) = &toxic {
+            toxic.speak().await;
+        }
+        if let Some(other) = other.take() {
+            other.close().await.unwrap();
+        }
+        until("the door takes deliveries again", async || {
+            (w.deliver(None, Some(&first)).await == 202).then_some(())
+        })
+        .await;
+        w.delivered.push(first.clone());
         w.settle().await;
         w.expect(&first, "shop@east", "success", &["1 created"]).await;
     })
     .await;
+}
+
+/// Holds the lock of the file of the embedded queue, as long as it is not closed.
+async fn locked(file: &std::path::Path) -> sqlx::SqliteConnection {
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut other = sqlx::SqliteConnection::connect_with(&file).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    other
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

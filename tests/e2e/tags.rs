@@ -251,7 +251,12 @@ async fn one_tag_is_dispatched_to_all_that_follow_it() {
 
 /// Lets `shop` follow a commit from the next start on, starts anew and sweeps as a start does.
 async fn fix(w: &mut World, commit: &CommitId) -> usize {
-    w.change_settings(|all| all.applications[0].reference = Reference::Commit(commit.clone()));
+    w.change_settings(|all| {
+        // The door knows no applications.
+        for one in all.applications.iter_mut().take(1) {
+            one.reference = Reference::Commit(commit.clone());
+        }
+    });
     w.restart().await;
     w.sweeper().step(&source(), true).await.unwrap().moved
 }

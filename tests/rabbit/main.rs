@@ -14,7 +14,6 @@ mod alarm;
 mod contract;
 mod network;
 mod sharing;
-mod toxic;
 mod trouble;
 #[path = "../world/mod.rs"]
 mod world;

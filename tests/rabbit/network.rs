@@ -16,9 +16,9 @@ use crate::contract::queue::lane;
 use crate::contract::queue::nothing_is_left;
 use crate::contract::queue::publish;
 use crate::contract::queue::take;
-use crate::toxic::Toxic;
 use crate::world::PATIENCE;
 use crate::world::broker::Ground;
+use crate::world::toxic::Toxic;
 use crate::world::until;
 
 async fn through(ground: &Ground, toxic: &Toxic, worker: &str) -> Queue {

@@ -43,6 +43,11 @@ impl Servers {
         }
     }
 
+    /// Returns where the broker is.
+    pub fn broker(&self) -> &Ground {
+        &self.broker
+    }
+
     /// Returns the addresses of the broker and of the database.
     pub fn urls(&self) -> [String; 2] {
         [self.broker.url(None), self.database.url()]
@@ -83,6 +88,11 @@ impl Crew {
     /// One of those that work.
     pub fn worker(&self) -> &Line {
         self.lines.last().unwrap()
+    }
+
+    /// How often in a row must all of them be idle? What is on its way from the broker is nobody's for a moment.
+    pub fn looks(&self) -> usize {
+        self.lines.len()
     }
 
     /// Ends all of them where they stand, as a crash would.

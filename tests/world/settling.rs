@@ -30,7 +30,9 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         let mut roles = self.start_roles(&stopped);
         let idle = async {
-            while !self.is_idle().await {
+            let mut looks = 0;
+            while looks < self.crew.looks() {
+                looks = if self.is_idle().await { looks + 1 } else { 0 };
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };

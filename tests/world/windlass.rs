@@ -50,6 +50,7 @@ use super::proxy::Proxy;
 use super::setup::HOOK_SECRET;
 use super::setup::Made;
 use super::setup::Setup;
+use super::toxic::Toxic;
 use super::unique;
 
 /// The branch that every application of a world follows.
@@ -83,7 +84,7 @@ pub struct World {
     pub delivered: Vec<CommitId>,
     tip: Option<CommitId>,
     door: Door,
-    servers: Option<Servers>,
+    pub(super) servers: Option<Servers>,
     folder: tempfile::TempDir,
 }
 
@@ -237,6 +238,16 @@ impl World {
     /// Changes the settings that count from the next start on.
     pub fn change_settings(&mut self, change: impl Fn(&mut Settings)) {
         self.settings.iter_mut().for_each(change);
+    }
+
+    /// Puts a proxy between the door and the broker, where there is one, and starts anew.
+    pub async fn restart_behind_a_proxy(&mut self) -> Option<Toxic> {
+        let broker = self.servers.as_ref()?.broker();
+        let toxic = Toxic::before(broker.admin.authority()).await;
+        let url = Secret::new(&broker.url(Some(&toxic.authority))).unwrap();
+        self.settings[0].queue.url = Some(url);
+        self.restart().await;
+        Some(toxic)
     }
 
     /// The history.

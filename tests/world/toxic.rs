@@ -1,19 +1,21 @@
-//! A line to the broker that a test can cut or silence, by the bed's fault proxy.
+//! A line to a server that a test can cut or silence, by the bed's fault proxy.
 
 use serde_json::Value;
 use serde_json::json;
 
-use crate::world::bed;
-use crate::world::unique;
+use super::bed;
+use super::unique;
 
-/// One proxy in front of the broker; it is gone with the test.
+/// One proxy in front of a server; it is gone with the test.
 pub struct Toxic {
     name: String,
+    /// Where it listens.
     pub authority: String,
     client: reqwest::Client,
 }
 
 impl Toxic {
+    /// Stands in front of the server at an authority.
     pub async fn before(upstream: &str) -> Self {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let name = format!("rabbit-{}", unique());
@@ -30,6 +32,7 @@ impl Toxic {
         self.ask("POST", &format!("proxies/{}", self.name), Some(json!({"enabled": false}))).await;
     }
 
+    /// Lets connections be made again.
     pub async fn mend(&self) {
         self.ask("POST", &format!("proxies/{}", self.name), Some(json!({"enabled": true}))).await;
     }
@@ -43,6 +46,7 @@ impl Toxic {
         }
     }
 
+    /// Lets everything through again.
     pub async fn speak(&self) {
         for stream in ["upstream", "downstream"] {
             self.ask("DELETE", &format!("proxies/{}/toxics/{stream}", self.name), None).await;
