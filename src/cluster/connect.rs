@@ -10,12 +10,14 @@ use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
 use tokio::sync::Semaphore;
+use tower::util::MapRequestLayer;
 use tower::util::MapResponseLayer;
 
 use super::ANSWER_BYTES;
 use super::Cluster;
 use super::Error;
 use super::Settings;
+use crate::application::Name;
 
 /// How long may a connection take?
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -40,25 +42,36 @@ impl Cluster {
         let mut config = config(&settings).await.map_err(failed)?;
         config.connect_timeout = Some(CONNECT_WITHIN);
         config.default_retry = false;
-        let agent = format!("windlass/{} ({})", env!("CARGO_PKG_VERSION"), settings.installation);
-        let agent = HeaderValue::from_str(&agent).map_err(|error| failed(error.to_string()))?;
-        config.headers.push((USER_AGENT, agent));
+        let own = agent(&settings.installation, None);
+        let own = HeaderValue::from_str(&own).map_err(|error| failed(error.to_string()))?;
         let mut watching = config.clone();
         watching.read_timeout = None;
         config.read_timeout = Some(SILENT_FOR);
         config.reset_reader_on_write = true;
-        let client = |config, limit| client(config, limit).map_err(|error| failed(error.to_string()));
+        let client = |config, limit| client(config, limit, &own).map_err(|error| failed(error.to_string()));
         let (client, watching) = (client(config, ANSWER_BYTES)?, client(watching, WATCH_BYTES)?);
         let slots = Arc::new(Semaphore::new(settings.requests.max(1)));
-        Ok(Self { settings: Arc::new(settings), client, watching, kinds: Arc::default(), slots })
+        Ok(Self { settings: Arc::new(settings), client, watching, kinds: Arc::default(), slots, agent: None })
     }
 }
 
-/// Makes a client that breaks off an answer of more than `limit` bytes, whatever it is read for.
-fn client(config: kube::Config, limit: usize) -> Result<kube::Client, kube::Error> {
+/// Returns what the audit log of the server shows beside every request: who asks and, of a pass, in which run.
+pub(super) fn agent(installation: &Name, run: Option<&str>) -> String {
+    let run = run.map(|run| format!(" run/{run}")).unwrap_or_default();
+    format!("windlass/{}{run} ({installation})", env!("CARGO_PKG_VERSION"))
+}
+
+/// Makes a client that says who asks, unless the request does, and that breaks off an answer of more than `limit` bytes,
+/// whatever it is read for.
+fn client(config: kube::Config, limit: usize, agent: &HeaderValue) -> Result<kube::Client, kube::Error> {
     let bounded =
         MapResponseLayer::new(move |answer: http::Response<_>| answer.map(|body| Limited::new(body, limit)));
-    Ok(ClientBuilder::try_from(config)?.with_layer(&bounded).build())
+    let agent = agent.clone();
+    let named = MapRequestLayer::new(move |mut request: http::Request<_>| {
+        request.headers_mut().entry(USER_AGENT).or_insert_with(|| agent.clone());
+        request
+    });
+    Ok(ClientBuilder::try_from(config)?.with_layer(&bounded).with_layer(&named).build())
 }
 
 async fn config(settings: &Settings) -> Result<kube::Config, String> {

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use futures::io::AsyncBufRead;
 use futures::io::AsyncBufReadExt;
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -63,9 +65,18 @@ pub struct Cluster {
     watching: kube::Client,
     kinds: Arc<tokio::sync::RwLock<Option<Arc<Kinds>>>>,
     slots: Arc<Semaphore>,
+    /// As whom it is asked, where that is not the installation alone.
+    agent: Option<HeaderValue>,
 }
 
 impl Cluster {
+    /// Returns the same cluster, asked in the name of a run: the server's audit log shows it.
+    #[must_use]
+    pub fn in_run(&self, run: &str) -> Self {
+        let agent = HeaderValue::from_str(&connect::agent(&self.settings.installation, Some(run))).ok();
+        Self { agent, ..self.clone() }
+    }
+
     /// Returns what people call it.
     #[must_use]
     pub fn name(&self) -> &Name {
@@ -87,7 +98,11 @@ impl Cluster {
     /// Sends a request and reads its JSON answer within both limits.
     async fn send(&self, request: Built) -> Result<Value, Answer> {
         // Only a hostile name can keep a request from being built.
-        let request = request.map_err(|error| Answer::Refused { code: 400, message: error.to_string() })?;
+        let mut request =
+            request.map_err(|error| Answer::Refused { code: 400, message: error.to_string() })?;
+        if let Some(agent) = &self.agent {
+            request.headers_mut().insert(USER_AGENT, agent.clone());
+        }
         let Ok(_slot) = self.slots.acquire().await else {
             return Err(Answer::Unreachable("windlass is stopping".to_owned()));
         };

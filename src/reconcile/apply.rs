@@ -71,7 +71,7 @@ impl Reconciler {
     /// Another run that took the fence; the cluster, where the next try may find it otherwise.
     #[tracing::instrument(skip_all)]
     pub async fn apply(&self, fenced: Fenced) -> Result<Applied, Error> {
-        let cluster = self.cluster(&fenced.ready.begun.job.target.cluster)?.clone();
+        let cluster = self.cluster_of(&fenced.ready.begun)?;
         let mut applied = Applied { fenced, changes: Vec::new(), waiting: Vec::new(), problems: Vec::new() };
         for live in std::mem::take(&mut applied.fenced.ready.unchanged) {
             applied.note(&live.value, &live.id, &live.api_version, Action::Unchanged, &[]);

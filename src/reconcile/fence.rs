@@ -58,7 +58,7 @@ impl Reconciler {
 
     /// Replaces the parent, and says who did when somebody else did.
     pub(super) async fn take(&self, cluster: &Name, parent: &Parent) -> Result<Parent, Error> {
-        let cluster = self.cluster(cluster)?;
+        let cluster = self.cluster(cluster)?.in_run(&parent.fence.run);
         match cluster.fence(parent).await {
             Ok(parent) => Ok(parent),
             Err(error) if error.answer().is_some_and(crate::cluster::Answer::is_conflict) => {

@@ -175,6 +175,11 @@ impl Reconciler {
         self.hands.clusters.get(name).ok_or_else(|| Error::UnknownCluster(name.clone()))
     }
 
+    /// Returns the cluster of a run, which is asked in its name.
+    fn cluster_of(&self, begun: &Begun) -> Result<Cluster, Error> {
+        Ok(self.cluster(&begun.job.target.cluster)?.in_run(&begun.run))
+    }
+
     fn source(&self, name: &Name) -> Result<&Source, Error> {
         self.hands.sources.get(name).ok_or_else(|| Error::UnknownSource(name.clone()))
     }

@@ -66,7 +66,7 @@ impl Reconciler {
     /// The source or the cluster, where the next try may find it otherwise.
     #[tracing::instrument(skip_all)]
     pub async fn prepare(&self, begun: Begun) -> Result<Result<Ready, Ended>, Error> {
-        let cluster = self.cluster(&begun.job.target.cluster)?.clone();
+        let cluster = self.cluster_of(&begun)?;
         let mut begun = begun;
         let manifests = match self.render(&mut begun, &cluster).await? {
             Ok(manifests) => manifests,

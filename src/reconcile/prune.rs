@@ -27,10 +27,11 @@ impl Reconciler {
         }
         let name = applied.fenced.ready.begun.job.target.cluster.clone();
         applied.fenced.parent = self.take(&name, &applied.fenced.parent).await?;
-        let (cluster, kinds) = (self.cluster(&name)?, applied.fenced.ready.begun.kinds.clone());
+        let begun = &applied.fenced.ready.begun;
+        let (cluster, kinds) = (self.cluster_of(begun)?, begun.kinds.clone());
         for stage in plan::stages_in_reverse(prune) {
             let deletes = stage.into_iter().map(|live| {
-                let kinds = &kinds;
+                let (cluster, kinds) = (&cluster, &kinds);
                 async move {
                     let answer = cluster.delete(kinds, &live).await;
                     (live, answer)

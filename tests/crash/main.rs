@@ -9,7 +9,9 @@
 )]
 
 mod away;
+mod crew;
 mod rig;
+mod rounds;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -26,7 +28,7 @@ use world::until;
 type Fits = Box<dyn Fn(&str) -> bool + Send>;
 
 /// What is killed between, and when.
-struct Step {
+pub struct Step {
     /// What the step is.
     name: &'static str,
     /// Is it a request to the API server, or to Gitea?

@@ -7,12 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::ConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
 use windlass::clock::now;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
@@ -21,7 +18,8 @@ use windlass::event::Push;
 use windlass::forge::Kind;
 use windlass::secret::Secret;
 
-use crate::world::bed;
+use crate::crew::Crew;
+use crate::crew::SECRET;
 use crate::world::git::Repo;
 use crate::world::kube::Asked;
 use crate::world::kube::Kube;
@@ -30,16 +28,11 @@ use crate::world::manifests::deployment;
 use crate::world::manifests::secret;
 use crate::world::plan;
 use crate::world::plan::Plan;
-use crate::world::process::Home;
 use crate::world::process::Process;
-use crate::world::process::command;
 use crate::world::proxy::Held;
 use crate::world::proxy::Proxy;
 use crate::world::unique;
 use crate::world::until;
-
-/// The secret of the webhook.
-const SECRET: &str = "the secret of a rig's webhook";
 
 /// How long may windlass take to stop when it is told to?
 pub const STOP_WITHIN: Duration = Duration::from_secs(25);
@@ -56,8 +49,7 @@ pub struct Rig {
     /// Where every other state has an object.
     annex: String,
     installation: String,
-    home: Home,
-    process: Option<Process>,
+    crew: Crew,
     /// Which state was pushed last.
     pub state: usize,
     delivered: Vec<CommitId>,
@@ -79,8 +71,7 @@ impl Rig {
         let (repo, kube) = tokio::join!(Repo::create(), Kube::connect("east"));
         tokio::join!(kube.make_namespace(&namespace), kube.make_namespace(&annex));
         let (east, gitea) = (Proxy::before_cluster("east"), Proxy::before_gitea());
-        let home = Home::new("");
-        let (process, state, delivered) = (None, 0, Vec::new());
+        let (crew, state, delivered) = (Crew::new().await, 0, Vec::new());
         let (graves, twice) = (Vec::new(), BTreeSet::new());
         let mut rig = Self {
             repo,
@@ -90,8 +81,7 @@ impl Rig {
             namespace,
             annex,
             installation,
-            home,
-            process,
+            crew,
             state,
             delivered,
             graves,
@@ -113,7 +103,7 @@ impl Rig {
 
     fn write_settings(&self, sections: &str) {
         let Self { installation, namespace, gitea, .. } = self;
-        let kubeconfig = self.home.config().with_file_name("east.kubeconfig");
+        let kubeconfig = self.crew.home.config().with_file_name("east.kubeconfig");
         std::fs::write(&kubeconfig, self.east.kubeconfig()).unwrap();
         let plan = Plan {
             sections,
@@ -126,26 +116,12 @@ impl Rig {
             namespace,
         };
         let shop = plan.application("shop", "ref = \"refs/heads/main\"", &["east"], "");
-        self.home.write(&(plan.text() + &shop));
+        self.crew.home.write(&(plan.text() + &shop));
     }
 
-    /// Starts windlass on the data that is there.
+    /// Starts what does not run of windlass, on the data that is there.
     pub async fn start(&mut self) {
-        let environment = [
-            ("SECRET", SECRET),
-            ("TOKEN", bed("WINDLASS_BED_GITEA_BOT_TOKEN")),
-            ("WINDLASS__DATA__INSTALLATION", &self.installation),
-            ("PATH", "/usr/bin:/bin"),
-        ];
-        let windlass = command(Path::new(env!("CARGO_BIN_EXE_windlass")), &self.home.config(), &environment);
-        // A write beyond a limit on the size of files shall fail, and not end the program: so says a shell before it.
-        let mut command = std::process::Command::new("sh");
-        command
-            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-            .arg(windlass.get_program())
-            .args(windlass.get_args());
-        command.env_clear().envs(environment);
-        self.process = Some(Process::launch(&mut command).await);
+        self.crew.start(&self.installation).await;
     }
 
     /// Starts windlass on the data that is there, with other settings.
@@ -154,17 +130,30 @@ impl Rig {
         self.start().await;
     }
 
-    /// Returns the running windlass.
+    /// Returns the running windlass, or its door where it is several processes.
     pub fn process(&mut self) -> &mut Process {
-        self.process.as_mut().expect("windlass runs")
+        self.crew.door()
     }
 
-    /// Kills windlass as a power cut would. What `held` holds is never released.
+    /// Kills the process whose request is held, as a power cut would; all of windlass where nothing is. What `held`
+    /// holds is never released.
     pub fn kill(&mut self, held: Held) {
-        self.process().kill();
-        self.process = None;
+        self.crew.kill(&held);
         self.twice.extend(self.delivered.iter().skip(self.settled).cloned());
         self.graves.push(held);
+        self.east.heal();
+        self.gitea.heal();
+    }
+
+    /// Kills the process with the door.
+    pub fn kill_door(&mut self) {
+        self.crew.kill_door();
+        self.twice.extend(self.delivered.iter().skip(self.settled).cloned());
+    }
+
+    /// Gives up on what is held, without a crash.
+    pub fn let_go(&mut self, held: Held) {
+        drop(held);
         self.east.heal();
         self.gitea.heal();
     }
@@ -227,21 +216,13 @@ impl Rig {
         commit
     }
 
-    /// Returns one number from one of windlass's databases.
-    async fn ask(&self, file: &str, query: &'static str) -> i64 {
-        let options = SqliteConnectOptions::new().filename(self.home.data().join(file)).read_only(true);
-        let mut connection = options.connect().await.unwrap();
-        sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
-    }
-
     /// Returns how many statuses the forge was not told yet.
     pub async fn untold(&self) -> i64 {
-        self.ask("store.db", "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0").await
+        self.crew.history("SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0").await
     }
 
     async fn unworked(&self) -> i64 {
-        self.ask("queue.db", "SELECT count(*) FROM messages WHERE state < 4").await
-            + self.ask("store.db", "SELECT count(*) FROM ledger WHERE open = 1").await
+        self.crew.messages().await.0 + self.crew.history("SELECT count(*) FROM ledger WHERE open = 1").await
     }
 
     /// Waits until every verdict is known, whether the forge was told or not.
@@ -269,14 +250,10 @@ impl Rig {
             (rig.left().await == 0).then_some(())
         });
         if futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(settled)).await.is_err() {
-            let said = self.process().said();
+            let said = self.crew.said();
             panic!("windlass does not settle; it said:\n{said}");
         }
-        assert_eq!(
-            self.ask("queue.db", "SELECT count(*) FROM messages WHERE state = 4").await,
-            0,
-            "dead letters"
-        );
+        assert_eq!(self.crew.messages().await.1, 0, "dead letters");
         self.check_cluster().await;
         for commit in &self.delivered {
             self.check_statuses(commit).await;
@@ -347,7 +324,7 @@ impl Rig {
 
     /// Takes everything away.
     pub async fn clear(mut self) {
-        self.process = None;
+        self.crew.end();
         for namespace in [&self.namespace, &self.annex, &self.installation] {
             self.kube.delete(&format!("/api/v1/namespaces/{namespace}")).await;
         }

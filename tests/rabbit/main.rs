@@ -10,9 +10,9 @@
 use crate::world::broker::Ground;
 
 mod alarm;
-mod duties;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod duties;
 mod network;
 mod sharing;
 mod trouble;

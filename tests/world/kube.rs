@@ -29,6 +29,11 @@ pub struct Asked {
     pub uri: String,
     /// The status code of the answer.
     pub code: u64,
+    /// The run in whose name it was asked, if any.
+    pub run: Option<String>,
+    /// When it came in and when its answer went out, as texts that sort by time.
+    pub from: String,
+    pub to: String,
 }
 
 impl Asked {
@@ -149,7 +154,10 @@ impl Kube {
             let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
             if entry["stage"] == "ResponseComplete" && text("userAgent").ends_with(&agent) {
                 let code = entry["responseStatus"]["code"].as_u64().unwrap_or_default();
-                asked.push(Asked { verb: text("verb"), uri: text("requestURI"), code });
+                let agent = text("userAgent");
+                let run = agent.split(' ').find_map(|word| word.strip_prefix("run/")).map(str::to_owned);
+                let [from, to] = ["requestReceivedTimestamp", "stageTimestamp"].map(text);
+                asked.push(Asked { verb: text("verb"), uri: text("requestURI"), code, run, from, to });
             }
         }
         asked

@@ -88,6 +88,26 @@ impl Process {
         self.child.id()
     }
 
+    /// Returns whether one of its connections comes from that port of this machine.
+    pub fn connects_from(&self, port: u16) -> bool {
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.pid())).unwrap_or_default();
+        let end = format!(":{port:04X}");
+        let inodes: Vec<String> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|columns| columns.get(1).is_some_and(|local| local.ends_with(&end)))
+            .filter_map(|columns| columns.get(9).map(|inode| format!("socket:[{inode}]")))
+            .collect();
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten().flatten();
+        let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        links.into_iter().any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
+    }
+
+    /// Returns whether it still runs.
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Returns all lines of its log so far, those that are no JSON as text.
     pub fn lines(&self) -> Vec<Value> {
         self.log.lines.lock().unwrap().clone()
@@ -190,8 +210,13 @@ impl Drop for Process {
 
 /// Returns the command `windlass run` with a settings file, in an environment of these variables alone.
 pub fn command(program: &Path, config: &Path, environment: &[(&str, &str)]) -> Command {
+    part(program, "run", config, environment)
+}
+
+/// Returns the command for a part of the line, such as `serve`, in the same way.
+pub fn part(program: &Path, part: &str, config: &Path, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
-    command.arg("run").arg("--config").arg(config).env_clear().envs(environment.iter().copied());
+    command.arg(part).arg("--config").arg(config).env_clear().envs(environment.iter().copied());
     command
 }
 

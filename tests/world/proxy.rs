@@ -71,7 +71,8 @@ enum Fate {
 }
 
 struct Gate {
-    arrived: tokio::sync::watch::Sender<bool>,
+    /// The port from which the request came, once it has.
+    arrived: tokio::sync::watch::Sender<Option<u16>>,
     open: tokio::sync::watch::Sender<bool>,
 }
 
@@ -84,9 +85,20 @@ impl Held {
     pub fn arrived(&self) -> impl Future<Output = ()> + use<> {
         let (caller, mut arrived) = (std::panic::Location::caller(), self.0.arrived.subscribe());
         async move {
-            let waited = tokio::time::timeout(PATIENCE, arrived.wait_for(|arrived| *arrived)).await;
+            let waited = tokio::time::timeout(PATIENCE, arrived.wait_for(Option::is_some)).await;
             assert!(waited.is_ok(), "no such request arrived at the proxy ({caller})");
         }
+    }
+
+    /// Waits until the request is there, or it takes longer than that; says which.
+    pub async fn came(&self, within: Duration) -> bool {
+        let mut arrived = self.0.arrived.subscribe();
+        tokio::time::timeout(within, arrived.wait_for(Option::is_some)).await.is_ok()
+    }
+
+    /// Returns the port from which the request came, once it has.
+    pub fn peer(&self) -> Option<u16> {
+        *self.0.arrived.borrow()
     }
 
     /// Lets the request, or its answer, go on.
@@ -254,8 +266,8 @@ impl Shared {
     }
 }
 
-async fn pass(gate: &Gate) {
-    gate.arrived.send_replace(true);
+async fn pass(gate: &Gate, request: &HttpRequest) {
+    gate.arrived.send_replace(request.peer_addr().map(|peer| peer.port()));
     let mut open = gate.open.subscribe();
     drop(open.wait_for(|open| *open).await);
 }
@@ -265,7 +277,7 @@ async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared
     let fate = shared.fate(&line);
     shared.asked.lock().unwrap().push(line);
     match &fate {
-        Some(Fate::HoldRequest(gate)) => pass(gate).await,
+        Some(Fate::HoldRequest(gate)) => pass(gate, &request).await,
         Some(Fate::Refuse(status)) => return refusal(*status),
         Some(Fate::Cut) => return cut(&request),
         Some(Fate::Swallow) => std::future::pending().await,
@@ -273,7 +285,7 @@ async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared
     }
     let Ok(response) = shared.send(&request, body).await else { return cut(&request) };
     match &fate {
-        Some(Fate::HoldAnswer(gate)) => pass(gate).await,
+        Some(Fate::HoldAnswer(gate)) => pass(gate, &request).await,
         Some(Fate::CutAnswer) => {
             drop(response.bytes().await);
             return cut(&request);

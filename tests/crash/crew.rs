@@ -1,0 +1,164 @@
+//! The processes of a rig: `windlass run` alone, or `windlass serve` and several `windlass work` over RabbitMQ and
+//! Postgres, as `WINDLASS_TEST_SHAPE` says.
+
+use std::path::Path;
+use std::process::Command;
+
+use sqlx::ConnectOptions;
+use sqlx::Connection;
+use sqlx::PgConnection;
+use sqlx::sqlite::SqliteConnectOptions;
+use windlass::queue::Lane;
+use windlass::queue::Queue;
+use windlass::queue::rabbit::Options;
+use windlass::secret::Secret;
+
+use crate::world::bed;
+use crate::world::crew::Servers;
+use crate::world::process::Home;
+use crate::world::process::Process;
+use crate::world::process::part;
+use crate::world::proxy::Held;
+
+/// The secret of the webhook.
+pub const SECRET: &str = "the secret of a rig's webhook";
+
+/// How many processes work, where there are several?
+const WORKERS: usize = 3;
+
+/// The processes, and where they keep what they remember.
+pub struct Crew {
+    pub home: Home,
+    /// The door comes first.
+    slots: Vec<Slot>,
+    servers: Option<(Servers, Queue)>,
+}
+
+/// A process that runs, or is to be started.
+struct Slot {
+    part: &'static str,
+    process: Option<Process>,
+}
+
+impl Crew {
+    /// Makes room for them; none runs yet.
+    pub async fn new() -> Self {
+        let slot = |part| Slot { part, process: None };
+        let Some(servers) = Servers::where_asked().await else {
+            return Self { home: Home::new(""), slots: vec![slot("run")], servers: None };
+        };
+        let [broker, _] = servers.urls();
+        let options =
+            Options { lanes: lanes().to_vec(), ..Options::new(Secret::new(&broker).unwrap(), "rig") };
+        let queue = Queue::connect(options).await.unwrap();
+        let slots = std::iter::once("serve").chain([const { "work" }; WORKERS]).map(slot).collect();
+        Self { home: Home::new(""), slots, servers: Some((servers, queue)) }
+    }
+
+    /// Starts those that do not run, on what is remembered.
+    pub async fn start(&mut self, installation: &str) {
+        let urls = self.servers.as_ref().map(|(servers, _)| servers.urls());
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            if slot.process.as_mut().is_some_and(Process::lives) {
+                continue;
+            }
+            let mut command = command(&self.home, slot.part, installation);
+            if let Some([broker, database]) = &urls {
+                let data = self.home.data().join(number.to_string());
+                command.env("WINDLASS__QUEUE__URL", broker).env("WINDLASS__STORE__URL", database);
+                command.env("WINDLASS__DATA__DIR", data).env("WINDLASS__WORK__LISTEN", "127.0.0.1:0");
+            }
+            slot.process = Some(Process::launch(&mut command).await);
+        }
+    }
+
+    /// Returns the process with the door, which runs.
+    pub fn door(&mut self) -> &mut Process {
+        self.slots[0].process.as_mut().expect("windlass runs")
+    }
+
+    /// Kills the process whose request is held, as a power cut would; all of them when nothing is.
+    pub fn kill(&mut self, held: &Held) {
+        let peer = held.peer();
+        for slot in &mut self.slots {
+            let hit = |process: &mut Process| peer.is_none_or(|port| process.connects_from(port));
+            if let Some(mut process) = slot.process.take_if(hit) {
+                process.kill();
+            }
+        }
+    }
+
+    /// Kills the process with the door.
+    pub fn kill_door(&mut self) {
+        self.door().kill();
+        self.slots[0].process = None;
+    }
+
+    /// Ends all of them.
+    pub fn end(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.process = None);
+    }
+
+    /// Returns the end of all their logs, for people.
+    pub fn said(&self) -> String {
+        let said = |slot: &Slot| slot.process.as_ref().map(|one| format!("{}:\n{}", slot.part, one.said()));
+        self.slots.iter().filter_map(said).collect()
+    }
+
+    /// Returns one number from the history.
+    pub async fn history(&self, query: &'static str) -> i64 {
+        match &self.servers {
+            None => self.file("store.db", query).await,
+            Some((servers, _)) => {
+                let [_, database] = servers.urls();
+                let mut connection = PgConnection::connect(&database).await.unwrap();
+                sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
+
+    async fn file(&self, file: &str, query: &'static str) -> i64 {
+        let options = SqliteConnectOptions::new().filename(self.home.data().join(file)).read_only(true);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// Returns how many messages wait or are worked on, where the latter can be known, and how many are dead.
+    pub async fn messages(&self) -> (i64, i64) {
+        let Some((_, queue)) = &self.servers else {
+            let left = self.file("queue.db", "SELECT count(*) FROM messages WHERE state < 4").await;
+            return (left, self.file("queue.db", "SELECT count(*) FROM messages WHERE state = 4").await);
+        };
+        let (mut left, mut dead) = (0, 0);
+        for lane in lanes() {
+            let depth = queue.depth(&lane).await.unwrap();
+            left += i64::try_from(depth.count).unwrap();
+            dead += i64::try_from(depth.dead).unwrap();
+        }
+        (left, dead)
+    }
+}
+
+/// Returns every lane of a rig.
+fn lanes() -> [Lane; 5] {
+    let shared = "shared";
+    [Lane::events(), Lane::jobs(shared), Lane::watch(shared), Lane::reports(), Lane::reports_of(shared)]
+}
+
+/// A write beyond a limit on the size of files shall fail, and not end the program: so says a shell before it.
+fn command(home: &Home, name: &str, installation: &str) -> Command {
+    let environment = [
+        ("SECRET", SECRET),
+        ("TOKEN", bed("WINDLASS_BED_GITEA_BOT_TOKEN")),
+        ("WINDLASS__DATA__INSTALLATION", installation),
+        ("PATH", "/usr/bin:/bin"),
+    ];
+    let windlass = part(Path::new(env!("CARGO_BIN_EXE_windlass")), name, &home.config(), &environment);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(windlass.get_program())
+        .args(windlass.get_args());
+    command.env_clear().envs(environment);
+    command
+}
