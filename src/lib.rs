@@ -30,8 +30,15 @@
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an
 //!   [`explanation`].
 //!
-//! `windlass run` is all of this in one process over SQLite. [`queue`] and [`store`] have a second form each, for more than
-//! one process: at RabbitMQ and in Postgres, behind the same contract and the same tests. No setting leads there yet.
+//! `windlass run` is all of this in one process over SQLite. `windlass serve` is the door and `windlass work` the rest, or
+//! one [`role`] of it, as often as is needed: [`queue`] and [`store`] then are at RabbitMQ and in Postgres, behind the same
+//! contract and the same tests. Each process reads only the [`settings`] that its part of the line needs.
+//!
+//! - A cluster belongs to a lane ([`lanes`]). Its jobs, waits and reports go over queues of that lane, so that whoever
+//!   serves one lane reaches nothing of another; what it says of others' targets is not believed.
+//! - The jobs of a target are in one of 64 queues, which one worker at a time takes from; so all applications of one
+//!   cluster spread over all workers, and each target has one of them.
+//! - What one process does for all, the sweep and the posting, is a duty: a message that one process at a time has.
 //!
 //! # What keeps it true
 //!

@@ -47,7 +47,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Returns who may log what at a level, as `tracing_subscriber` reads it. Libraries speak from `warn` up, or from `info`
 /// up when windlass itself says more than that; kube quotes answers that it cannot read, which may hold secrets, so it
-/// speaks of errors only.
+/// speaks of errors only. lapin calls an error what windlass asks for on purpose, such as whether a queue may be made,
+/// and what goes wrong windlass says itself, so it is not heard.
 #[must_use]
 pub fn filter(level: LogLevel) -> String {
     let (own, others) = match level {
@@ -57,7 +58,7 @@ pub fn filter(level: LogLevel) -> String {
         LogLevel::Debug => ("debug", "info"),
         LogLevel::Trace => ("trace", "info"),
     };
-    format!("{others},kube_client=error,windlass={own}")
+    format!("{others},kube_client=error,lapin=off,windlass={own}")
 }
 
 /// Begins to log to standard error, once in a process, what [`filter`] lets pass.

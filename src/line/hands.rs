@@ -16,6 +16,8 @@ use crate::settings::Settings;
 use crate::source;
 use crate::source::Source;
 use crate::store::Store;
+use crate::worker::POST;
+use crate::worker::SWEEP;
 
 use super::Error;
 use super::forges::Apps;
@@ -55,7 +57,12 @@ fn worker() -> String {
 pub fn lanes(settings: &Settings) -> Vec<Lane> {
     let part = &settings.part;
     let all = settings.lanes();
-    let mut lanes = vec![Lane::reports()];
+    let mut lanes = Vec::new();
+    if part.has_any(&[Role::Door, Role::Dispatch, Role::Report]) {
+        lanes.push(Lane::reports());
+    }
+    lanes.extend(part.has(Role::Dispatch).then(|| Lane::duty(SWEEP)));
+    lanes.extend(part.has(Role::Report).then(|| Lane::duty(POST)));
     if part.has_any(&[Role::Door, Role::Dispatch]) {
         lanes.push(Lane::events());
     }

@@ -123,6 +123,14 @@ pub enum Error {
         #[source]
         source: Arc<lapin::Error>,
     },
+    /// A queue or an exchange is missing, and this user may not make it.
+    #[error(
+        "find {name} at the broker, where this user may make nothing: run `windlass queue apply` with one who may"
+    )]
+    Undeclared {
+        /// The queue or exchange.
+        name: String,
+    },
     /// The broker is away or ended the connection.
     #[error("{step}: the broker did not do it; see that it runs and can be reached")]
     Broker {
@@ -196,6 +204,7 @@ impl Error {
             | Self::TooOld { .. }
             | Self::Refused { .. }
             | Self::Conflict { .. }
+            | Self::Undeclared { .. }
             | Self::TooLarge { .. }
             | Self::TooLong { .. }
             | Self::TooMany { .. }

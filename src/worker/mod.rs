@@ -45,6 +45,12 @@ const WATCHES: usize = 256;
 /// By how many percent is a sweep's interval stretched or shortened, so that sources do not beat in time?
 const JITTER_PERCENT: u64 = 10;
 
+/// The duty to look after what nobody else would start or end.
+pub const SWEEP: &str = "sweep";
+
+/// The duty to tell forges what is due.
+pub const POST: &str = "post";
+
 /// Tells loops to stop.
 pub type Stop = watch::Receiver<bool>;
 
@@ -115,7 +121,7 @@ fn begin_dispatch(loops: &mut JoinSet<()>, dispatch: Dispatch, queue: Queue, par
             async move { dispatcher.ask_step(&lane, LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
         }));
     }
-    loops.spawn(duty::hold("sweep", queue, stop.clone(), move |stop| {
+    loops.spawn(duty::hold(SWEEP, queue, stop.clone(), move |stop| {
         let (sweeper, polls) = (Arc::clone(&sweeper), polls.clone());
         sweeps(sweeper, polls, stop)
     }));
@@ -142,7 +148,7 @@ fn begin_report(loops: &mut JoinSet<()>, report: Report, queue: Queue, stop: &St
         }));
     }
     // One process writes to forges, so that their limits are kept.
-    loops.spawn(duty::hold("post", queue, stop.clone(), move |stop| {
+    loops.spawn(duty::hold(POST, queue, stop.clone(), move |stop| {
         let (poster, recoverers) = (Arc::clone(&poster), recoverers.clone());
         posts(poster, recoverers, stop)
     }));

@@ -11,6 +11,7 @@ use lapin::types::FieldTable;
 
 use crate::queue::Error;
 use crate::queue::rabbit::failure::failed;
+use crate::queue::rabbit::failure::is_missing;
 use crate::queue::rabbit::failure::undeclared;
 use crate::queue::rabbit::link::Link;
 use crate::queue::rabbit::topology::Argument;
@@ -21,11 +22,53 @@ use crate::queue::rabbit::topology::Queue;
 /// Over how many channels are queues declared at once? Each of them waits for the broker's disk.
 const CHANNELS: usize = 8;
 
-/// Declares everything of the plan; what is there already and equal is left as it is.
+/// Declares everything of the plan; what is there already and equal is left as it is. For a user who may make nothing,
+/// it is enough that all of it is there.
 ///
 /// # Errors
-/// Something of that name is there in another way, the user may not declare it, or the broker is away.
+/// Something of that name is there in another way, the user may not declare it and it is not there, or the broker is
+/// away.
 pub(super) async fn declare(link: &Link, plan: &Plan) -> Result<(), Error> {
+    match make(link, plan).await {
+        Err(Error::Refused { .. }) => find(link, plan).await,
+        made => made,
+    }
+}
+
+/// Makes sure that everything of the plan is there, in whatever way.
+async fn find(link: &Link, plan: &Plan) -> Result<(), Error> {
+    let channel = link.channel().await?;
+    for Exchange { name, keyed, .. } in &plan.exchanges {
+        let kind = if *keyed { ExchangeKind::Direct } else { ExchangeKind::Fanout };
+        let options =
+            ExchangeDeclareOptions { passive: true, durable: true, ..ExchangeDeclareOptions::default() };
+        let found = channel.exchange_declare(name.as_str().into(), kind, options, FieldTable::default());
+        found.await.map_err(|error| unfound(name, error))?;
+    }
+    shut(&channel).await;
+    let share = plan.queues.len().div_ceil(CHANNELS).max(1);
+    try_join_all(plan.queues.chunks(share).map(|queues| find_queues(link, queues))).await?;
+    Ok(())
+}
+
+async fn find_queues(link: &Link, queues: &[Queue]) -> Result<(), Error> {
+    let channel = link.channel().await?;
+    for Queue { name, .. } in queues {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+        let found = channel.queue_declare(name.as_str().into(), passive, FieldTable::default());
+        found.await.map_err(|error| unfound(name, error))?;
+    }
+    shut(&channel).await;
+    Ok(())
+}
+
+/// Says that something is missing, where that is what the broker says.
+fn unfound(name: &str, error: lapin::Error) -> Error {
+    let error = failed("find what a lane stands on", error);
+    if is_missing(&error) { Error::Undeclared { name: name.to_owned() } } else { error }
+}
+
+async fn make(link: &Link, plan: &Plan) -> Result<(), Error> {
     let channel = link.channel().await?;
     for exchange in &plan.exchanges {
         declare_exchange(&channel, exchange).await?;
