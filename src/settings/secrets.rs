@@ -53,7 +53,12 @@ pub fn url(
             Err("must not hold a password: give it as { env = \"NAME\" } or { file = \"path\" }".to_owned())
         }
         Value::String(text) => Secret::new(text).map_err(|error| error.to_string()),
-        _ => read(&value, &base, environment).map(|(secret, _)| secret),
+        Value::Table(_)
+        | Value::Array(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => read(&value, &base, environment).map(|(secret, _)| secret),
     };
     let fits = |url: &Secret| schemes.iter().any(|scheme| url.expose().starts_with(scheme));
     let read = read.and_then(|url| {

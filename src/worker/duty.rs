@@ -35,16 +35,8 @@ where
         match assumed {
             Ok(Some(tenure)) => {
                 tracing::info!(duty = name, "this process has the duty");
-                let mut working = JoinSet::new();
-                working.spawn(work(stop.clone()));
-                tokio::select! {
-                    () = lost(name, &queue, &tenure) => {}
-                    () = told(&mut stop) => {}
-                }
-                working.shutdown().await;
-                if !*stop.borrow() {
-                    tracing::warn!(duty = name, "the duty is another process's now");
-                }
+                let working = work(stop.clone());
+                serve(name, &queue, &tenure, working, &mut stop).await;
             }
             Ok(None) => {}
             Err(error) => {
@@ -53,6 +45,25 @@ where
             }
         }
     }
+}
+
+/// Does the work until the duty is lost, or told to stop.
+async fn serve(
+    name: &'static str,
+    queue: &Queue,
+    tenure: &Tenure,
+    work: impl Future<Output = ()> + Send + 'static,
+    stop: &mut Stop,
+) {
+    let mut working = JoinSet::new();
+    working.spawn(work);
+    tokio::select! {
+        () = lost(name, queue, tenure) => {
+            tracing::warn!(duty = name, "the duty is another process's now");
+        }
+        () = told(stop) => {}
+    }
+    working.shutdown().await;
 }
 
 /// Waits until the duty is another's.

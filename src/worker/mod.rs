@@ -270,11 +270,18 @@ async fn tend(sweeper: Arc<Sweeper>) {
             Ok(swept) => tracing::debug!(again = swept.again, closed = swept.closed, "tended"),
             Err(error) => tracing::warn!("failed to tend, it is tried again: failed to {}", chain(&error)),
         }
-        match sweeper.forget(crate::clock::now()).await {
-            Ok(forgotten) => tracing::debug!(?forgotten, "forgot old history"),
-            Err(error) => tracing::warn!("failed to forget old history: failed to {}", chain(&error)),
-        }
+        forget(&sweeper).await;
         tokio::time::sleep(TEND_EVERY).await;
+    }
+}
+
+/// Forgets history that is not kept any longer.
+async fn forget(sweeper: &Sweeper) {
+    match sweeper.forget(crate::clock::now()).await {
+        Ok(forgotten) => tracing::debug!(?forgotten, "forgot old history"),
+        Err(error) => {
+            tracing::warn!("failed to forget old history, it is tried again: failed to {}", chain(&error))
+        }
     }
 }
 

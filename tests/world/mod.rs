@@ -21,6 +21,7 @@ pub mod process;
 pub mod proxy;
 pub mod settling;
 pub mod setup;
+pub mod steps;
 pub mod toxic;
 pub mod windlass;
 pub mod wire;

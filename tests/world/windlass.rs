@@ -15,21 +15,16 @@ use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
 use windlass::courier::Courier;
-use windlass::dispatch;
 use windlass::event::Event;
 use windlass::event::Push;
 use windlass::event::What;
 use windlass::forge::Kind;
-use windlass::job::Job;
 use windlass::line::Line;
 use windlass::moment::Moment;
 use windlass::queue::Draft;
 use windlass::queue::Lane;
-use windlass::queue::Lease;
 use windlass::queue::Queue;
-use windlass::reconcile;
 use windlass::reconcile::Reconciler;
-use windlass::report;
 use windlass::secret::Secret;
 use windlass::server::Guests;
 use windlass::server::Limits;
@@ -58,9 +53,6 @@ pub const MAIN: &str = "refs/heads/main";
 
 /// How long may a single step wait for its message?
 pub const STEP: Duration = Duration::from_secs(10);
-
-/// How long does one reporter look for a report before the next one does?
-const TURN: Duration = Duration::from_millis(20);
 
 /// A windlass with a repository, two clusters and a door.
 pub struct World {
@@ -338,78 +330,6 @@ impl World {
         format!("http://{}", self.door.address)
     }
 
-    /// Takes the next event.
-    pub async fn dispatch_step(&self) -> dispatch::Step {
-        let step = async |line: &Line, wait| match line.dispatch().dispatcher.step(wait).await.unwrap() {
-            dispatch::Step::Idle => None,
-            step => Some(step),
-        };
-        self.crew.first(STEP, step).await.unwrap_or(dispatch::Step::Idle)
-    }
-
-    /// Takes the next job.
-    pub async fn reconcile_step(&self) -> reconcile::Step {
-        next_job(&self.crew).await
-    }
-
-    /// Takes the next job off the queue, as a worker does that then works on it by itself.
-    pub async fn take_job(&self) -> (Lease, Job) {
-        let lease = self.crew.next(&Lane::jobs("shared"), STEP).await.expect("a job");
-        let job = serde_json::from_str(&lease.body).unwrap();
-        (lease, job)
-    }
-
-    /// Takes the next job in the background.
-    pub fn reconcile_beside(&self) -> JoinHandle<reconcile::Step> {
-        let crew = Arc::clone(&self.crew);
-        tokio::spawn(async move { next_job(&crew).await })
-    }
-
-    /// Takes the next wait for health and sees it to its end.
-    pub async fn watch_step(&self) -> reconcile::Step {
-        let step = async |line: &Line, wait| match line.roles.reconcile[0].watch_step(wait).await.unwrap() {
-            reconcile::Step::Idle => None,
-            step => Some(step),
-        };
-        self.crew.first(STEP, step).await.unwrap_or(reconcile::Step::Idle)
-    }
-
-    /// Takes the next report.
-    pub async fn report_step(&self) -> report::Step {
-        self.report_within(STEP).await
-    }
-
-    /// Takes every report that is there.
-    pub async fn report_all(&self) {
-        while !self.crew.has_no_reports().await {
-            self.report_within(TURN).await;
-        }
-    }
-
-    async fn report_within(&self, wait: Duration) -> report::Step {
-        let end = tokio::time::Instant::now() + wait;
-        loop {
-            let step = async |line: &Line, _| {
-                for reporter in &line.report().reporters {
-                    match reporter.step(TURN).await.unwrap() {
-                        report::Step::Idle => {}
-                        step => return Some(step),
-                    }
-                }
-                None
-            };
-            match self.crew.first(TURN, step).await {
-                None if tokio::time::Instant::now() < end => {}
-                found => return found.unwrap_or(report::Step::Idle),
-            }
-        }
-    }
-
-    /// Posts the statuses that are due.
-    pub async fn post_step(&self) -> report::Posted {
-        self.crew.worker().report().poster.step(now()).await.unwrap()
-    }
-
     /// Asks for a whole pass of an application in `east`, as a person would.
     pub async fn ask_again(&self, application: &str) {
         let target =
@@ -466,15 +386,6 @@ impl World {
         let fits = status.state == state && words.iter().all(|word| status.description.contains(word));
         assert!(fits, "expected {state} {words:?}, found {status}");
     }
-}
-
-/// Takes the next job, whichever worker gets it.
-async fn next_job(crew: &Crew) -> reconcile::Step {
-    let step = async |line: &Line, wait| match line.roles.reconcile[0].step(wait).await.unwrap() {
-        reconcile::Step::Idle => None,
-        step => Some(step),
-    };
-    crew.first(STEP, step).await.unwrap_or(reconcile::Step::Idle)
 }
 
 /// Returns the name of the source of every world.
