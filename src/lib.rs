@@ -54,9 +54,9 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event explanation fault job member moment object outcome reference secret | hold values |
+//! | 0 words | application commit event explanation fault job member moment object outcome reference secret trace | hold values |
 //! | 1 rules | applyset bucket drift forge guard health ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
-//! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
+//! | 2 hands | dial trail, and on them clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile recover report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
 //! | 5 root | line reload settings telemetry, and the program | put it together |
@@ -82,6 +82,7 @@ pub mod object;
 pub mod outcome;
 pub mod reference;
 pub mod secret;
+pub mod trace;
 
 // Floor 1: rules.
 pub mod applyset;
@@ -97,8 +98,9 @@ pub mod phrase;
 pub mod plan;
 pub mod select;
 
-// Floor 2: hands. The first is what others reach out with.
+// Floor 2: hands. The first two are what others reach out with, and what they write down with what they leave.
 pub mod dial;
+pub mod trail;
 
 pub mod clock;
 pub mod cluster;
