@@ -19,6 +19,7 @@ use crate::dispatch;
 use crate::intake::ALARM;
 use crate::intake::DELIVERIES;
 use crate::intake::DELIVERY_SECONDS;
+use crate::queue;
 use crate::queue::Depth;
 use crate::queue::Lane;
 use crate::reconcile;
@@ -26,6 +27,7 @@ use crate::reconcile::APPLIED_SECONDS;
 use crate::reconcile::VERDICT_SECONDS;
 use crate::recover::HOOKS_OFF;
 use crate::recover::REDELIVERIES;
+use crate::report::STATUS_SECONDS;
 use crate::report::STATUSES;
 use crate::sweep::QUIET;
 
@@ -177,10 +179,16 @@ pub const METRICS: &[Metric] = &[
     gauge(QUEUE_DEPTH, &["lane"], "Messages in a lane: waiting, on loan or put off."),
     gauge(QUEUE_OLDEST, &["lane"], "Age of the oldest message of a lane."),
     gauge(QUEUE_DEAD, &["lane"], "Messages of a lane that were buried."),
-    counter(dispatch::RETRIES, &[], "Events that were put back because of something that passes."),
-    counter(reconcile::RETRIES, &[], "Jobs and waits that were put back because of something that passes."),
+    counter(
+        queue::REDELIVERIES,
+        &["lane"],
+        "Messages that were delivered once more: retried, or not settled in time.",
+    ),
+    counter(dispatch::RETRIES, &["fault"], "Events that were put back, by whose turn it is."),
+    counter(reconcile::RETRIES, &["fault"], "Jobs and waits that were put back, by whose turn it is."),
     histogram(APPLIED_SECONDS, &[], "From a delivery until its objects are written."),
     histogram(VERDICT_SECONDS, &["phase"], "From a delivery until the verdict of a run."),
+    histogram(STATUS_SECONDS, &[], "From a delivery until the forge has taken the verdict on a target."),
     counter(STATUSES, &["outcome"], "Statuses that forges took, that were put off, or that were given up."),
     gauge(LIMIT_REMAINING, &["host"], "How many requests a forge still takes, where it says so."),
 ];
