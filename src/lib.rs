@@ -29,6 +29,8 @@
 //!   [`recover`] has GitHub send again what it could not deliver.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an
 //!   [`explanation`].
+//! - A [`mod@trace`] begins with each delivery and rides along with messages and statuses, beside what they say: the
+//!   [`trail`] that they leave. [`telemetry`] exports it.
 //!
 //! `windlass run` is all of this in one process over SQLite. [`queue`] and [`store`] have a second form each, for more than
 //! one process: at RabbitMQ and in Postgres, behind the same contract and the same tests. No setting leads there yet.

@@ -23,6 +23,7 @@ use windlass::queue::Queue;
 use windlass::reload::Changes;
 use windlass::settings::Settings;
 use windlass::telemetry;
+use windlass::telemetry::Exporter;
 use windlass::worker::Stop;
 
 mod print;
@@ -89,15 +90,24 @@ fn run(
 ) -> anyhow::Result<ExitCode> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colorless = no_color || !std::io::stderr().is_terminal();
-    telemetry::log(format.unwrap_or(settings.log.format), level.unwrap_or(settings.log.level), colorless)
+    let (format, level) = (format.unwrap_or(settings.log.format), level.unwrap_or(settings.log.level));
+    let traces = settings.telemetry.otlp.as_deref();
+    let traces = traces.map(|url| Exporter::to(url, settings.telemetry.sample)).transpose()?;
+    let (recorder, exporter) = traces.unzip();
+    telemetry::log(format, level, colorless, recorder)
         .map_err(|error| anyhow::anyhow!("begin to log: {error}"))?;
-    block_on(serve(settings, config))
+    block_on(serve(settings, config, exporter))
 }
 
-async fn serve(settings: Settings, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+async fn serve(
+    settings: Settings,
+    config: Option<&Path>,
+    exporter: Option<Exporter>,
+) -> anyhow::Result<ExitCode> {
     // First of all: until then, SIGHUP ends a process, and what changes is told to nobody.
     let changes = Changes::begin(&settings.files);
     let numbers = telemetry::Numbers::install().context("count")?;
+    let exporting = exporter.map(Exporter::start);
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
     let listener = listen(settings.door.listen)?;
     let render = numbers.render();
@@ -115,6 +125,9 @@ async fn serve(settings: Settings, config: Option<&Path>) -> anyhow::Result<Exit
         tracing::warn!("what was still under way comes back at the next start");
     }
     queue.close().await;
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -45,11 +45,19 @@ pub fn current() -> Option<Trace> {
 
 /// Does the work of a step that comes after another one, or that starts a trace. Its log span is made from the id of
 /// the trace, and should have that as [`TRACE_ID`].
-pub async fn step<F: Future>(after: Option<Trace>, span: impl FnOnce(&str) -> Span, work: F) -> F::Output {
-    let Some(trace) = after.map_or_else(start, |after| Some(child(after))) else { return work.await };
-    let here = Here { trace, after };
-    let span = HERE.sync_scope(here, || span(&trace.id()));
-    HERE.scope(here, work.instrument(span)).await
+pub fn step<F: Future>(
+    after: Option<Trace>,
+    span: impl FnOnce(&str) -> Span,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    // On the heap: a step is large, and whoever awaits it should not be as large.
+    let work = Box::pin(work);
+    async move {
+        let Some(trace) = after.map_or_else(start, |after| Some(child(after))) else { return work.await };
+        let here = Here { trace, after };
+        let span = HERE.sync_scope(here, || span(&trace.id()));
+        HERE.scope(here, work.instrument(span)).await
+    }
 }
 
 /// Returns the place of a new part of the work at a place.

@@ -61,6 +61,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("lapin", &["queue"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("notify", &["reload"]),
+    ("prost", &["telemetry"]),
     ("reqwest", &["courier", "dial", "source"]),
     ("rustls", &["courier", "source"]),
     ("semver", &["reference"]),

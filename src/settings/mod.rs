@@ -38,6 +38,7 @@ pub use self::sections::Log;
 pub use self::sections::Reconcile;
 pub use self::sections::Report;
 pub use self::sections::SourceLimits;
+pub use self::sections::Telemetry;
 pub use self::table::table;
 
 use self::layers::Layers;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub report: Report,
     /// What is logged.
     pub log: Log,
+    /// What is exported.
+    pub telemetry: Telemetry,
     /// The forges.
     pub forges: BTreeMap<Name, Forge>,
     /// The sources.
@@ -131,6 +134,7 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
     let limits = sections::source(layers.section("source", problems));
     let report = sections::report(layers.section("report", problems));
     let log = sections::log(layers.section("log", problems));
+    let telemetry = sections::telemetry(layers.section("telemetry", problems));
     let lists = Lists::read(layers, environment, poll, reconcile.map(|r| r.health_deadline), problems);
     let data = data?;
     Some(Settings {
@@ -142,6 +146,7 @@ fn build(layers: &Layers<'_>, environment: &Environment, problems: &mut Vec<Prob
         limits: limits?,
         report: report?,
         log: log?,
+        telemetry: telemetry?,
         forges: lists.forges,
         sources: lists.sources,
         clusters: lists.clusters,
