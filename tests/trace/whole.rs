@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use windlass::dispatch::Step;
 use windlass::telemetry::Exporter;
+use windlass::telemetry::Numbers;
 
 use crate::collector::Collector;
 use crate::collector::words;
 use crate::world::journal;
 use crate::world::manifests::deployment;
+use crate::world::windlass::MAIN;
 use crate::world::windlass::World;
 
 /// Returns the way to each span from the first one of its trace; a parent that is missing shows as `?`.
@@ -36,8 +39,14 @@ async fn one_push_is_one_trace_from_the_hook_to_the_status_that_is_posted() {
     let (recorder, exporter) = Exporter::to(&collector.stand.url, 100).unwrap();
     let exporting = exporter.start();
     journal::begin_with(Some(recorder));
+    let numbers = Numbers::install().unwrap();
     World::run(async |w| {
-        let commit = w.ship(&[("shop/web.yaml", &deployment("web"))]).await;
+        let before = w.commit(&[("about.txt", "nothing to apply")]);
+        let commit = w.repo.commit("change", &[("shop/web.yaml", &deployment("web"))]);
+        w.push_from(Some(&before), &commit).await;
+        // The forge does not show its own push yet, so the event comes twice.
+        assert!(matches!(w.dispatch_step().await, Step::Retried { .. }));
+        w.repo.force_push(MAIN);
         // One role after the other, so that the status that waits is posted before the verdict is there.
         w.dispatch_step().await;
         w.report_all().await;
@@ -58,7 +67,16 @@ async fn one_push_is_one_trace_from_the_hook_to_the_status_that_is_posted() {
         let line = log.lines().find(|text| text.contains(line)).unwrap();
         assert!(line.contains(&format!("trace.id=\"{trace}\"")), "{line}");
     }
+    let numbers = numbers.render()();
+    for line in [
+        "windlass_dispatch_retries_total{fault=\"passing\"} 1",
+        "windlass_queue_redeliveries_total{lane=\"events\"} 1",
+        "windlass_status_seconds_count 1",
+    ] {
+        assert!(numbers.contains(line), "{line} is missing in {numbers}");
+    }
     let ways = ways(&spans);
+    assert_eq!(ways.iter().filter(|(way, _)| way == "hook > dispatch").count(), 2, "a try is a span");
     let found: BTreeSet<&str> = ways.iter().map(|(way, _)| way.as_str()).collect();
     let expected = [
         "hook",
