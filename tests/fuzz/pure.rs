@@ -27,6 +27,8 @@ pub mod outcome;
 pub mod reference;
 #[path = "../../src/secret.rs"]
 pub mod secret;
+#[path = "../../src/trace.rs"]
+pub mod trace;
 
 // Floor 1.
 #[path = "../../src/applyset.rs"]
