@@ -29,6 +29,7 @@ use crate::moment::Moment;
 use crate::secret::Secret;
 
 mod app;
+mod collector;
 mod key;
 mod reply;
 mod writes;
@@ -101,6 +102,15 @@ pub enum Error {
         /// The header.
         name: String,
     },
+    /// A collector did not answer in time, or could not be reached.
+    #[error("reach the collector at {host}: see that it runs and takes OTLP over HTTP")]
+    Collector {
+        /// The host that was asked.
+        host: String,
+        /// What happened.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The forge did not answer in time, or could not be reached.
     #[error("reach the forge at {host}")]
     Reach {
@@ -139,7 +149,7 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Reach { .. } => Fault::Passing,
+            Self::Reach { .. } | Self::Collector { .. } => Fault::Passing,
             Self::Prepare(_)
             | Self::Address { .. }
             | Self::Forbidden { .. }
@@ -164,6 +174,7 @@ impl Error {
             Self::Answered { wait, fault: Fault::Passing, .. } => Some(Answer::Later(*wait)),
             Self::Answered { why, fault: Fault::Ours | Fault::Theirs, .. } => Some(Answer::Ours(why.clone())),
             Self::Reach { .. }
+            | Self::Collector { .. }
             | Self::Prepare(_)
             | Self::Address { .. }
             | Self::Forbidden { .. }

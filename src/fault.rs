@@ -14,6 +14,18 @@ pub enum Fault {
     Ours,
 }
 
+impl Fault {
+    /// Returns the word for it in metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Theirs => "theirs",
+            Self::Passing => "passing",
+            Self::Ours => "ours",
+        }
+    }
+}
+
 /// Returns an error with its causes, each after a colon: the text fits after "failed to".
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -29,6 +29,8 @@
 //!   [`recover`] has GitHub send again what it could not deliver.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an
 //!   [`explanation`].
+//! - A [`mod@trace`] begins with each delivery and rides along with messages and statuses, beside what they say: the
+//!   [`trail`] that they leave. [`telemetry`] exports it.
 //!
 //! `windlass run` is all of this in one process over SQLite. `windlass serve` is the door and `windlass work` the rest, or
 //! one [`role`] of it, as often as is needed: [`queue`] and [`store`] then are at RabbitMQ and in Postgres, behind the same
@@ -61,9 +63,9 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event explanation fault job member moment object outcome reference role secret | hold values |
+//! | 0 words | application commit event explanation fault job member moment object outcome reference role secret trace | hold values |
 //! | 1 rules | applyset bucket drift forge guard health lanes ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
-//! | 2 hands | dial, and on it clock cluster courier queue source store | do I/O; decide nothing |
+//! | 2 hands | dial trail, and on them clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake reconcile recover report sweep | call rules and hands in order |
 //! | 4 doors | cli server worker | meet people, forges and the clock |
 //! | 5 root | line reload settings telemetry, and the program | put it together |
@@ -90,6 +92,7 @@ pub mod outcome;
 pub mod reference;
 pub mod role;
 pub mod secret;
+pub mod trace;
 
 // Floor 1: rules.
 pub mod applyset;
@@ -106,8 +109,9 @@ pub mod phrase;
 pub mod plan;
 pub mod select;
 
-// Floor 2: hands. The first is what others reach out with.
+// Floor 2: hands. The first two are what others reach out with, and what they write down with what they leave.
 pub mod dial;
+pub mod trail;
 
 pub mod clock;
 pub mod cluster;

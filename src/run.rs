@@ -23,6 +23,7 @@ use windlass::role::Role;
 use windlass::server::Metrics;
 use windlass::settings::Settings;
 use windlass::telemetry;
+use windlass::telemetry::Exporter;
 use windlass::worker::Stop;
 
 /// How often are the depths of the embedded queue measured?
@@ -42,10 +43,11 @@ pub struct Logging {
 
 /// Runs a part of the line until it is told to stop.
 pub async fn run(settings: Settings, config: Option<&Path>, logging: Logging) -> anyhow::Result<ExitCode> {
-    log(&settings, logging)?;
+    let exporter = log(&settings, logging)?;
     // First of all: until then, SIGHUP ends a process, and what changes is told to nobody.
     let changes = Changes::begin(&settings.files);
     let numbers = telemetry::Numbers::install().context("count")?;
+    let exporting = exporter.map(Exporter::start);
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
     let listener = listen(&settings)?;
     let render = numbers.render();
@@ -65,16 +67,24 @@ pub async fn run(settings: Settings, config: Option<&Path>, logging: Logging) ->
     }
     served.await.context("serve")??;
     queue.close().await;
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Begins to log.
-fn log(settings: &Settings, Logging { level, format }: Logging) -> anyhow::Result<()> {
+/// Begins to log; returns what exports traces, where there is a collector.
+fn log(settings: &Settings, Logging { level, format }: Logging) -> anyhow::Result<Option<Exporter>> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colorless = no_color || !std::io::stderr().is_terminal();
-    telemetry::log(format.unwrap_or(settings.log.format), level.unwrap_or(settings.log.level), colorless)
-        .map_err(|error| anyhow::anyhow!("begin to log: {error}"))
+    let (format, level) = (format.unwrap_or(settings.log.format), level.unwrap_or(settings.log.level));
+    let traces = settings.telemetry.otlp.as_deref();
+    let traces = traces.map(|url| Exporter::to(url, settings.telemetry.sample)).transpose()?;
+    let (recorder, exporter) = traces.unzip();
+    telemetry::log(format, level, colorless, recorder)
+        .map_err(|error| anyhow::anyhow!("begin to log: {error}"))?;
+    Ok(exporter)
 }
 
 /// Serves the door, or without it the pages about this process, where they have an address.

@@ -1,4 +1,4 @@
-//! What windlass says about itself: logs on standard error, and numbers for Prometheus.
+//! What windlass says about itself: logs on standard error, numbers for Prometheus, and spans for a collector.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -9,6 +9,9 @@ use metrics_exporter_prometheus::Matcher;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::util::TryInitError;
 
@@ -19,6 +22,7 @@ use crate::dispatch;
 use crate::intake::ALARM;
 use crate::intake::DELIVERIES;
 use crate::intake::DELIVERY_SECONDS;
+use crate::queue;
 use crate::queue::Depth;
 use crate::queue::Lane;
 use crate::reconcile;
@@ -26,8 +30,17 @@ use crate::reconcile::APPLIED_SECONDS;
 use crate::reconcile::VERDICT_SECONDS;
 use crate::recover::HOOKS_OFF;
 use crate::recover::REDELIVERIES;
+use crate::report::STATUS_SECONDS;
 use crate::report::STATUSES;
 use crate::sweep::QUIET;
+
+mod exporter;
+mod recorder;
+mod wire;
+
+pub use self::exporter::Exporter;
+pub use self::exporter::Exporting;
+pub use self::recorder::Recorder;
 
 /// Messages in a lane of the queue: waiting, on loan or put off; by `lane`.
 const QUEUE_DEPTH: &str = "windlass_queue_depth";
@@ -35,6 +48,8 @@ const QUEUE_DEPTH: &str = "windlass_queue_depth";
 const QUEUE_DEAD: &str = "windlass_queue_dead";
 /// The age of the oldest message of a lane in seconds, by `lane`; 0 when it is empty.
 const QUEUE_OLDEST: &str = "windlass_queue_oldest_seconds";
+/// Spans that no collector has.
+const SPANS_LOST: &str = "windlass_spans_lost_total";
 /// Always 1, with the `version` of the program.
 const BUILD: &str = "windlass_build_info";
 
@@ -61,20 +76,27 @@ pub fn filter(level: LogLevel) -> String {
     format!("{others},kube_client=error,lapin=off,windlass={own}")
 }
 
-/// Begins to log to standard error, once in a process, what [`filter`] lets pass.
+/// Begins to log to standard error, once in a process, what [`filter`] lets pass. A recorder hears of every span of a
+/// trace, whatever the level.
 ///
 /// # Errors
 /// Somebody already logs in this process.
-pub fn log(format: LogFormat, level: LogLevel, no_color: bool) -> Result<(), TryInitError> {
-    let filter = EnvFilter::new(filter(level));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+pub fn log(
+    format: LogFormat,
+    level: LogLevel,
+    no_color: bool,
+    recorder: Option<Recorder>,
+) -> Result<(), TryInitError> {
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => {
             let colored = !no_color && std::io::stderr().is_terminal();
-            lines.with_ansi(colored).with_target(false).finish().try_init()
+            lines.with_ansi(colored).with_target(false).boxed()
         }
-    }
+    };
+    let lines = lines.with_filter(EnvFilter::new(filter(level)));
+    tracing_subscriber::registry().with(lines).with(recorder.map(Recorder::layer)).try_init()
 }
 
 /// The numbers of the process.
@@ -178,11 +200,18 @@ pub const METRICS: &[Metric] = &[
     gauge(QUEUE_DEPTH, &["lane"], "Messages in a lane: waiting, on loan or put off."),
     gauge(QUEUE_OLDEST, &["lane"], "Age of the oldest message of a lane."),
     gauge(QUEUE_DEAD, &["lane"], "Messages of a lane that were buried."),
-    counter(dispatch::RETRIES, &[], "Events that were put back because of something that passes."),
-    counter(reconcile::RETRIES, &[], "Jobs and waits that were put back because of something that passes."),
+    counter(
+        queue::REDELIVERIES,
+        &["lane"],
+        "Messages that were delivered once more: retried, or not settled in time.",
+    ),
+    counter(dispatch::RETRIES, &["fault"], "Events that were put back, by whose turn it is."),
+    counter(reconcile::RETRIES, &["fault"], "Jobs and waits that were put back, by whose turn it is."),
     histogram(APPLIED_SECONDS, &[], "From a delivery until its objects are written."),
     histogram(VERDICT_SECONDS, &["phase"], "From a delivery until the verdict of a run."),
+    histogram(STATUS_SECONDS, &[], "From a delivery until the forge has taken the verdict on a target."),
     counter(STATUSES, &["outcome"], "Statuses that forges took, that were put off, or that were given up."),
+    counter(SPANS_LOST, &[], "Spans that were not exported: the collector was away or too slow."),
     gauge(LIMIT_REMAINING, &["host"], "How many requests a forge still takes, where it says so."),
 ];
 

@@ -24,6 +24,7 @@ use windlass::queue::Queue;
 use windlass::queue::Settled;
 use windlass::queue::sqlite::Options;
 use windlass::queue::sqlite::Sqlite;
+use windlass::trace::Trace;
 
 mod contract;
 
@@ -65,6 +66,7 @@ fn draft(partition: &str, id: &str, bytes: usize) -> Draft {
         id: id.to_owned(),
         partition: partition.to_owned(),
         body: "x".repeat(bytes),
+        trace: None,
     }
 }
 
@@ -160,10 +162,26 @@ async fn a_newer_schema_and_foreign_databases_are_refused() {
     Queue::open(&ground.path()).await.unwrap().close().await;
     tell(&ground, "PRAGMA user_version = 99").await;
     let refused = Queue::open(&ground.path()).await.unwrap_err();
-    assert!(matches!(refused, Error::Newer { found: 99, known: 1, .. }), "{refused}");
+    assert!(matches!(refused, Error::Newer { found: 99, known: 2, .. }), "{refused}");
     tell(&ground, "PRAGMA application_id = 7").await;
     let refused = Queue::open(&ground.path()).await.unwrap_err();
     assert!(matches!(refused, Error::Foreign { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_queue_of_the_first_form_is_brought_up_with_what_waits_in_it() {
+    let ground = Ground::new();
+    let queue = Queue::open(&ground.path()).await.unwrap();
+    queue.publish(vec![draft("shop", "1", 10)]).await.unwrap();
+    queue.close().await;
+    tell(&ground, "ALTER TABLE messages DROP COLUMN trace; PRAGMA user_version = 1").await;
+    let queue = Queue::open(&ground.path()).await.unwrap();
+    let trace = Trace::of(3, 4);
+    queue.publish(vec![Draft { trace, ..draft("other", "2", 10) }]).await.unwrap();
+    for expected in [("1", None), ("2", trace)] {
+        let lease = queue.next(&Lane::events(), LEASE_FOR).await.unwrap().unwrap();
+        assert_eq!((&*lease.id, lease.trace), expected);
+    }
 }
 
 async fn tell(ground: &Ground, statement: &'static str) {

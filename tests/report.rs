@@ -68,7 +68,8 @@ impl Station {
     }
 
     async fn say(&self, body: String) {
-        let draft = Draft { lane: Lane::reports(), id: "report".into(), partition: "shop".into(), body };
+        let draft =
+            Draft { lane: Lane::reports(), id: "report".into(), partition: "shop".into(), body, trace: None };
         self.queue.publish(vec![draft]).await.unwrap();
     }
 

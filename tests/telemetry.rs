@@ -72,6 +72,6 @@ async fn deliveries_and_lanes_are_counted_without_words_of_strangers() {
 
 #[test]
 fn a_process_logs_once() {
-    windlass::telemetry::log(LogFormat::Json, LogLevel::Error, true).unwrap();
-    assert!(windlass::telemetry::log(LogFormat::Text, LogLevel::Trace, true).is_err());
+    windlass::telemetry::log(LogFormat::Json, LogLevel::Error, true, None).unwrap();
+    assert!(windlass::telemetry::log(LogFormat::Text, LogLevel::Trace, true, None).is_err());
 }

@@ -18,8 +18,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing::Instrument;
-
 use crate::application::Application;
 use crate::application::Name;
 use crate::clock::now;
@@ -39,12 +37,13 @@ use crate::queue::Settled;
 use crate::reference::Reference;
 use crate::source::Source;
 use crate::store::Store;
+use crate::trail;
 
 use messages::Made;
 
 pub use error::Error;
 
-/// Counts events that were put back because of something that passes.
+/// Counts events that were put back, by `fault`.
 pub const RETRIES: &str = "windlass_dispatch_retries_total";
 
 /// How long is an event put back at first? Doubled each time.
@@ -127,10 +126,14 @@ impl Dispatcher {
             Ok(event) => event,
             Err(why) => return self.bury(&lease, why).await,
         };
-        let span = tracing::info_span!("dispatch", event.id = event.id, source = %event.source);
+        let span = |trace: &str| tracing::info_span!("dispatch", trace.id = trace, event.id = event.id, source = %event.source);
+        trail::step(lease.trace, span, self.work(&lease, &event)).await
+    }
+
+    async fn work(&self, lease: &Lease, event: &Event) -> Result<Step, crate::queue::Error> {
         let mut notes = Considered::new(&event.id, &event.source);
-        let dispatched = self.dispatch(&event, &mut notes).instrument(span).await;
-        self.settle(&lease, &event, notes, dispatched).await
+        let dispatched = self.dispatch(event, &mut notes).await;
+        self.settle(lease, event, notes, dispatched).await
     }
 
     /// Acknowledges an event, puts it back or buries it, and tells history.
@@ -158,7 +161,7 @@ impl Dispatcher {
                 tracing::warn!(event.id = event.id, source = %event.source, attempt = lease.deliveries, why, "put back");
                 let step = Step::Retried { why };
                 self.tell(event, notes, &step).await;
-                metrics::counter!(RETRIES).increment(1);
+                metrics::counter!(RETRIES, "fault" => error.fault().word()).increment(1);
                 let _settled = self.queue.retry(lease, after).await?;
                 Ok(step)
             }

@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tracing::Instrument;
-
 use crate::application::Name;
 use crate::bucket::Rate;
 use crate::event::Event;
@@ -17,6 +15,7 @@ use crate::explanation::Heard;
 use crate::explanation::LedTo;
 use crate::fault::chain;
 use crate::forge;
+use crate::forge::Delivery;
 use crate::forge::Kind;
 use crate::forge::Request;
 use crate::outcome;
@@ -25,6 +24,7 @@ use crate::outcome::Told;
 use crate::queue;
 use crate::queue::Draft;
 use crate::queue::Queue;
+use crate::trail;
 
 mod alarm;
 mod gate;
@@ -187,13 +187,28 @@ impl Intake {
         };
         gate.alarm(only).signed(forge, only);
         let id = delivery.id().to_owned();
-        let span = tracing::info_span!("hook", forge = %forge, delivery = %id, secret = delivery.secret());
-        let hint = rules.read(&delivery);
+        let span = |trace: &str| tracing::info_span!("hook", trace.id = trace, forge = %forge, delivery = %id, secret = delivery.secret());
+        // A trace begins here whatever the sender says of one: a stranger joins no trace and names none.
+        trail::step(None, span, self.take(forge, gate, only, from, request, &delivery)).await
+    }
+
+    /// Takes in a delivery that is signed.
+    async fn take(
+        &self,
+        forge: &Name,
+        gate: &Gate,
+        only: Option<&Name>,
+        from: &str,
+        request: Request<'_>,
+        delivery: &Delivery<'_>,
+    ) -> Answer {
+        let id = delivery.id().to_owned();
+        let hint = gate.kind.rules().read(delivery);
         let events = match gate.events(only, &id, &hint, self.rate, request.now) {
             Ok(events) => Ok(events),
             Err(Unmet::Idle(why)) => Err(why),
             Err(Unmet::TooMany(wait)) => {
-                span.in_scope(|| tracing::warn!(read = %hint, "too many deliveries about one source: this one is refused, and the sweep looks instead"));
+                tracing::warn!(read = %hint, "too many deliveries about one source: this one is refused, and the sweep looks instead");
                 return Answer::TooMany { wait };
             }
         };
@@ -210,7 +225,7 @@ impl Intake {
             led_to: led_to(&events),
             received_at: request.now,
         };
-        self.publish(heard, events.unwrap_or_default()).instrument(span).await
+        self.publish(heard, events.unwrap_or_default()).await
     }
 
     /// Publishes the events of a delivery and its record, all or nothing. Where there are no events, nothing is lost but

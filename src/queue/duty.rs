@@ -65,5 +65,6 @@ impl Queue {
 
 fn token(lane: &Lane) -> Draft {
     let name = lane.to_string();
-    Draft { lane: lane.clone(), id: uuid::Uuid::now_v7().to_string(), partition: name.clone(), body: name }
+    let id = uuid::Uuid::now_v7().to_string();
+    Draft { lane: lane.clone(), id, partition: name.clone(), body: name, trace: None }
 }

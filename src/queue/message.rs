@@ -1,4 +1,5 @@
-//! Words as messages: which lane and partition each goes to, and how it is read again.
+//! Words as messages: which lane and partition each goes to, and how it is read again. Each carries the trace of the
+//! step that makes it.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,13 +13,14 @@ use crate::outcome::Told;
 use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Lease;
+use crate::trail::current;
 
 impl Draft {
     /// Returns an event as a message; those of one source stay in order.
     #[must_use]
     pub fn event(event: &Event) -> Self {
         let partition = event.source.to_string();
-        Self { lane: Lane::events(), id: event.id.clone(), partition, body: body(event) }
+        Self { lane: Lane::events(), id: event.id.clone(), partition, body: body(event), trace: current() }
     }
 
     /// Returns a job as a message of the lane `lane`; those of one target are worked on one at a time.
@@ -26,7 +28,7 @@ impl Draft {
     pub fn job(lane: &str, job: &Job) -> Self {
         let partition = job.target.to_string();
         let id = format!("{}/{partition}", job.dispatch);
-        Self { lane: Lane::jobs(lane), id, partition, body: body(job) }
+        Self { lane: Lane::jobs(lane), id, partition, body: body(job), trace: current() }
     }
 
     /// Returns a wait for health as a message of the lane `lane`; each is a partition of its own.
@@ -37,6 +39,7 @@ impl Draft {
             id: watch.run.clone(),
             partition: watch.run.clone(),
             body: body(watch),
+            trace: current(),
         }
     }
 
@@ -44,7 +47,8 @@ impl Draft {
     #[must_use]
     pub fn report(report: &Report) -> Self {
         let partition = subject(&report.what);
-        Self { lane: Lane::reports(), id: uuid::Uuid::now_v7().to_string(), partition, body: body(report) }
+        let id = uuid::Uuid::now_v7().to_string();
+        Self { lane: Lane::reports(), id, partition, body: body(report), trace: current() }
     }
 
     /// Returns a report of a worker that serves `lane`, as a message.

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::moment::Moment;
+use crate::trace::Trace;
 
 pub use self::duty::Tenure;
 pub use self::error::Error;
@@ -27,6 +28,9 @@ mod error;
 mod message;
 pub mod rabbit;
 pub mod sqlite;
+
+/// Counts messages that were delivered once more, by `lane`: after a retry, or since nobody settled them.
+pub const REDELIVERIES: &str = "windlass_queue_redeliveries_total";
 
 /// How long may a publisher wait for the durable confirm?
 pub const PUBLISH_WITHIN: Duration = Duration::from_secs(3);
@@ -127,6 +131,8 @@ pub struct Draft {
     pub partition: String,
     /// What it says, at most [`BODY_BYTES`].
     pub body: String,
+    /// The step that it comes from, which rides beside the body.
+    pub trace: Option<Trace>,
 }
 
 /// A message on loan to one consumer, until it is settled or its time is over.
@@ -142,6 +148,8 @@ pub struct Lease {
     pub deliveries: u32,
     /// When it was published first.
     pub published_at: Moment,
+    /// The step that it comes from; as it was drafted, also after retries, burial and replay.
+    pub trace: Option<Trace>,
     lane: Lane,
     place: Place,
 }
@@ -233,10 +241,14 @@ impl Queue {
     /// # Errors
     /// The queue cannot be written, is closed or overcrowded; the broker is away, and nothing came while it waited.
     pub async fn next(&self, lane: &Lane, wait: Duration) -> Result<Option<Lease>, Error> {
-        match self {
+        let taken = match self {
             Self::Sqlite(queue) => queue.next(lane, wait.min(LONGEST_WAIT)).await,
             Self::Rabbit(queue) => queue.next(lane, wait.min(LONGEST_WAIT)).await,
+        }?;
+        if taken.as_ref().is_some_and(|lease| lease.deliveries > 1) {
+            metrics::counter!(REDELIVERIES, "lane" => lane.to_string()).increment(1);
         }
+        Ok(taken)
     }
 
     /// Gives a sign of life: the lease ends [`LEASE_FOR`] from now.
@@ -343,7 +355,7 @@ fn bounded(drafts: &[Draft]) -> Result<(), Error> {
     if drafts.len() > DRAFTS {
         return Err(Error::TooMany { count: drafts.len() });
     }
-    for Draft { lane, id, partition, body } in drafts {
+    for Draft { lane, id, partition, body, .. } in drafts {
         for (what, name, most) in
             [("lane", &lane.0, LANE_BYTES), ("id", id, NAME_BYTES), ("partition", partition, NAME_BYTES)]
         {

@@ -24,8 +24,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tracing::Instrument;
-
 use crate::application::Name;
 use crate::clock::now;
 use crate::cluster::Cluster;
@@ -35,8 +33,10 @@ use crate::job::Watch;
 use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::queue::Lane;
+use crate::queue::Lease;
 use crate::queue::Queue;
 use crate::source::Source;
+use crate::trail;
 
 pub use apply::Applied;
 pub use begin::Begun;
@@ -118,13 +118,17 @@ impl Reconciler {
             Ok(job) => job,
             Err(why) => return self.bury_unreadable(&lease, why).await,
         };
-        tracing::info!(target.name = %job.target, commit.id = %job.commit, dispatch.id = job.dispatch,
-            attempt = lease.deliveries, "job taken");
-        let span = tracing::info_span!("job", target.name = %job.target, commit.id = %job.commit,
-            dispatch.id = job.dispatch, attempt = lease.deliveries);
-        let pass = self.pass(&job).instrument(span);
-        let Some(ended) = self.holding(&lease, pass).await? else { return Ok(Step::Lost) };
-        self.settle_job(&lease, &job, ended).await
+        let span = |trace: &str| {
+            tracing::info_span!("job", trace.id = trace, target.name = %job.target, commit.id = %job.commit,
+                dispatch.id = job.dispatch, attempt = lease.deliveries)
+        };
+        trail::step(lease.trace, span, self.work(&lease, &job)).await
+    }
+
+    async fn work(&self, lease: &Lease, job: &Job) -> Result<Step, crate::queue::Error> {
+        tracing::info!("job taken");
+        let Some(ended) = self.holding(lease, self.pass(job)).await? else { return Ok(Step::Lost) };
+        self.settle_job(lease, job, ended).await
     }
 
     /// Takes one wait for health, waiting for it up to `wait`, and sees it to its end.
@@ -142,15 +146,17 @@ impl Reconciler {
     ///
     /// # Errors
     /// As [`Reconciler::step`].
-    pub async fn watch_through(&self, lease: crate::queue::Lease) -> Result<Step, crate::queue::Error> {
+    pub async fn watch_through(&self, lease: Lease) -> Result<Step, crate::queue::Error> {
         let watch: Watch = match lease.read(crate::job::VERSION) {
             Ok(watch) => watch,
             Err(why) => return self.bury_unreadable(&lease, why).await,
         };
-        let span = tracing::info_span!("watch", run.id = watch.run, target.name = %watch.target);
-        let wait = self.wait(&watch).instrument(span);
-        let Some(ended) = self.holding(&lease, wait).await? else { return Ok(Step::Lost) };
-        self.settle_watch(&lease, &watch, ended).await
+        let span = |trace: &str| tracing::info_span!("watch", trace.id = trace, run.id = watch.run, target.name = %watch.target);
+        let work = async {
+            let Some(ended) = self.holding(&lease, self.wait(&watch)).await? else { return Ok(Step::Lost) };
+            self.settle_watch(&lease, &watch, ended).await
+        };
+        trail::step(lease.trace, span, work).await
     }
 
     /// Returns the queue that this role serves, for the loop that takes watches from it.
@@ -198,8 +204,7 @@ impl Reconciler {
     }
 }
 
-/// Says in one log line how a run ended.
-/// Counts jobs and waits that were put back because of something that passes.
+/// Counts jobs and waits that were put back, by `fault`.
 pub const RETRIES: &str = "windlass_reconcile_retries_total";
 
 /// The seconds from a delivery until its objects are written.
@@ -208,6 +213,7 @@ pub const APPLIED_SECONDS: &str = "windlass_applied_seconds";
 /// The seconds from a delivery until the verdict of a run, by `phase`.
 pub const VERDICT_SECONDS: &str = "windlass_verdict_seconds";
 
+/// Says in one log line how a run ended.
 fn log_end(run: &str, job: &Job, phase: Phase, tally: &crate::outcome::Tally) {
     tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, phase = phase.word(),
         created = tally.created, configured = tally.configured, unchanged = tally.unchanged, pruned = tally.pruned,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::StreamExt;
 use futures::stream;
+use tracing::Instrument;
 
 use crate::cluster::Cluster;
 use crate::guard;
@@ -93,7 +94,9 @@ impl Reconciler {
             .into_iter()
             .map(|write| check(&cluster, &begun.kinds, &manager, &declared, write))
             .collect();
-        let checks: Vec<_> = stream::iter(checks).buffered(cluster.requests()).collect().await;
+        let span = tracing::info_span!("dry_run", objects = checks.len());
+        let checks = stream::iter(checks).buffered(cluster.requests()).collect::<Vec<_>>();
+        let checks = checks.instrument(span).await;
         let (mut writes, mut unchanged) = (Vec::new(), Vec::new());
         for checked in checks {
             match checked? {
@@ -163,6 +166,7 @@ struct Found {
 }
 
 /// Lists the members, and reads by name what is wanted but not among them.
+#[tracing::instrument(skip_all)]
 async fn look(
     cluster: &Cluster,
     begun: &mut Begun,

@@ -16,6 +16,7 @@ use super::crds::Declared;
 
 impl Reconciler {
     /// Reads the tip's manifests; the inner error is all that is wrong with them.
+    #[tracing::instrument(skip_all)]
     pub(super) async fn render(
         &self,
         begun: &mut Begun,

@@ -180,7 +180,7 @@ impl Reconciler {
             after_ms = after.as_millis(),
             "put back"
         );
-        metrics::counter!(RETRIES).increment(1);
+        metrics::counter!(RETRIES, "fault" => error.fault().word()).increment(1);
         let _settled = self.hands.queue.retry(lease, after).await?;
         Ok(Step::Retried { why, after })
     }

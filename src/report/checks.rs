@@ -17,9 +17,9 @@ use crate::forge::github::checks::Turn;
 use crate::moment::Moment;
 use crate::outcome::Problem;
 use crate::report::Error;
+use crate::report::fate::Clock;
+use crate::report::fate::Fate;
 use crate::report::poster::Address;
-use crate::report::poster::Clock;
-use crate::report::poster::Fate;
 use crate::report::poster::Poster;
 use crate::store::Due;
 

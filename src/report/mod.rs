@@ -4,6 +4,7 @@
 //! a loop over a public step. Both may be dropped at any instant: what was not finished comes again.
 
 mod checks;
+mod fate;
 mod poster;
 mod reporter;
 mod statuses;
@@ -24,6 +25,9 @@ pub use self::reporter::Step;
 
 /// Statuses by what became of them: `outcome` is `taken`, `put_off` or `given_up`.
 pub const STATUSES: &str = "windlass_statuses_total";
+
+/// The seconds from a delivery until its forge has taken the verdict on a target.
+pub const STATUS_SECONDS: &str = "windlass_status_seconds";
 
 /// How long is the first pause after a failure?
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -9,7 +9,6 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::Instant;
 
 use crate::application::Name;
 use crate::application::Target;
@@ -26,10 +25,14 @@ use crate::forge::Forge;
 use crate::forge::Link;
 use crate::moment::Moment;
 use crate::report::Error;
+use crate::report::STATUS_SECONDS;
 use crate::report::STATUSES;
+use crate::report::fate::Clock;
+use crate::report::fate::Fate;
 use crate::report::pause;
 use crate::store::Due;
 use crate::store::Store;
+use crate::trail;
 
 /// How many statuses does one step take on?
 const BATCH: u32 = 64;
@@ -95,44 +98,6 @@ impl Posted {
     }
 }
 
-/// What an answer, or the lack of one, means for a status and its neighbours.
-pub(super) enum Fate {
-    /// The forge has it; nothing is posted for `held` until `wait` is over.
-    Taken { wait: Duration, held: Vec<Name> },
-    /// It takes more requests; nothing is posted for `held` until `wait` is over.
-    GoesOn { wait: Duration, held: Vec<Name> },
-    /// The forge will never take it.
-    GivenUp(String),
-    /// It is tried again after `wait`, and nothing is posted for `held` until then.
-    PutOff { why: String, wait: Duration, held: Vec<Name> },
-}
-
-impl Fate {
-    /// Lets it be tried again no sooner than after a wait.
-    pub(super) fn no_sooner(self, least: Duration) -> Self {
-        match self {
-            Self::PutOff { why, wait, held } => Self::PutOff { why, wait: wait.max(least), held },
-            Self::GoesOn { wait, held } => Self::GoesOn { wait: wait.max(least), held },
-            fate @ (Self::Taken { .. } | Self::GivenUp(_)) => fate,
-        }
-    }
-}
-
-/// The time while a step goes on; its start is given, so that a test can choose it.
-#[derive(Clone, Copy)]
-pub(super) struct Clock {
-    start: Moment,
-    started: Instant,
-}
-
-impl Clock {
-    /// Returns the time when a wait from now on is over.
-    pub(super) fn after(self, wait: Duration) -> Moment {
-        let millis = self.started.elapsed().saturating_add(wait).as_millis();
-        self.start.plus(u64::try_from(millis).unwrap_or(u64::MAX))
-    }
-}
-
 impl Poster {
     /// Returns a poster. `addresses` has the address of each source; `link` is where statuses lead.
     #[must_use]
@@ -164,7 +129,7 @@ impl Poster {
             };
             forges.entry(&address.api).or_default().push((due, address, by));
         }
-        let clock = Clock { start: now, started: Instant::now() };
+        let clock = Clock::starting(now);
         let work = forges.into_values().map(|statuses| self.post_to_one(statuses, clock));
         for part in join_all(work).await {
             let part = part?;
@@ -207,10 +172,10 @@ impl Poster {
         let mut posted = Posted::default();
         let mut told = BTreeSet::new();
         for (mut due, address, by) in statuses {
-            if clock.started.elapsed() > FORGE_FOR {
+            if clock.passed() > FORGE_FOR {
                 break;
             }
-            if let Some(until) = self.held_until(&due.source, clock.start) {
+            if let Some(until) = self.held_until(&due.source, clock.start()) {
                 if told.insert(due.source.clone()) {
                     self.store.hold_back(&due.source, until).await.map_err(Error::Store)?;
                 }
@@ -227,14 +192,29 @@ impl Poster {
                 posted.put_off += 1;
                 continue;
             }
-            let fate = match by {
-                Credential::Token(token) => self.tell(&mut due, address, token, clock).await?,
-                Credential::App(app) => self.show(&mut due, address, app, clock).await?,
-            };
-            self.mark(&due, fate, clock, &mut posted).await?;
+            let (trace, context, commit, phase) =
+                (due.trace, due.context.clone(), due.commit.clone(), due.phase);
+            let span = |trace: &str| tracing::info_span!("status", trace.id = trace, status = context, commit.id = %commit, phase = phase.word());
+            trail::step(trace, span, self.post(&mut due, address, by, clock, &mut posted)).await?;
             self.rest(address, clock.after(Duration::ZERO)).await?;
         }
         Ok(posted)
+    }
+
+    /// Brings a status on by one request, and marks what becomes of it.
+    async fn post(
+        &self,
+        due: &mut Due,
+        address: &Address,
+        by: &Credential,
+        clock: Clock,
+        posted: &mut Posted,
+    ) -> Result<(), Error> {
+        let fate = match by {
+            Credential::Token(token) => self.tell(due, address, token, clock).await?,
+            Credential::App(app) => self.show(due, address, app, clock).await?,
+        };
+        self.mark(due, fate, clock, posted).await
     }
 
     /// Decides what becomes of a status.
@@ -290,7 +270,12 @@ impl Poster {
         match fate {
             Fate::Taken { wait, held } => {
                 posted.taken += 1;
-                self.store.posted(due, clock.after(Duration::ZERO)).await.map_err(Error::Store)?;
+                let at = clock.after(Duration::ZERO);
+                if let Some(received_at) = due.verdict_on {
+                    let took = Duration::from_millis(at.since(received_at));
+                    metrics::histogram!(STATUS_SECONDS).record(took);
+                }
+                self.store.posted(due, at).await.map_err(Error::Store)?;
                 self.hold(&held, clock.after(wait)).await
             }
             Fate::GoesOn { wait, held } => {

@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::Instrument;
-
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::lanes::Lanes;
+use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::outcome::VERSION;
 use crate::queue::Lane;
@@ -17,6 +16,7 @@ use crate::queue::Queue;
 use crate::report::Error;
 use crate::report::pause;
 use crate::store::Store;
+use crate::trail;
 
 /// How long does one step wait for a report?
 const WAIT: Duration = Duration::from_secs(30);
@@ -95,25 +95,29 @@ impl Reporter {
         let Some(lease) = self.queue.next(&self.desk.lane(), wait).await.map_err(Error::Queue)? else {
             return Ok(Step::Idle);
         };
-        let read = lease.read::<crate::outcome::Report>(VERSION);
+        let read = lease.read::<Report>(VERSION);
         let report = match read.and_then(|report| self.desk.judge(&report.what).map(|()| report)) {
             Ok(report) => report,
             Err(why) => return self.bury(&lease, &why).await,
         };
-        let span = tracing::info_span!("report", report.id = lease.id);
-        match self.store.record(&report).instrument(span).await {
+        let span = |trace: &str| tracing::info_span!("report", trace.id = trace, report.id = lease.id);
+        trail::step(lease.trace, span, self.record(&lease, &report)).await
+    }
+
+    async fn record(&self, lease: &Lease, report: &Report) -> Result<Step, Error> {
+        match self.store.record(report).await {
             Ok(()) => {
                 // A lease that was lost comes again; the ledger drops what comes twice.
-                let _settled = self.queue.ack(&lease).await.map_err(Error::Queue)?;
+                let _settled = self.queue.ack(lease).await.map_err(Error::Queue)?;
                 Ok(Step::Recorded)
             }
             Err(error) if error.fault() == Fault::Passing => {
                 tracing::warn!(report.id = %lease.id, "put off a report: failed to {}", chain(&error));
                 let after = pause(lease.deliveries.saturating_sub(1), LONGEST_PUT_OFF);
-                let _settled = self.queue.retry(&lease, after).await.map_err(Error::Queue)?;
+                let _settled = self.queue.retry(lease, after).await.map_err(Error::Queue)?;
                 Ok(Step::PutOff)
             }
-            Err(error) => self.bury(&lease, &format!("failed to {}", chain(&error))).await,
+            Err(error) => self.bury(lease, &format!("failed to {}", chain(&error))).await,
         }
     }
 

@@ -9,7 +9,9 @@ pub fn url(text: &str) -> Result<String, String> {
         return Err("must name a host".to_owned());
     }
     if authority.contains('@') {
-        return Err("must not hold credentials: give them as token or read_token".to_owned());
+        return Err(
+            "must not hold credentials; what a forge wants is given as token or read_token".to_owned()
+        );
     }
     if text.contains(['?', '#', '\\']) || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("must have no query, fragment, backslash or space".to_owned());

@@ -42,6 +42,7 @@ pub use self::sections::Log;
 pub use self::sections::Reconcile;
 pub use self::sections::Report;
 pub use self::sections::SourceLimits;
+pub use self::sections::Telemetry;
 pub use self::sections::Work;
 pub use self::servers::Queue;
 pub use self::servers::Store;
@@ -80,6 +81,8 @@ pub struct Settings {
     pub report: Report,
     /// What is logged.
     pub log: Log,
+    /// What is exported.
+    pub telemetry: Telemetry,
     /// The forges.
     pub forges: BTreeMap<Name, Forge>,
     /// The sources.
@@ -161,6 +164,7 @@ fn build(
     let limits = sections::source(layers.section("source", problems));
     let report = sections::report(layers.section("report", problems));
     let log = sections::log(layers.section("log", problems));
+    let telemetry = sections::telemetry(layers.section("telemetry", problems));
     let reading = Reading { layers, environment, part, poll, deadline: reconcile.map(|r| r.health_deadline) };
     let lists = Lists::read(&reading, problems);
     warnings.extend(lists.warnings);
@@ -178,6 +182,7 @@ fn build(
         limits: limits?,
         report: report?,
         log: log?,
+        telemetry: telemetry?,
         forges: lists.forges,
         sources: lists.sources,
         clusters: lists.clusters,

@@ -94,6 +94,15 @@ pub struct Log {
     pub level: LogLevel,
 }
 
+/// `[telemetry]`: what is exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// The collector of spans; `None` for none.
+    pub otlp: Option<String>,
+    /// How many percent of all traces are exported?
+    pub sample: u8,
+}
+
 pub fn data(mut section: Section<'_>) -> Option<(PathBuf, Name)> {
     let folder = section.path("dir");
     let installation = section.parsed("installation", Name::parse);
@@ -225,4 +234,42 @@ pub fn log(mut section: Section<'_>) -> Option<Log> {
     let level = section.parsed("level", |text| checks::word(text, &levels));
     section.finish();
     Some(Log { format: format?, level: level? })
+}
+
+pub fn telemetry(mut section: Section<'_>) -> Option<Telemetry> {
+    let otlp = section
+        .parsed("otlp", |text| Some(text).filter(|text| !text.is_empty()).map(checks::url).transpose());
+    let sample = section.whole("sample", 0..=100);
+    section.finish();
+    Some(Telemetry { otlp: otlp?, sample: u8::try_from(sample?).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::tests::folder;
+    use crate::settings::tests::load;
+
+    #[test]
+    fn traces_go_to_a_collector_where_one_is_named() {
+        let folder = folder();
+        let otlp = |more: &[(&str, &str)]| load(folder.path(), "", more).map(|settings| settings.telemetry);
+        let none = otlp(&[]).unwrap();
+        assert_eq!((none.otlp, none.sample), (None, 100));
+        let more =
+            [("WINDLASS__TELEMETRY__OTLP", "http://127.0.0.1:4318/"), ("WINDLASS__TELEMETRY__SAMPLE", "10")];
+        let some = otlp(&more).unwrap();
+        assert_eq!((some.otlp.as_deref(), some.sample), (Some("http://127.0.0.1:4318"), 10));
+        for (key, value, said) in [
+            (
+                "WINDLASS__TELEMETRY__OTLP",
+                "127.0.0.1:4318",
+                "telemetry.otlp: must start with https:// or http://",
+            ),
+            ("WINDLASS__TELEMETRY__OTLP", "http://u:p@h", "telemetry.otlp: must not hold credentials"),
+            ("WINDLASS__TELEMETRY__SAMPLE", "101", "telemetry.sample: must be a whole number from 0 to 100"),
+        ] {
+            let problems = otlp(&[(key, value)]).unwrap_err();
+            assert!(problems[0].contains(said), "{problems:?}");
+        }
+    }
 }

@@ -178,6 +178,7 @@ impl Source {
     /// # Errors
     /// Everything about reaching, authenticating and fetching; an unknown commit in `also` is none, nor is a fixed one
     /// that the server does not have or does not show.
+    #[tracing::instrument(name = "fetch", skip_all)]
     pub async fn resolve(&self, reference: &Reference, also: &[CommitId]) -> Result<Resolved, Error> {
         let (reference, also) = (reference.clone(), also.to_vec());
         self.on_a_line(move |shared, stop| resolve::resolve(shared, &reference, &also, stop)).await

@@ -44,6 +44,7 @@ use crate::store::news::News;
 use crate::store::sql::Pool;
 use crate::store::sql::Tx;
 use crate::store::turn::Turn;
+use crate::trace::Trace;
 
 mod column;
 mod delivery;
@@ -114,6 +115,11 @@ pub struct Due {
     pub unsure: bool,
     /// What is known of the check run that shows it, where one does.
     pub check: Option<Check>,
+    /// The step that made it say what it says.
+    pub trace: Option<Trace>,
+    /// When the event behind it reached windlass, where this is the verdict on a target and the forge was told none
+    /// before.
+    pub verdict_on: Option<Moment>,
 }
 
 /// A run, for history.

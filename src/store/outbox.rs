@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::application::Name;
 use crate::forge::github::checks::Check;
 use crate::moment::Moment;
+use crate::outcome::Phase;
 use crate::store::Due;
 use crate::store::Error;
 use crate::store::Store;
@@ -13,6 +14,7 @@ use crate::store::column;
 use crate::store::sql::Row;
 use crate::store::sql::query;
 use crate::store::turn::Turn;
+use crate::trace::Trace;
 
 /// How many statuses may be asked for at once?
 const DUE_AT_ONCE: u32 = 1_000;
@@ -32,7 +34,9 @@ impl Store {
     /// The store cannot be read.
     pub async fn due_but(&self, now: Moment, limit: u32, without: &[Name]) -> Result<Vec<Due>, Error> {
         let rows = query(
-            "SELECT * FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= $1 \
+            "SELECT *, (SELECT opened_at FROM ledger WHERE ledger.source = statuses.source \
+             AND ledger.commit_id = statuses.commit_id AND ledger.application = statuses.application \
+             AND ledger.cluster = statuses.cluster) AS opened_at FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= $1 \
              AND replace($2, '\"' || source || '\"', '') = $2 ORDER BY id LIMIT $3",
         )
         .bind(now.0)
@@ -217,6 +221,18 @@ fn list(names: &[Name]) -> String {
     serde_json::Value::from_iter(names.iter().map(Name::as_str)).to_string()
 }
 
+/// Returns when the event behind a status reached windlass, where the forge is to hear a verdict on a target for the first
+/// time. What is told once more at the press of a button says nothing of how long a verdict took.
+fn verdict_on(row: &Row) -> Result<Option<Moment>, Error> {
+    let told = column::text_or_none(row, "posted_phase")?.and_then(|word| Phase::from_word(&word));
+    let first = match told {
+        Some(told) => !told.is_final(),
+        None => column::number_or_none(row, "posted_at")?.is_none(),
+    };
+    let opened = column::number_or_none(row, "opened_at")?.map(Moment);
+    Ok(opened.filter(|_| first).filter(|_| column::phase(row).is_ok_and(Phase::is_final)))
+}
+
 fn due(row: &Row) -> Result<Due, Error> {
     let target = match column::text_or_none(row, "application")? {
         Some(_) => Some(column::target(row)?),
@@ -236,5 +252,7 @@ fn due(row: &Row) -> Result<Due, Error> {
         unsure: column::number_or_none(row, "sent")? == Some(version),
         tries: u32::try_from(column::number(row, "tries")?).unwrap_or(u32::MAX),
         check: column::json_or_none(row, "shown")?,
+        trace: column::text_or_none(row, "trace")?.as_deref().and_then(Trace::parse),
+        verdict_on: verdict_on(row)?,
     })
 }

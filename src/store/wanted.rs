@@ -15,6 +15,7 @@ use crate::store::column;
 use crate::store::record::Subject;
 use crate::store::sql::Tx;
 use crate::store::sql::query;
+use crate::trail;
 
 /// How many targets of a commit get a status each? With more, the whole commit's status stands for all.
 pub const SHOWN_TARGETS: u64 = 20;
@@ -30,11 +31,12 @@ pub async fn want_again(
     for context in contexts {
         query(
             "UPDATE statuses SET posted_phase = NULL, posted_description = NULL, wanting = 1, due_at = 0, tries = 0, \
-             sent = NULL WHERE source = $1 AND commit_id = $2 AND context = $3",
+             sent = NULL, trace = $4 WHERE source = $1 AND commit_id = $2 AND context = $3",
         )
         .bind(source.as_str())
         .bind(commit.as_str())
         .bind(context)
+        .bind(trace())
         .run(&mut *tx)
         .await?;
     }
@@ -101,6 +103,11 @@ pub async fn sum_up(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(),
     if counts.all() > SHOWN_TARGETS { mute(tx, source, commit).await } else { Ok(()) }
 }
 
+/// Returns the trace of the step that is under way, as a column keeps it.
+fn trace() -> Option<String> {
+    trail::current().map(|trace| trace.to_string())
+}
+
 async fn is_called(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<bool, Error> {
     let called = query("SELECT source FROM rosters WHERE source = $1 AND commit_id = $2")
         .bind(source.as_str())
@@ -143,9 +150,9 @@ async fn bad_targets(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Ve
 
 async fn want(tx: &mut Tx, wanted: Wanted<'_>) -> Result<(), Error> {
     query(
-        "INSERT INTO statuses (source, commit_id, context, application, cluster, run, phase, description) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (source, commit_id, context) DO UPDATE SET \
-         run = excluded.run, phase = excluded.phase, description = excluded.description, version = statuses.version + 1, \
+        "INSERT INTO statuses (source, commit_id, context, application, cluster, run, phase, description, trace) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (source, commit_id, context) DO UPDATE SET \
+         run = excluded.run, trace = excluded.trace, phase = excluded.phase, description = excluded.description, version = statuses.version + 1, \
          wanting = CASE WHEN statuses.posted_phase = excluded.phase \
                         AND statuses.posted_description = excluded.description \
                          AND statuses.sent IS NULL THEN 0 ELSE 1 END \
@@ -159,6 +166,7 @@ async fn want(tx: &mut Tx, wanted: Wanted<'_>) -> Result<(), Error> {
     .bind(wanted.run)
     .bind(wanted.phase.word())
     .bind(wanted.description)
+    .bind(trace())
         .run(tx)
         .await?;
     Ok(())

@@ -26,6 +26,7 @@ macro_rules! every_case {
             a_closed_queue_answers_and_opens_again
             a_buried_message_is_listed_with_its_reason
             a_dead_message_can_be_replayed
+            the_trace_of_a_message_rides_with_it_whatever_becomes_of_it
             the_latest_dead_come_first_and_no_more_than_asked
         }
         $keeps! { loans:
@@ -55,7 +56,8 @@ pub fn lane() -> Lane {
 }
 
 pub fn draft(partition: &str, id: &str) -> Draft {
-    Draft { lane: lane(), id: id.to_owned(), partition: partition.to_owned(), body: format!("body of {id}") }
+    let body = format!("body of {id}");
+    Draft { lane: lane(), id: id.to_owned(), partition: partition.to_owned(), body, trace: None }
 }
 
 pub async fn publish(queue: &Queue, drafts: &[(&str, &str)]) {

@@ -29,6 +29,8 @@ pub mod reference;
 pub mod role;
 #[path = "../../src/secret.rs"]
 pub mod secret;
+#[path = "../../src/trace.rs"]
+pub mod trace;
 
 // Floor 1.
 #[path = "../../src/applyset.rs"]

@@ -34,6 +34,7 @@ pub struct Heard {
     pub path: String,
     pub query: String,
     pub authorization: String,
+    pub content_type: String,
     pub body: Vec<u8>,
 }
 
@@ -195,7 +196,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
     let (method, address) = (first.next()?.to_owned(), first.next()?);
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let (path, query) = (path.to_owned(), query.to_owned());
-    Some(Heard { method, path, query, authorization: header("authorization"), body })
+    let (authorization, content_type) = (header("authorization"), header("content-type"));
+    Some(Heard { method, path, query, authorization, content_type, body })
 }
 
 fn chunks(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {

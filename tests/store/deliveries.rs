@@ -178,6 +178,7 @@ async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
         "DROP TABLE told",
         "ALTER TABLE statuses DROP COLUMN shown",
         "ALTER TABLE statuses DROP COLUMN sent",
+        "ALTER TABLE statuses DROP COLUMN trace",
         "PRAGMA user_version = 1",
     ];
     for statement in back {

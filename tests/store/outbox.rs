@@ -6,6 +6,8 @@ use windlass::moment::Moment;
 use windlass::outcome::Phase;
 use windlass::outcome::Told;
 use windlass::store::Due;
+use windlass::trace::Trace;
+use windlass::trail;
 
 use crate::desk::Desk;
 use crate::desk::commit;
@@ -13,6 +15,7 @@ use crate::desk::name;
 use crate::desk::progress;
 use crate::desk::roster;
 use crate::desk::run;
+use crate::desk::target;
 use crate::place::Place;
 use crate::place::on_both;
 
@@ -78,6 +81,47 @@ async fn what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_
     desk.hear(Told::Run(progress("r1", "d1", &a, "shop@c1", Phase::Running))).await;
     let due = desk.due_rows().await;
     assert_eq!(due.iter().find(|due| due.target.is_some()).unwrap().check, Some(told));
+}
+
+async fn a_status_keeps_the_trace_of_the_report_that_made_it_what_it_is(place: Place) {
+    let desk = Desk::new(&place).await;
+    let a = commit('a');
+    let span = |_: &str| tracing::Span::none();
+    let [first, second] = [Trace::of(1, 1), Trace::of(2, 1)];
+    trail::step(first, span, desk.hear(roster("d1", &a, &["shop@east"]))).await;
+    trail::step(second, span, desk.hear(run("r1", "d1", &a, Phase::Running))).await;
+    // What changes nothing leaves no trace.
+    trail::step(first, span, desk.hear(run("r1", "d1", &a, Phase::Running))).await;
+    let traces = async || -> Vec<String> {
+        desk.due_rows().await.iter().map(|due| due.trace.map(Trace::id).unwrap_or_default()).collect()
+    };
+    let id = |trace: Option<Trace>| trace.unwrap().id();
+    assert_eq!(traces().await, [id(first), id(second)]);
+    desk.hear(run("r1", "d1", &a, Phase::Healthy)).await;
+    assert_eq!(traces().await, ["", ""]);
+    let targets = vec![target("shop@east")];
+    let again = Told::Rerun { source: name("git"), commit: a.clone(), targets };
+    trail::step(second, span, desk.hear(again)).await;
+    assert_eq!(traces().await, [id(second), id(second)]);
+}
+
+async fn only_the_first_verdict_on_a_target_tells_since_when_it_was_waited_for(place: Place) {
+    let desk = Desk::new(&place).await;
+    let a = commit('a');
+    let waited =
+        async || -> Vec<Option<Moment>> { desk.due_rows().await.iter().map(|due| due.verdict_on).collect() };
+    desk.hear(roster("d1", &a, &["shop@east"])).await;
+    assert_eq!(waited().await, [None, None], "nothing is final yet");
+    desk.post_all().await;
+    desk.hear(run("r1", "d1", &a, Phase::Failed)).await;
+    assert_eq!(waited().await, [None, Some(Moment(900))]);
+    desk.post_all().await;
+    let targets = vec![target("shop@east")];
+    desk.hear(Told::Rerun { source: name("git"), commit: a.clone(), targets }).await;
+    assert_eq!(waited().await, [None, None], "it is told once more");
+    desk.post_all().await;
+    desk.hear(run("r2", "d2", &a, Phase::Healthy)).await;
+    assert_eq!(waited().await, [None, None], "it was told a verdict before");
 }
 
 async fn a_state_that_comes_while_its_predecessor_is_posted_stays_due(place: Place) {
@@ -151,6 +195,8 @@ on_both!(
     beyond_twenty_targets_only_the_whole_is_told,
     a_status_that_a_forge_may_have_heard_of_is_ended_also_beyond_twenty_targets,
     what_is_known_of_a_check_run_outlives_a_restart_and_one_that_was_begun_is_ended,
+    a_status_keeps_the_trace_of_the_report_that_made_it_what_it_is,
+    only_the_first_verdict_on_a_target_tells_since_when_it_was_waited_for,
     a_state_that_comes_while_its_predecessor_is_posted_stays_due,
     a_postponed_status_waits_counts_its_tries_and_comes_in_its_newest_state,
     whoever_waits_for_statuses_is_woken_by_the_next_report,

@@ -5,7 +5,11 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::Once;
 
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use windlass::cli::LogLevel;
+use windlass::telemetry::Recorder;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 static BEGIN: Once = Once::new();
@@ -25,11 +29,17 @@ impl Write for Journal {
 
 /// Begins to keep what is logged; again, it changes nothing.
 pub fn begin() {
+    begin_with(None);
+}
+
+/// The same, with a recorder that hears of every span.
+pub fn begin_with(recorder: Option<Recorder>) {
     BEGIN.call_once(|| {
         let filter = windlass::telemetry::filter(LogLevel::Trace);
         let filter = tracing_subscriber::EnvFilter::new(filter);
-        let format = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-        format.with_writer(|| Journal).init();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Journal);
+        let lines = lines.with_filter(filter);
+        tracing_subscriber::registry().with(lines).with(recorder.map(Recorder::layer)).init();
     });
 }
 

@@ -343,7 +343,10 @@ impl World {
             received_at: now(),
         };
         let (partition, body) = (source().to_string(), serde_json::to_string(&event).unwrap());
-        self.queue().publish(vec![Draft { lane: Lane::events(), id, partition, body }]).await.unwrap();
+        self.queue()
+            .publish(vec![Draft { lane: Lane::events(), id, partition, body, trace: None }])
+            .await
+            .unwrap();
     }
 
     /// Sweeps the source, and looks after what nobody else would end.

@@ -79,7 +79,7 @@ struct Inner {
 /// The answer to who asked for a message.
 pub(super) enum Asked {
     /// Here it is.
-    Now(Granted),
+    Now(Box<Granted>),
     /// There is none yet.
     Later(oneshot::Receiver<Granted>),
 }
@@ -130,7 +130,8 @@ impl Hub {
         }
         // Whatever could be dealt to those who wait is dealt, so what is left is for whoever comes.
         if let Some(arrival) = pick(&mut inner) {
-            return Ok(Some(Asked::Now(Granted { arrival: Some(arrival), hub: Arc::clone(self) })));
+            let granted = Granted { arrival: Some(arrival), hub: Arc::clone(self) };
+            return Ok(Some(Asked::Now(Box::new(granted))));
         }
         if !patient {
             return Ok(None);

@@ -149,10 +149,10 @@ impl Rabbit {
             self.core.ready(lane).await?;
         }
         let now = clock::wall();
-        let outgoing = drafts.into_iter().map(|Draft { lane, id, partition, body }| Outgoing {
+        let outgoing = drafts.into_iter().map(|Draft { lane, id, partition, body, trace }| Outgoing {
             exchange: names::exchange(&lane),
             key: names::place(&lane, &partition).to_string(),
-            note: Note { id, partition, published_at: now, ..Note::default() },
+            note: Note { id, partition, published_at: now, trace, ..Note::default() },
             body: body.into(),
         });
         let published = self.core.publisher.publish(outgoing.collect()).await;
@@ -166,7 +166,7 @@ impl Rabbit {
         let hub = self.hub(lane)?;
         match hub.ask(!wait.is_zero())? {
             None => hub.troubled().map_or(Ok(None), Err),
-            Some(Asked::Now(granted)) => Ok(lease(lane, &hub, granted)),
+            Some(Asked::Now(granted)) => Ok(lease(lane, &hub, *granted)),
             Some(Asked::Later(later)) => match timeout(wait, later).await {
                 Ok(Ok(granted)) => Ok(lease(lane, &hub, granted)),
                 Ok(Err(_)) => Err(Error::Closed),
@@ -277,6 +277,7 @@ fn lease(lane: &Lane, hub: &Arc<Hub>, granted: Granted) -> Option<Lease> {
         body: arrival.body.as_ref().to_owned(),
         deliveries: arrival.before.saturating_add(1),
         published_at: arrival.note.published_at,
+        trace: arrival.note.trace,
         lane: lane.clone(),
         place: Place::Loan(ticket),
     })

@@ -9,6 +9,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::moment::Moment;
+use crate::trace::Trace;
 
 const ID: &str = "x-windlass-id";
 const PARTITION: &str = "x-windlass-partition";
@@ -17,6 +18,8 @@ const DELIVERIES: &str = "x-windlass-deliveries";
 const LEFT: &str = "x-windlass-left";
 const WHY: &str = "x-windlass-why";
 const BURIED_AT: &str = "x-windlass-buried-at";
+/// As the specification for traces over AMQP calls it.
+const TRACE: &str = "traceparent";
 /// How often the broker took the message back from a consumer: by the first name up to 4.2, and from 4.3 on the first
 /// counts failures only.
 const RETURNED: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
@@ -33,6 +36,8 @@ pub(super) struct Note {
     pub(super) partition: String,
     /// When it was published first.
     pub(super) published_at: Moment,
+    /// The step that it comes from.
+    pub(super) trace: Option<Trace>,
     /// How often it had been delivered when it was put where it is now.
     pub(super) deliveries: u32,
     /// How long it is to wait when it has left the rung that it waits on.
@@ -57,6 +62,9 @@ impl Note {
         say(PARTITION, AMQPValue::LongString(self.partition.as_str().into()));
         say(PUBLISHED_AT, AMQPValue::LongLongInt(self.published_at.0));
         say(DELIVERIES, AMQPValue::LongLongInt(i64::from(self.deliveries)));
+        if let Some(trace) = self.trace {
+            say(TRACE, AMQPValue::LongString(trace.to_string().into()));
+        }
         if !self.left.is_zero() {
             let left = i64::try_from(self.left.as_millis()).unwrap_or(i64::MAX);
             say(LEFT, AMQPValue::LongLongInt(left));
@@ -82,6 +90,7 @@ impl Note {
             id: text(headers, ID).unwrap_or_else(|| named.to_owned()),
             partition: text(headers, PARTITION).unwrap_or_default(),
             published_at: Moment(number(headers, PUBLISHED_AT)),
+            trace: text(headers, TRACE).as_deref().and_then(Trace::parse),
             deliveries: count(headers, DELIVERIES),
             left: Duration::from_millis(u64::try_from(number(headers, LEFT)).unwrap_or_default()),
             buried: buried(headers),
@@ -132,7 +141,8 @@ mod tests {
             buried: Some(("no".to_owned(), Moment(1))),
             ..plain.clone()
         };
-        for note in [plain, put_off, dead] {
+        let traced = Note { trace: Trace::of(1, 2), ..dead.clone() };
+        for note in [plain, put_off, dead, traced] {
             let properties = note.properties("me");
             assert_eq!(Note::read(&properties), (note, 0));
             assert_eq!(*properties.delivery_mode(), Some(2));

@@ -16,7 +16,7 @@ use sqlx::sqlite::SqliteSynchronous;
 use crate::queue::Error;
 
 /// The newest schema that this windlass reads and the one that it writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 /// Marks the file as a queue of windlass ("wlq1"), so that no other database is taken for one.
 const APPLICATION: i64 = 0x776c_7131;
 /// How long may somebody else, such as a person with a shell, lock the database?
@@ -60,6 +60,12 @@ CREATE INDEX dead ON messages (lane, id) WHERE state = 4;
 CREATE INDEX burials ON messages (buried_at) WHERE buried_at IS NOT NULL;
 PRAGMA application_id = 2003595569;
 PRAGMA user_version = 1;
+";
+
+/// What was added since: the trace that a message belongs to, as text.
+const TRACES: &str = "
+ALTER TABLE messages ADD COLUMN trace TEXT;
+PRAGMA user_version = 2;
 ";
 
 /// Locks the queue `path` for this process, with a file beside it. The lock ends with the returned file.
@@ -115,7 +121,8 @@ pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, Error> {
     Ok(connection)
 }
 
-/// Sees that the file is a queue that this windlass knows, or makes it one when it is empty.
+/// Sees that the file is a queue that this windlass knows, or makes it one when it is empty. One that an
+/// older windlass made is brought up to what this one writes.
 async fn recognise(connection: &mut SqliteConnection, path: &Path) -> Result<(), Error> {
     let failed = |source| opening(path, source);
     let (found, application, objects): (i64, i64, i64) = sqlx::query_as(
@@ -126,18 +133,21 @@ async fn recognise(connection: &mut SqliteConnection, path: &Path) -> Result<(),
     .fetch_one(&mut *connection)
     .await
     .map_err(failed)?;
-    if objects == 0 && found == 0 {
-        let mut tables = sqlx::Connection::begin(connection).await.map_err(failed)?;
-        sqlx::raw_sql(TABLES).execute(&mut *tables).await.map_err(failed)?;
-        return tables.commit().await.map_err(failed);
-    }
-    if application != APPLICATION {
+    let fresh = objects == 0 && found == 0;
+    if !fresh && application != APPLICATION {
         return Err(Error::Foreign { path: path.to_owned() });
     }
     if found > SCHEMA {
         return Err(Error::Newer { path: path.to_owned(), found, known: SCHEMA });
     }
-    Ok(())
+    let mut tables = sqlx::Connection::begin(connection).await.map_err(failed)?;
+    if fresh {
+        sqlx::raw_sql(TABLES).execute(&mut *tables).await.map_err(failed)?;
+    }
+    if found < SCHEMA {
+        sqlx::raw_sql(TRACES).execute(&mut *tables).await.map_err(failed)?;
+    }
+    tables.commit().await.map_err(failed)
 }
 
 fn opening(path: &Path, source: sqlx::Error) -> Error {

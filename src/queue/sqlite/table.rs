@@ -15,18 +15,19 @@ use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Place;
 use crate::queue::sqlite::operation::Key;
+use crate::trace::Trace;
 
 /// How many new messages are told to the database at once? Largest first; the last one is 1.
 const ROWS: [usize; 4] = [64, 16, 4, 1];
 /// How many values has a new message?
-const VALUES: usize = 7;
+const VALUES: usize = 8;
 /// How many messages whose time has come are put back into line in one transaction?
 pub(super) const DUE_AT_ONCE: u32 = 256;
 
 const CLAIM: &str = "
 UPDATE messages SET state = 1, due = ?2, deliveries = deliveries + 1
 WHERE seq = (SELECT seq FROM messages WHERE lane = ?1 AND state = 0 ORDER BY seq LIMIT 1)
-RETURNING seq, partition, id, body, published_at, deliveries";
+RETURNING seq, partition, id, body, published_at, deliveries, trace";
 const EXTEND: &str = "
 UPDATE messages SET state = 1, due = ?3 WHERE seq = ?1 AND deliveries = ?2 AND state IN (0, 1)";
 const GIVE_BACK: &str = "
@@ -81,13 +82,14 @@ pub(super) struct Table {
 /// table is, or, as its last value says, an earlier one of the same statement.
 fn insert(rows: usize) -> [Arc<str>; 2] {
     let mut statement =
-        "INSERT INTO messages (seq, lane, partition, id, body, published_at, state) VALUES ".to_owned();
+        "INSERT INTO messages (seq, lane, partition, id, body, published_at, trace, state) VALUES "
+            .to_owned();
     for row in 0..rows {
-        let [seq, lane, partition, id, body, at, behind] =
+        let [seq, lane, partition, id, body, at, trace, behind] =
             std::array::from_fn(|value| row * VALUES + value + 1);
         let comma = if row == 0 { "" } else { ", " };
         statement += &format!(
-            "{comma}(?{seq}, ?{lane}, ?{partition}, ?{id}, ?{body}, ?{at}, CASE WHEN ?{behind} OR EXISTS (
+            "{comma}(?{seq}, ?{lane}, ?{partition}, ?{id}, ?{body}, ?{at}, ?{trace}, CASE WHEN ?{behind} OR EXISTS (
             SELECT 1 FROM messages WHERE lane = ?{lane} AND partition = ?{partition} AND state IN (0, 1)
             ) THEN 2 ELSE 0 END)"
         );
@@ -122,10 +124,11 @@ impl Table {
                 let statement = if last { &committed } else { &statement };
                 let mut seen = HashSet::with_capacity(rows);
                 let mut insert = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(statement)));
-                for Draft { lane, id, partition, body } in now {
+                for Draft { lane, id, partition, body, trace } in now {
                     let behind = !seen.insert((lane, partition));
                     insert = insert.bind(self.place()).bind(&*lane.0).bind(&**partition).bind(&**id);
-                    insert = insert.bind(&**body).bind(at.0).bind(behind);
+                    let trace = trace.map(|trace| trace.to_string());
+                    insert = insert.bind(&**body).bind(at.0).bind(trace).bind(behind);
                 }
                 insert.execute(&mut self.connection).await?;
                 rest = later;
@@ -244,6 +247,7 @@ fn lease(lane: &Lane, row: &SqliteRow) -> Result<Lease, sqlx::Error> {
         body: row.try_get("body")?,
         deliveries,
         published_at: Moment(row.try_get("published_at")?),
+        trace: row.try_get::<Option<&str>, _>("trace")?.and_then(Trace::parse),
         lane: lane.clone(),
         // The count rises with every delivery and a replayed message gets a new place, so it fences as well.
         place: Place::Row { seq: row.try_get("seq")?, epoch: deliveries },

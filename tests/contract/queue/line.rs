@@ -23,6 +23,7 @@ use windlass::queue::Lane;
 use windlass::queue::NAME_BYTES;
 use windlass::queue::Queue;
 use windlass::queue::Settled;
+use windlass::trace::Trace;
 
 pub async fn a_partition_is_delivered_in_order_and_one_at_a_time(make: impl AsyncFn(Duration) -> Queue) {
     let queue = make(LEASE_FOR).await;
@@ -191,6 +192,27 @@ pub async fn a_dead_message_can_be_replayed(make: impl AsyncFn(Duration) -> Queu
     assert_eq!(queue.ack(&good).await.unwrap(), Settled::Done);
     let back = take(&queue).await;
     assert_eq!((&*back.id, back.deliveries), ("bad", 1));
+}
+
+pub async fn the_trace_of_a_message_rides_with_it_whatever_becomes_of_it(
+    make: impl AsyncFn(Duration) -> Queue,
+) {
+    let queue = make(LEASE_FOR).await;
+    let trace = Trace::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    assert!(trace.is_some());
+    let drafts = [Draft { trace, ..draft("shop", "traced") }, draft("shop", "plain")];
+    queue.publish(drafts.to_vec()).await.unwrap();
+    let traced = take(&queue).await;
+    assert_eq!((&*traced.id, traced.trace), ("traced", trace));
+    assert_eq!(queue.retry(&traced, AT_ONCE).await.unwrap(), Settled::Done);
+    let plain = take(&queue).await;
+    assert_eq!((&*plain.id, plain.trace), ("plain", None));
+    assert_eq!(queue.ack(&plain).await.unwrap(), Settled::Done);
+    let retried = take(&queue).await;
+    assert_eq!((&*retried.id, retried.deliveries, retried.trace), ("traced", 2, trace));
+    assert_eq!(queue.bury(&retried, "no").await.unwrap(), Settled::Done);
+    assert!(queue.replay(&lane(), "traced").await.unwrap());
+    assert_eq!(take(&queue).await.trace, trace);
 }
 
 pub async fn the_latest_dead_come_first_and_no_more_than_asked(make: impl AsyncFn(Duration) -> Queue) {

@@ -1,15 +1,17 @@
-//! Reads names of refs, ids of commits and names from the settings, and holds refs against Git's rules, written down a
-//! second time.
+//! Reads names of refs, ids of commits, names from the settings and trace contexts, and holds refs against Git's rules and
+//! traces against W3C's, written down a second time.
 
 use windlass::application::Name;
 use windlass::commit::CommitId;
 use windlass::commit::RefName;
+use windlass::trace::Trace;
 
 /// Reads any text as each of them.
 pub fn run(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     reference(&text);
     commit(&text);
+    trace(&text);
     match Name::parse(&text) {
         Ok(name) => assert!(name.as_str() == text && name.as_str().len() <= 40),
         Err(error) => assert!(error.found.chars().count() <= 80 && text.starts_with(&error.found)),
@@ -54,4 +56,16 @@ fn commit(text: &str) {
     if let Ok(read) = read {
         assert_eq!(read.as_ref().map(CommitId::as_str), (!zero).then_some(text));
     }
+}
+
+fn trace(text: &str) {
+    let hex =
+        |part: &str, length| part.len() == length && part.chars().all(|c| "0123456789abcdef".contains(c));
+    let nonzero = |part: &str| part.chars().any(|c| c != '0');
+    let parts: Vec<&str> = text.split('-').collect();
+    let meant = matches!(parts[..], ["00", id, span, flags]
+        if hex(id, 32) && nonzero(id) && hex(span, 16) && nonzero(span) && hex(flags, 2));
+    let read = Trace::parse(text);
+    assert_eq!(read.is_some(), meant, "{text:?}");
+    assert!(read.is_none_or(|read| read.to_string() == text));
 }

@@ -1,0 +1,2 @@
+-- The trace of the report that made a status say what it says, so that the post of it goes on there.
+ALTER TABLE statuses ADD COLUMN trace TEXT;
