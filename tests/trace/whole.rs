@@ -16,6 +16,31 @@ use crate::world::manifests::deployment;
 use crate::world::windlass::MAIN;
 use crate::world::windlass::World;
 
+/// The ways that one push goes.
+const WAYS: &[&str] = &[
+    "hook",
+    "hook > dispatch",
+    "hook > dispatch > fetch",
+    "hook > dispatch > job",
+    "hook > dispatch > job > apply",
+    "hook > dispatch > job > begin",
+    "hook > dispatch > job > begin > fetch",
+    "hook > dispatch > job > fence",
+    "hook > dispatch > job > finish",
+    "hook > dispatch > job > prepare",
+    "hook > dispatch > job > prepare > dry_run",
+    "hook > dispatch > job > prepare > look",
+    "hook > dispatch > job > prepare > render",
+    "hook > dispatch > job > prune",
+    "hook > dispatch > job > report",
+    "hook > dispatch > job > watch",
+    "hook > dispatch > job > watch > report",
+    "hook > dispatch > job > watch > report > status",
+    "hook > dispatch > report",
+    "hook > dispatch > report > status",
+    "hook > report",
+];
+
 /// Returns the way to each span from the first one of its trace; a parent that is missing shows as `?`.
 fn ways(spans: &[Span]) -> Vec<(String, &Span)> {
     let by_id: BTreeMap<&[u8], &Span> = spans.iter().map(|span| (&*span.span_id, span)).collect();
@@ -61,48 +86,13 @@ async fn one_push_is_one_trace_from_the_hook_to_the_status_that_is_posted() {
     let spans = collector.spans();
     let traces: BTreeSet<&[u8]> = spans.iter().map(|span| &*span.trace_id).collect();
     assert_eq!(traces.len(), 1, "one push is one trace");
-    let trace = hex::encode(spans[0].trace_id.as_slice());
-    for line in ["delivery accepted", "dispatched", "job taken", "run healthy"] {
-        let log = journal::text();
-        let line = log.lines().find(|text| text.contains(line)).unwrap();
-        assert!(line.contains(&format!("trace.id=\"{trace}\"")), "{line}");
-    }
-    let numbers = numbers.render()();
-    for line in [
-        "windlass_dispatch_retries_total{fault=\"passing\"} 1",
-        "windlass_queue_redeliveries_total{lane=\"events\"} 1",
-        "windlass_status_seconds_count 1",
-    ] {
-        assert!(numbers.contains(line), "{line} is missing in {numbers}");
-    }
+    expect_in_the_log(&hex::encode(spans[0].trace_id.as_slice()));
+    expect_numbers(&numbers.render()());
     let ways = ways(&spans);
     assert_eq!(ways.iter().filter(|(way, _)| way == "hook > dispatch").count(), 2, "a try is a span");
     let found: BTreeSet<&str> = ways.iter().map(|(way, _)| way.as_str()).collect();
-    let expected = [
-        "hook",
-        "hook > dispatch",
-        "hook > dispatch > fetch",
-        "hook > dispatch > job",
-        "hook > dispatch > job > apply",
-        "hook > dispatch > job > begin",
-        "hook > dispatch > job > begin > fetch",
-        "hook > dispatch > job > fence",
-        "hook > dispatch > job > finish",
-        "hook > dispatch > job > prepare",
-        "hook > dispatch > job > prepare > dry_run",
-        "hook > dispatch > job > prepare > look",
-        "hook > dispatch > job > prepare > render",
-        "hook > dispatch > job > prune",
-        "hook > dispatch > job > report",
-        "hook > dispatch > job > watch",
-        "hook > dispatch > job > watch > report",
-        "hook > dispatch > job > watch > report > status",
-        "hook > dispatch > report",
-        "hook > dispatch > report > status",
-        "hook > report",
-    ];
-    for way in expected {
-        assert!(found.contains(way), "{way} is missing in {found:#?}");
+    for way in WAYS {
+        assert!(found.contains(*way), "{way} is missing in {found:#?}");
     }
     assert!(found.iter().all(|way| !way.contains('?')), "{found:#?}");
     expect_words(&ways);
@@ -131,5 +121,24 @@ fn expect_words(ways: &[(String, &Span)]) {
     for (way, span) in ways {
         assert!(span.start_time_unix_nano <= span.end_time_unix_nano, "{way}");
         assert!(!words(&span.attributes).contains_key("trace.id"), "{way}");
+    }
+}
+
+/// Each station says of which trace it speaks.
+fn expect_in_the_log(trace: &str) {
+    for line in ["delivery accepted", "dispatched", "job taken", "run healthy"] {
+        let log = journal::text();
+        let line = log.lines().find(|text| text.contains(line)).unwrap();
+        assert!(line.contains(&format!("trace.id=\"{trace}\"")), "{line}");
+    }
+}
+
+fn expect_numbers(numbers: &str) {
+    for line in [
+        "windlass_dispatch_retries_total{fault=\"passing\"} 1",
+        "windlass_queue_redeliveries_total{lane=\"events\"} 1",
+        "windlass_status_seconds_count 1",
+    ] {
+        assert!(numbers.contains(line), "{line} is missing in {numbers}");
     }
 }
