@@ -26,6 +26,7 @@ macro_rules! every_case {
             a_closed_queue_answers_and_opens_again
             a_buried_message_is_listed_with_its_reason
             a_dead_message_can_be_replayed
+            a_dead_message_can_be_discarded_for_good
             the_latest_dead_come_first_and_no_more_than_asked
         }
         $keeps! { loans:

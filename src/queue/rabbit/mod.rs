@@ -213,6 +213,11 @@ impl Rabbit {
         within(ANSWER_WITHIN, self.core.replay(lane, id)).await
     }
 
+    pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
+        self.core.open()?;
+        within(ANSWER_WITHIN, self.core.discard(lane, id)).await
+    }
+
     pub(super) async fn depth(&self, lane: &Lane) -> Result<Depth, Error> {
         self.core.open()?;
         within(ANSWER_WITHIN, self.core.depth(lane)).await

@@ -193,6 +193,26 @@ pub async fn a_dead_message_can_be_replayed(make: impl AsyncFn(Duration) -> Queu
     assert_eq!((&*back.id, back.deliveries), ("bad", 1));
 }
 
+pub async fn a_dead_message_can_be_discarded_for_good(make: impl AsyncFn(Duration) -> Queue) {
+    let queue = make(LEASE_FOR).await;
+    publish(&queue, &[("shop", "bad"), ("shop", "bad"), ("shop", "worse"), ("shop", "good")]).await;
+    for why in ["the first", "the second", "another"] {
+        assert_eq!(queue.bury(&take(&queue).await, why).await.unwrap(), Settled::Done);
+    }
+    assert!(!queue.discard(&lane(), "good").await.unwrap(), "it is not dead");
+    assert!(!queue.discard(&Lane::events(), "bad").await.unwrap());
+    assert!(queue.discard(&lane(), "bad").await.unwrap());
+    let left = |dead: Vec<Dead>| dead.into_iter().map(|dead| dead.why).collect::<Vec<_>>();
+    assert_eq!(left(queue.dead(10).await.unwrap()), ["another", "the second"], "the oldest of that id went");
+    assert!(queue.discard(&lane(), "bad").await.unwrap());
+    assert!(!queue.discard(&lane(), "bad").await.unwrap());
+    assert!(!queue.replay(&lane(), "bad").await.unwrap());
+    queue.close().await;
+    let queue = make(LEASE_FOR).await;
+    assert_eq!(take(&queue).await.id, "good");
+    assert_eq!(left(queue.dead(10).await.unwrap()), ["another"]);
+}
+
 pub async fn the_latest_dead_come_first_and_no_more_than_asked(make: impl AsyncFn(Duration) -> Queue) {
     let queue = make(LEASE_FOR).await;
     publish(&queue, &[("a", "1"), ("b", "2"), ("f", "3")]).await;
