@@ -50,6 +50,7 @@ mod address;
 mod core;
 mod dead;
 mod declare;
+mod difference;
 mod failure;
 mod feed;
 mod hub;
@@ -59,7 +60,13 @@ mod names;
 mod note;
 mod publisher;
 mod settle;
+mod survey;
 mod topology;
+
+pub use self::survey::Finding;
+pub use self::survey::State;
+pub use self::survey::furnish;
+pub use self::survey::survey;
 
 /// The oldest RabbitMQ that windlass works with: before it, the workers of a lane do not share it evenly.
 pub const OLDEST: &str = "4.0";
