@@ -13,6 +13,7 @@ mod alarm;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod duties;
+mod furnish;
 mod network;
 mod sharing;
 mod trouble;
