@@ -37,6 +37,9 @@ pub enum Error {
     /// The repository shows the ref where it stood before the push.
     #[error("see the pushed commit at the tip of its ref yet")]
     Lagging,
+    /// This process is about to end.
+    #[error("begin to write: this process is stopping, and another one goes on")]
+    WindingDown,
     /// The source.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
@@ -57,7 +60,7 @@ impl Error {
                 Fault::Ours
             }
             Self::Owned(..) => Fault::Theirs,
-            Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) => Fault::Passing,
+            Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) | Self::WindingDown => Fault::Passing,
             Self::Queue(error) => error.fault(),
             Self::Source(error) => error.fault(),
             Self::Cluster(error) => error.fault(),

@@ -20,6 +20,8 @@ mod wait;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tracing::Instrument;
@@ -64,6 +66,8 @@ pub struct Hands {
 #[derive(Clone)]
 pub struct Reconciler {
     hands: Arc<Hands>,
+    /// Is no pass to begin to write any more?
+    winding_down: Arc<AtomicBool>,
 }
 
 /// What a step did.
@@ -93,7 +97,13 @@ impl Reconciler {
     /// Takes its hands.
     #[must_use]
     pub fn new(hands: Hands) -> Self {
-        Self { hands: Arc::new(hands) }
+        Self { hands: Arc::new(hands), winding_down: Arc::default() }
+    }
+
+    /// Has every pass that has not begun to write handed back before it does, since this process is about to end. Those
+    /// that have begun go on to their end.
+    pub fn wind_down(&self) {
+        self.winding_down.store(true, Ordering::Relaxed);
     }
 
     /// Takes one job, waiting for it up to `wait`, and works it through.
@@ -165,6 +175,9 @@ impl Reconciler {
             Ok(ready) => ready,
             Err(ended) => return Ok(ended),
         };
+        if self.winding_down.load(Ordering::Relaxed) {
+            return Err(Error::WindingDown);
+        }
         let fenced = self.fence(ready).await?;
         let applied = self.apply(fenced).await?;
         let pruned = self.prune(applied).await?;

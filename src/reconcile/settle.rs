@@ -202,10 +202,18 @@ impl Reconciler {
 
 /// Returns for how long a job is put back, and whether that is so ordinary that its commit need not hear of it.
 fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
-    if matches!(error, Error::Overtaken(_) | Error::Lagging) {
-        (lag(deliveries), true)
-    } else {
-        (back_off(deliveries), false)
+    match error {
+        Error::WindingDown => (Duration::ZERO, true),
+        Error::Overtaken(_) | Error::Lagging => (lag(deliveries), true),
+        Error::UnknownCluster(_)
+        | Error::UnknownSource(_)
+        | Error::Foreign(_)
+        | Error::Twice(..)
+        | Error::Owned(..)
+        | Error::Leaving(_)
+        | Error::Source(_)
+        | Error::Cluster(_)
+        | Error::Queue(_) => (back_off(deliveries), false),
     }
 }
 

@@ -28,11 +28,37 @@ const AT_REST_WITHIN: Duration = Duration::from_secs(5);
 const LIMITS: [(&str, &str); 3] =
     [("statement_timeout", "20s"), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "30s")];
 
+/// What may be asked for in the URL of a database. sqlx writes what it does not know into the log, with its value.
+const KEYS: [&str; 16] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "options",
+    "hostaddr",
+    "application_name",
+];
+
 /// Reads the URL of a database.
 pub fn options(url: &Secret) -> Result<PgConnectOptions, Error> {
     let text = url.expose();
+    let wrong = |why: &str| Err(Error::Url(sqlx::Error::Configuration(why.into())));
     if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
-        return Err(Error::Url(sqlx::Error::Configuration("the scheme is another".into())));
+        return wrong("the scheme is another");
+    }
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    let mut keys = query.split('&').filter_map(|pair| pair.split('=').next()).filter(|key| !key.is_empty());
+    if keys.any(|key| !KEYS.contains(&key)) {
+        return wrong("it asks for something that windlass does not know, behind its question mark");
     }
     let options: PgConnectOptions = text.parse().map_err(Error::Url)?;
     Ok(secured(options.application_name("windlass").options(LIMITS)))
@@ -127,8 +153,11 @@ mod tests {
     fn a_database_is_named_without_its_password_and_another_scheme_is_refused() {
         let url = Secret::new("postgres://user:a-long-password@db.example.org/windlass").unwrap();
         assert_eq!(place(&options(&url).unwrap()), "db.example.org:5432/windlass");
-        for url in ["mysql://user:a-long-password@db.example.org/windlass", "a-long-password@db.example.org"]
-        {
+        for url in [
+            "mysql://user:a-long-password@db.example.org/windlass",
+            "a-long-password@db.example.org",
+            "postgres://user@db.example.org/windlass?passwort=a-long-password",
+        ] {
             let error = options(&Secret::new(url).unwrap()).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("a-long-password"), "{error:?}");
         }

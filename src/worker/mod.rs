@@ -135,8 +135,13 @@ fn begin_reconcile(loops: &mut JoinSet<()>, reconciler: &Reconciler, parallel: u
             async move { reconciler.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
         }));
     }
-    let (watched, told) = (reconciler.clone(), stop.clone());
-    loops.spawn(supervise("watch", stop.clone(), move || watches(watched.clone(), told.clone())));
+    let (watched, stopped) = (reconciler.clone(), stop.clone());
+    loops.spawn(supervise("watch", stop.clone(), move || watches(watched.clone(), stopped.clone())));
+    let (winding, mut stopped) = (reconciler.clone(), stop.clone());
+    loops.spawn(async move {
+        told(&mut stopped).await;
+        winding.wind_down();
+    });
 }
 
 fn begin_report(loops: &mut JoinSet<()>, report: Report, queue: Queue, stop: &Stop) {

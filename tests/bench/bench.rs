@@ -1,7 +1,7 @@
 //! Measures windlass on the real parts of the test bed. `scripts/bench` builds it and runs this.
 //!
 //! `latency` measures one push after the other, from the delivery to the verdict; `door` measures how many deliveries
-//! are accepted while nothing is done with them. Nothing is asserted about time; what came in is counted again where
+//! are accepted while nothing is done with them; `scale` measures how work is shared by more and more workers. Nothing is asserted about time; what came in is counted again where
 //! it must have arrived.
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +23,7 @@ mod floor;
 mod knock;
 mod latency;
 mod numbers;
+mod scale;
 mod statuses;
 #[path = "../world/mod.rs"]
 mod world;
@@ -52,6 +53,12 @@ enum What {
         #[arg(long, default_value_t = 0)]
         pause: u64,
     },
+    /// Targets a second with 1, 2, 4 and 8 workers over RabbitMQ and Postgres, and how fast they share the work anew.
+    Scale {
+        /// How many applications?
+        #[arg(long, default_value_t = 256)]
+        applications: usize,
+    },
     /// Deliveries of 8 KB, accepted in a second, at 1, 64 and 256 connections.
     Door {
         /// For how many seconds at each number of connections?
@@ -70,6 +77,7 @@ async fn main() {
             let pause = Duration::from_millis(pause);
             ("latency", latency::measure(&windlass, pushes, pause).await)
         }
+        What::Scale { applications } => ("scale", scale::measure(&windlass, applications).await),
         What::Door { seconds } => ("door", door::measure(&windlass, seconds).await),
     };
     say(&format!("\n{cores} cores, shared by windlass, the bed and this measurement."));

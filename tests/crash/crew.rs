@@ -19,6 +19,7 @@ use crate::world::process::Home;
 use crate::world::process::Process;
 use crate::world::process::part;
 use crate::world::proxy::Held;
+use crate::world::toxic::Toxic;
 
 /// The secret of the webhook.
 pub const SECRET: &str = "the secret of a rig's webhook";
@@ -32,6 +33,8 @@ pub struct Crew {
     /// The door comes first.
     slots: Vec<Slot>,
     servers: Option<(Servers, Queue)>,
+    /// Between the processes and what they meet at, where a test asked for it: before the broker and the database.
+    lines: Option<[Toxic; 2]>,
 }
 
 /// A process that runs, or is to be started.
@@ -45,19 +48,45 @@ impl Crew {
     pub async fn new() -> Self {
         let slot = |part| Slot { part, process: None };
         let Some(servers) = Servers::where_asked().await else {
-            return Self { home: Home::new(""), slots: vec![slot("run")], servers: None };
+            return Self { home: Home::new(""), slots: vec![slot("run")], servers: None, lines: None };
         };
         let [broker, _] = servers.urls();
         let options =
             Options { lanes: lanes().to_vec(), ..Options::new(Secret::new(&broker).unwrap(), "rig") };
         let queue = Queue::connect(options).await.unwrap();
         let slots = std::iter::once("serve").chain([const { "work" }; WORKERS]).map(slot).collect();
-        Self { home: Home::new(""), slots, servers: Some((servers, queue)) }
+        Self { home: Home::new(""), slots, servers: Some((servers, queue)), lines: None }
+    }
+
+    /// Puts lines that can be cut between the processes and what they meet at; for those that are started from now on.
+    pub async fn through_lines(&mut self) {
+        let Some((servers, _)) = &self.servers else { return };
+        let [broker, database] = servers.authorities();
+        self.lines = Some([Toxic::before(&broker).await, Toxic::before(&database).await]);
+    }
+
+    /// The lines to the broker and to the database, where there are any.
+    pub fn lines(&self) -> Option<&[Toxic; 2]> {
+        self.lines.as_ref()
+    }
+
+    /// One of those that work, as far as it runs; each number leads to one.
+    pub fn worker(&mut self, number: usize) -> Option<&mut Process> {
+        let first = usize::from(self.servers.is_some());
+        let workers = self.slots.len() - first;
+        let process = self.slots[first + number % workers].process.as_mut()?;
+        process.lives().then_some(process)
+    }
+
+    /// Returns all that run.
+    pub fn all(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.slots.iter_mut().filter_map(|slot| slot.process.as_mut())
     }
 
     /// Starts those that do not run, on what is remembered.
     pub async fn start(&mut self, installation: &str) {
-        let urls = self.servers.as_ref().map(|(servers, _)| servers.urls());
+        let over = self.lines.as_ref().map(|lines| lines.each_ref().map(|line| line.authority.as_str()));
+        let urls = self.servers.as_ref().map(|(servers, _)| servers.urls_over(over));
         for (number, slot) in self.slots.iter_mut().enumerate() {
             if slot.process.as_mut().is_some_and(Process::lives) {
                 continue;

@@ -9,9 +9,11 @@
 )]
 
 mod away;
+mod chance;
 mod crew;
 mod rig;
 mod rounds;
+mod storm;
 #[path = "../world/mod.rs"]
 mod world;
 

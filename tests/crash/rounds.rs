@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Step;
+use crate::chance::Chance;
 use crate::rig::Rig;
 use crate::world::kube::Asked;
 
@@ -37,24 +38,6 @@ const STEPS: &[Step] = &[
     Step::gitea("report: a later status", "POST", "/statuses/", 3),
     Step::gitea("report: a still later status", "POST", "/statuses/", 4),
 ];
-
-/// Numbers by chance that a seed repeats.
-struct Chance(u64);
-
-impl Chance {
-    fn by_seed() -> Self {
-        let seed = std::env::var("WINDLASS_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| jiff::Timestamp::now().as_millisecond().unsigned_abs());
-        eprintln!("WINDLASS_SEED={seed} repeats this run");
-        Self(seed)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        // A linear congruential generator (Knuth, MMIX); its upper bits are random enough.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_round_after_round() {

@@ -146,3 +146,35 @@ async fn a_push_while_everything_runs_at_once_is_answered_like_any_other() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_ends_hands_a_pass_back_that_has_written_nothing_and_finishes_one_that_has() {
+    Setup::proxied()
+        .run(async |w| {
+            w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+            w.settle().await;
+            let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
+            w.dispatch_step().await;
+            let held = w.before_east().hold(|line| line.contains("dryRun"));
+            let (east, pass) = (w.before_east(), w.reconcile_beside());
+            held.arrived().await;
+            w.crew.workers().for_each(|line| line.roles.reconcile[0].wind_down());
+            east.asked();
+            held.release();
+            let step = pass.await.unwrap();
+            assert!(matches!(&step, reconcile::Step::Retried { after, .. } if after.is_zero()), "{step:?}");
+            let written: Vec<_> = w.before_east().asked().into_iter().filter(|line| is_write(line)).collect();
+            assert!(written.is_empty(), "{written:?}");
+            w.restart().await;
+            let held = w.before_east().hold(|line| is_write(line) && line.contains("configmaps/one"));
+            let pass = w.reconcile_beside();
+            held.arrived().await;
+            w.crew.workers().for_each(|line| line.roles.reconcile[0].wind_down());
+            held.release();
+            assert!(matches!(pass.await.unwrap(), reconcile::Step::Done(_)), "what was begun is finished");
+            w.restart().await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+        })
+        .await;
+}

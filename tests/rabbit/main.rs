@@ -10,6 +10,7 @@
 use crate::world::broker::Ground;
 
 mod alarm;
+mod claims;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod duties;

@@ -50,7 +50,18 @@ impl Servers {
 
     /// Returns the addresses of the broker and of the database.
     pub fn urls(&self) -> [String; 2] {
-        [self.broker.url(None), self.database.url()]
+        self.urls_over(None)
+    }
+
+    /// Returns the same, over other ways to both.
+    pub fn urls_over(&self, authorities: Option<[&str; 2]>) -> [String; 2] {
+        let [broker, database] = authorities.map_or([None, None], |both| both.map(Some));
+        [self.broker.url(broker), self.database.url_over(database)]
+    }
+
+    /// Returns where the broker and the database are.
+    pub fn authorities(&self) -> [String; 2] {
+        [self.broker.admin.authority().to_owned(), self.database.authority()]
     }
 }
 

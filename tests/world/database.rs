@@ -21,10 +21,24 @@ impl Database {
 
     /// Returns its address.
     pub fn url(&self) -> String {
+        self.url_over(None)
+    }
+
+    /// Returns its address over another way to the server.
+    pub fn url_over(&self, authority: Option<&str>) -> String {
         let bed = bed("WINDLASS_BED_POSTGRES_URL");
         let (address, more) = bed.split_once('?').map_or((bed, String::new()), |(a, m)| (a, format!("?{m}")));
         let (server, _) = address.rsplit_once('/').unwrap();
+        let own = self.authority();
+        let server = authority.map_or(server.to_owned(), |other| server.replace(&own, other));
         format!("{server}/{}{more}", self.name)
+    }
+
+    /// Returns where the server is.
+    pub fn authority(&self) -> String {
+        let (_, rest) = bed("WINDLASS_BED_POSTGRES_URL").split_once("://").unwrap();
+        let authority = rest.split(['/', '?']).next().unwrap();
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned()
     }
 }
 

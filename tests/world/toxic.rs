@@ -1,5 +1,7 @@
 //! A line to a server that a test can cut or silence, by the bed's fault proxy.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use serde_json::json;
 
@@ -42,6 +44,16 @@ impl Toxic {
         for stream in ["upstream", "downstream"] {
             let toxic =
                 json!({"name": stream, "type": "timeout", "stream": stream, "attributes": {"timeout": 0}});
+            self.ask("POST", &format!("proxies/{}/toxics", self.name), Some(toxic)).await;
+        }
+    }
+
+    /// Lets everything take longer, in each direction.
+    pub async fn delay(&self, by: Duration) {
+        for stream in ["upstream", "downstream"] {
+            let attributes = json!({"latency": by.as_millis()});
+            let toxic =
+                json!({"name": stream, "type": "latency", "stream": stream, "attributes": attributes});
             self.ask("POST", &format!("proxies/{}/toxics", self.name), Some(toxic)).await;
         }
     }

@@ -14,6 +14,7 @@ use lapin::options::BasicConsumeOptions;
 use lapin::options::BasicQosOptions;
 use lapin::types::AMQPValue;
 use lapin::types::FieldTable;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio::time::sleep_until;
@@ -24,6 +25,8 @@ use crate::queue::ANSWER_WITHIN;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Error;
 use crate::queue::Lane;
+use crate::queue::rabbit::claim::Claimer;
+use crate::queue::rabbit::claim::Claims;
 use crate::queue::rabbit::core::Core;
 use crate::queue::rabbit::declare::shut;
 use crate::queue::rabbit::failure::answer;
@@ -42,9 +45,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) fn start(core: &Arc<Core>, lane: &Lane, hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
     // In another order each time. What lies ready at a process that ends counts as delivered, so a message that ends
     // each process that takes it would otherwise have others buried with it: now some of them are done before it.
+    let mut queues = Vec::new();
     for queue in names::shuffled(lane, &uuid::Uuid::now_v7().to_string()) {
-        let feed = Feed { core: Arc::clone(core), hub: Arc::clone(hub), lane: lane.clone(), queue };
+        let (claimed, claims) = watch::channel(0);
+        queues.push((queue.clone(), claimed));
+        let feed = Feed { core: Arc::clone(core), hub: Arc::clone(hub), lane: lane.clone(), queue, claims };
         tasks.spawn(feed.run());
+    }
+    if names::shape(lane).single && queues.len() > 1 {
+        let claimer = Claimer { core: Arc::clone(core), lane: lane.clone(), hub: Arc::clone(hub), queues };
+        tasks.spawn(claimer.run());
     }
     tasks.spawn(keep(Arc::clone(core), lane.clone(), Arc::clone(hub)));
 }
@@ -55,11 +65,21 @@ struct Feed {
     hub: Arc<Hub>,
     lane: Lane,
     queue: String,
+    claims: Claims,
+}
+
+/// How consuming came to its end.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// The broker ended it.
+    Lost,
+    /// It is begun anew to claim the queue.
+    Claim,
 }
 
 impl Feed {
     /// Consumes for ever: whenever the consumer ends, whatever it brought is somebody else's, and it is started again.
-    async fn run(self) {
+    async fn run(mut self) {
         let mut pause = SHORTEST_PAUSE;
         loop {
             let subscribed = self.subscribe().await;
@@ -68,7 +88,9 @@ impl Feed {
                 Ok((channel, consumer)) => {
                     pause = SHORTEST_PAUSE;
                     self.hub.trouble(None);
-                    self.consume(channel, consumer).await;
+                    if self.consume(channel, consumer).await == End::Claim {
+                        continue;
+                    }
                     tracing::debug!(queue = %self.queue, "the consumer ended: what it held is lost to this process");
                 }
                 Err(error) => {
@@ -82,10 +104,11 @@ impl Feed {
         }
     }
 
-    async fn subscribe(&self) -> Result<(Channel, Consumer), Error> {
+    async fn subscribe(&mut self) -> Result<(Channel, Consumer), Error> {
         self.core.ready(&self.lane).await?;
         let connection = self.core.consuming.connection().await?;
-        let subscribed = self.subscribe_on(&connection).await;
+        let claim = *self.claims.borrow_and_update();
+        let subscribed = self.subscribe_on(&connection, claim).await;
         if matches!(subscribed, Err(Error::Unanswered)) {
             // The answer may come yet, and the broker would give messages to a consumer that nobody reads.
             self.core.consuming.forget(&connection).await;
@@ -94,13 +117,17 @@ impl Feed {
     }
 
     /// Each consumer has a channel of its own, since the broker ends all of a channel when one of them takes too long.
-    async fn subscribe_on(&self, connection: &Arc<Connection>) -> Result<(Channel, Consumer), Error> {
+    async fn subscribe_on(
+        &self,
+        connection: &Arc<Connection>,
+        claim: i32,
+    ) -> Result<(Channel, Consumer), Error> {
         let channel = self.core.consuming.open(connection).await?;
         let step = "consume a lane";
         let prefetch = names::shape(&self.lane).prefetch;
         answer(step, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
         let mut arguments = FieldTable::default();
-        let priority = names::priority(&self.core.worker, &self.queue);
+        let priority = names::priority(&self.core.worker, &self.queue).max(claim);
         arguments.insert("x-priority".into(), AMQPValue::LongInt(priority));
         let options = BasicConsumeOptions::default();
         let consumed = channel.basic_consume(self.queue.as_str().into(), "".into(), options, arguments);
@@ -108,18 +135,27 @@ impl Feed {
         Ok((channel, consumer))
     }
 
-    async fn consume(&self, channel: Channel, mut consumer: Consumer) {
+    async fn consume(&mut self, channel: Channel, mut consumer: Consumer) -> End {
         let ended = Arc::new(AtomicBool::new(false));
-        while let Some(next) = consumer.next().await {
+        let end = loop {
+            let next = tokio::select! {
+                next = consumer.next() => next,
+                Ok(()) = self.claims.changed() => {
+                    // Whoever has something of the queue has the queue, too.
+                    if self.hub.has_of(&ended) { continue } else { break End::Claim }
+                }
+            };
             match next {
-                Ok(delivery) => self.arrived(delivery, &ended).await,
-                Err(error) => self.hub.trouble(Some(failed("consume a lane", error))),
+                Some(Ok(delivery)) => self.arrived(delivery, &ended).await,
+                Some(Err(error)) => self.hub.trouble(Some(failed("consume a lane", error))),
+                None => break End::Lost,
             }
-        }
+        };
         ended.store(true, Ordering::Release);
         self.hub.purge();
         // The broker may have ended the consumer only: then the channel would keep what it holds.
         drop(timeout(ANSWER_WITHIN, shut(&channel)).await);
+        end
     }
 
     async fn arrived(&self, delivery: Delivery, ended: &Arc<AtomicBool>) {

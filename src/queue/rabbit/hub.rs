@@ -24,6 +24,8 @@ use crate::moment::Moment;
 use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Error;
 use crate::queue::WAITERS;
+use crate::queue::clock;
+use crate::queue::rabbit::claim::LATE_MS;
 use crate::queue::rabbit::note::Note;
 
 /// A message that the broker delivered to this process.
@@ -58,6 +60,8 @@ pub(super) struct Hub {
     inner: Mutex<Inner>,
     /// Told when a loan may end earlier than it was known.
     pub(super) stirred: Notify,
+    /// Told when a message came to be lent that had to wait for whoever took it.
+    pub(super) waited: Notify,
     lease_for: Duration,
 }
 
@@ -103,7 +107,7 @@ static TICKETS: AtomicU64 = AtomicU64::new(0);
 
 impl Hub {
     pub(super) fn new(lease_for: Duration) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), stirred: Notify::new(), lease_for })
+        Arc::new(Self { inner: Mutex::default(), stirred: Notify::new(), waited: Notify::new(), lease_for })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -167,6 +171,9 @@ impl Hub {
         let loan = Loan { arrival: arrival.clone(), until: Instant::now() + self.lease_for };
         self.lock().loans.insert(ticket, loan);
         self.stirred.notify_one();
+        if clock::wall().since(arrival.note.published_at) > LATE_MS {
+            self.waited.notify_one();
+        }
         Some((ticket, arrival))
     }
 
@@ -201,6 +208,18 @@ impl Hub {
         let mut inner = self.lock();
         inner.busy.remove(partition);
         self.deal(&mut inner);
+    }
+
+    /// How many wait for a message in vain? Whatever could be dealt to them is dealt.
+    pub(super) fn idle(&self) -> usize {
+        self.lock().waiters.iter().filter(|waiter| !waiter.is_closed()).count()
+    }
+
+    /// Whether something is here that came through a consumer, by what tells of its end.
+    pub(super) fn has_of(&self, ended: &Arc<AtomicBool>) -> bool {
+        let inner = self.lock();
+        let loans = inner.loans.values().map(|loan| &loan.arrival);
+        inner.ready.iter().chain(loans).any(|arrival| Arc::ptr_eq(&arrival.ended, ended))
     }
 
     /// Ends the loans whose time is over. Returns when the next one ends, and which messages are spent: they were

@@ -47,6 +47,7 @@ use crate::queue::rabbit::publisher::Publisher;
 use crate::secret::Secret;
 
 mod address;
+mod claim;
 mod core;
 mod dead;
 mod declare;

@@ -76,11 +76,13 @@ pub(super) fn rung(lane: &Lane, rung: Duration) -> String {
     format!("{PREFIX}.retry.{lane}.{}s", rung.as_secs())
 }
 
+/// Below this are the numbers of [`priority`]; above it is room for claims.
+pub(super) const PRIORITIES: i32 = 1 << 30;
+
 /// Returns how much `worker` wants a queue: of all workers, the one with the highest number gets it. So a worker that
 /// joins or leaves moves its own share and nothing else.
 pub(super) fn priority(worker: &str, queue: &str) -> i32 {
-    // 31 bits, since the broker knows numbers below zero, too.
-    i32::try_from(digest(&[worker, queue]) >> 33).unwrap_or_default()
+    i32::try_from(digest(&[worker, queue]) >> 34).unwrap_or_default()
 }
 
 /// Returns the queues of a lane in an order that only `seed` knows.
