@@ -80,6 +80,12 @@ pub enum Command {
     Deliveries(Deliveries),
     /// Prints what became of a delivery or of a commit: each target, its run, and what the forge was told.
     Explain(Explain),
+    /// Shows dead letters: messages that were buried because nobody could work on them; sends them back, or drops them.
+    #[command(subcommand)]
+    Dead(Dead),
+    /// Compares RabbitMQ with what windlass needs there, and makes what is missing.
+    #[command(subcommand)]
+    Queue(Queue),
     /// Prints what the body of a webhook would be read as, offline.
     Read(Read),
     /// Signs a delivery as a forge would and posts it to a door.
@@ -251,6 +257,55 @@ pub struct Knock {
     /// The commit before a made-up push; none makes the ref a new one.
     #[arg(long, value_name = "SHA", requires = "repository")]
     pub before: Option<String>,
+}
+
+/// What is done about dead letters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Dead {
+    /// Lists them, the latest first.
+    List(DeadList),
+    /// Shows one: everything that is known of it, and what it says.
+    Show(DeadLetter),
+    /// Sends one back, once what killed it is mended: to the end of its line, or, where it is a job, as an event that
+    /// asks for a new one.
+    Replay(DeadLetter),
+    /// Takes one away for good.
+    Drop(DeadLetter),
+}
+
+/// Which dead letters are listed.
+#[derive(Clone, Debug, Args)]
+pub struct DeadList {
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How many letters.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which dead letter is meant.
+#[derive(Clone, Debug, Args)]
+pub struct DeadLetter {
+    /// The lane that it came from, as the list has it.
+    pub lane: String,
+    /// Its id, as the list has it; of several with the same, the oldest is meant.
+    pub id: String,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What is done about the exchanges and queues at RabbitMQ.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Queue {
+    /// Prints what is missing or different there, and changes nothing; ends with code 1 if anything is.
+    Plan(ConfigFile),
+    /// Makes what is missing. What is different stays, and is told, with code 1.
+    Apply(ConfigFile),
 }
 
 #[cfg(test)]

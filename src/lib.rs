@@ -27,6 +27,8 @@
 //!   nothing; what may have arrived there is looked for before it is posted again.
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
 //!   [`recover`] has GitHub send again what it could not deliver.
+//! - What nobody could work on is a dead letter: [`letters`] shows it and sends it back, also through [`control`], the
+//!   socket of a process that runs.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an
 //!   [`explanation`].
 //! - A [`mod@trace`] begins with each delivery and rides along with messages and statuses, beside what they say: the
@@ -66,8 +68,8 @@
 //! | 0 words | application commit event explanation fault job member moment object outcome reference role secret trace | hold values |
 //! | 1 rules | applyset bucket drift forge guard health lanes ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
 //! | 2 hands | dial trail, and on them clock cluster courier queue source store | do I/O; decide nothing |
-//! | 3 flow | dispatch intake reconcile recover report sweep | call rules and hands in order |
-//! | 4 doors | cli server worker | meet people, forges and the clock |
+//! | 3 flow | dispatch intake letters reconcile recover report sweep | call rules and hands in order |
+//! | 4 doors | cli control server worker | meet people, forges and the clock |
 //! | 5 root | line reload settings telemetry, and the program | put it together |
 //!
 //! # What is deliberately absent
@@ -123,6 +125,7 @@ pub mod store;
 // Floor 3: flow.
 pub mod dispatch;
 pub mod intake;
+pub mod letters;
 pub mod reconcile;
 pub mod recover;
 pub mod report;
@@ -130,6 +133,7 @@ pub mod sweep;
 
 // Floor 4: doors.
 pub mod cli;
+pub mod control;
 pub mod server;
 pub mod worker;
 

@@ -29,8 +29,10 @@ mod reader;
 
 pub use self::forges::guests;
 pub use self::forges::keys;
+pub use self::hands::broker;
 pub use self::hands::lanes;
 pub use self::hands::queue;
+pub use self::hands::queue_path;
 pub use self::hands::store;
 pub use self::hands::store_path;
 

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
         Command::History(asked) => block_on(print::history(&asked)),
         Command::Deliveries(asked) => block_on(print::deliveries::deliveries(&asked)),
         Command::Explain(asked) => block_on(print::explain::explain(&asked)),
+        Command::Dead(asked) => block_on(print::dead::dead(&asked)),
+        Command::Queue(asked) => block_on(print::queue::queue(&asked)),
         Command::Read(asked) => print::read::read(&asked),
         Command::Knock(asked) => block_on(print::knock(&asked)),
     };

@@ -27,8 +27,10 @@ use windlass::settings::Settings;
 use windlass::store::Run;
 use windlass::store::Store;
 
+pub mod dead;
 pub mod deliveries;
 pub mod explain;
+pub mod queue;
 pub mod read;
 
 /// How many files does `render` read at most?

@@ -45,6 +45,8 @@ pub struct Part {
     roles: BTreeSet<Role>,
     /// Without any, all lanes are meant.
     lanes: BTreeSet<Name>,
+    /// Whether it looks after the queue itself.
+    operates: bool,
 }
 
 impl Part {
@@ -60,10 +62,16 @@ impl Part {
         Self::of([], [])
     }
 
+    /// Returns the part of a process that looks after the queue: it knows all lanes, and has no role.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self { operates: true, ..Self::none() }
+    }
+
     /// Returns the part with these roles that reconciles the clusters of these lanes; with no lanes, of all.
     #[must_use]
     pub fn of(roles: impl IntoIterator<Item = Role>, lanes: impl IntoIterator<Item = Name>) -> Self {
-        Self { roles: roles.into_iter().collect(), lanes: lanes.into_iter().collect() }
+        Self { roles: roles.into_iter().collect(), lanes: lanes.into_iter().collect(), operates: false }
     }
 
     /// Returns whether it has that role.
@@ -84,10 +92,16 @@ impl Part {
         self.roles.len() == Role::ALL.len()
     }
 
-    /// Returns whether it does something at all.
+    /// Returns whether it only reads what others have left.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.roles.is_empty()
+        self.roles.is_empty() && !self.operates
+    }
+
+    /// Returns whether it looks after the queue.
+    #[must_use]
+    pub fn operates(&self) -> bool {
+        self.operates
     }
 
     /// Returns whether it writes to the clusters of that lane.
@@ -130,5 +144,7 @@ mod tests {
             assert_eq!(part.reconciles(&lane("eu")), expected, "{part:?}");
         }
         assert!(Part::whole().is_whole() && Part::none().is_none());
+        let operator = Part::operator();
+        assert!(operator.operates() && !operator.is_none() && !operator.has_any(&Role::ALL));
     }
 }

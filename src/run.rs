@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::task::JoinHandle;
 use windlass::cli::LogFormat;
 use windlass::cli::LogLevel;
+use windlass::control::Desk;
 use windlass::intake::Intake;
 use windlass::line::Line;
 use windlass::queue::Lane;
@@ -50,6 +52,7 @@ pub async fn run(settings: Settings, config: Option<&Path>, logging: Logging) ->
     let exporting = exporter.map(Exporter::start);
     let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
     let listener = listen(&settings)?;
+    let desk = desk(&settings, &queue);
     let render = numbers.render();
     tokio::spawn(numbers.upkeep());
     tokio::spawn(measure(queue.clone(), windlass::line::lanes(&settings), settings.queue.url.is_some()));
@@ -66,12 +69,32 @@ pub async fn run(settings: Settings, config: Option<&Path>, logging: Logging) ->
         tracing::warn!("what was still under way is begun again, by the next start or by another process");
     }
     served.await.context("serve")??;
+    if let Some(desk) = desk {
+        // Its socket goes before the queue: after that, it may be another one's.
+        desk.abort();
+        let _aborted = desk.await;
+    }
     queue.close().await;
     if let Some(exporting) = exporting {
         exporting.finish().await;
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets `windlass dead` in, where the queue is in a file that only this process can read.
+fn desk(settings: &Settings, queue: &Queue) -> Option<JoinHandle<()>> {
+    if settings.queue.url.is_some() {
+        return None;
+    }
+    match Desk::open(&settings.data) {
+        Ok(desk) => Some(tokio::spawn(desk.serve(queue.clone()))),
+        Err(error) => {
+            let error = windlass::fault::chain(&error);
+            tracing::warn!("failed to {error}: windlass dead works only while this process is stopped");
+            None
+        }
+    }
 }
 
 /// Begins to log; returns what exports traces, where there is a collector.

@@ -37,8 +37,8 @@ const FLOORS: &[&[&str]] = &[
     ],
     &["dial", "trail"],
     &["clock", "cluster", "courier", "queue", "source", "store"],
-    &["dispatch", "intake", "reconcile", "recover", "report", "sweep"],
-    &["cli", "server", "worker"],
+    &["dispatch", "intake", "letters", "reconcile", "recover", "report", "sweep"],
+    &["cli", "control", "server", "worker"],
     &["reload", "settings", "telemetry"],
     &["line"],
     // The root of the program and the list of modules name everything.

@@ -10,6 +10,7 @@ use crate::dial::Reach;
 use crate::queue::Lane;
 use crate::queue::Queue;
 use crate::queue::rabbit;
+use crate::role::Part;
 use crate::role::Role;
 use crate::settings::Access;
 use crate::settings::Settings;
@@ -34,15 +35,10 @@ const HOST_CHARACTERS: usize = 64;
 /// # Errors
 /// The file or the broker.
 pub async fn queue(settings: &Settings) -> Result<Queue, Error> {
-    let Some(url) = &settings.queue.url else {
-        return Ok(Queue::open(&settings.data.join("queue.db")).await?);
-    };
-    let options = rabbit::Options {
-        ca: settings.queue.ca.clone(),
-        lanes: lanes(settings),
-        ..rabbit::Options::new(url.clone(), &worker())
-    };
-    Ok(Queue::connect(options).await?)
+    match broker(settings) {
+        Some(options) => Ok(Queue::connect(options).await?),
+        None => Ok(Queue::open(&queue_path(&settings.data)).await?),
+    }
 }
 
 /// Returns a name that no other process has, and that says where this one is.
@@ -52,10 +48,25 @@ fn worker() -> String {
     format!("{host}-{}", uuid::Uuid::now_v7().simple())
 }
 
-/// Returns the lanes that a process publishes to or takes from.
+/// Returns by what the broker is reached, where the settings name one.
+#[must_use]
+pub fn broker(settings: &Settings) -> Option<rabbit::Options> {
+    let url = settings.queue.url.clone()?;
+    let (ca, lanes) = (settings.queue.ca.clone(), lanes(settings));
+    Some(rabbit::Options { ca, lanes, ..rabbit::Options::new(url, &worker()) })
+}
+
+/// Returns where the embedded queue of a data folder is.
+#[must_use]
+pub fn queue_path(data: &Path) -> std::path::PathBuf {
+    data.join("queue.db")
+}
+
+/// Returns the lanes that a process publishes to or takes from; for who looks after the queue, all of them.
 #[must_use]
 pub fn lanes(settings: &Settings) -> Vec<Lane> {
-    let part = &settings.part;
+    let whole = Part::whole();
+    let part = if settings.part.operates() { &whole } else { &settings.part };
     let all = settings.lanes();
     let mut lanes = Vec::new();
     if part.has_any(&[Role::Door, Role::Dispatch, Role::Report]) {

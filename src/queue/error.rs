@@ -85,6 +85,9 @@ pub enum Error {
     /// Dead letters could not be sent back.
     #[error("replay a dead message")]
     Replay(#[source] Arc<sqlx::Error>),
+    /// A dead letter could not be taken away; it is still there.
+    #[error("discard a dead message")]
+    Discard(#[source] Arc<sqlx::Error>),
     /// Dead letters or depths could not be read.
     #[error("read the state of the queue")]
     Read(#[source] Arc<sqlx::Error>),
@@ -214,6 +217,7 @@ impl Error {
             | Self::Take(_)
             | Self::Settle(_)
             | Self::Replay(_)
+            | Self::Discard(_)
             | Self::Read(_)
             | Self::Broker { .. }
             | Self::Blocked

@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::job::Watch;
 use crate::outcome::Report;
 use crate::outcome::Told;
+use crate::queue::Dead;
 use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Lease;
@@ -69,6 +70,16 @@ impl Lease {
     ///
     /// # Errors
     /// Words for whoever looks at dead letters: it is not of this form, or a newer windlass wrote it.
+    pub fn read<T: DeserializeOwned>(&self, newest: u32) -> Result<T, String> {
+        read(&self.body, newest)
+    }
+}
+
+impl Dead {
+    /// Reads what the message says, as [`Lease::read`] does.
+    ///
+    /// # Errors
+    /// It is not of this form, or a newer windlass wrote it.
     pub fn read<T: DeserializeOwned>(&self, newest: u32) -> Result<T, String> {
         read(&self.body, newest)
     }

@@ -284,7 +284,7 @@ impl Queue {
         }
     }
 
-    /// Takes the message out of the line for good and keeps it, with `why`, until somebody replays it.
+    /// Takes the message out of the line and keeps it, with `why`, until somebody replays or discards it.
     ///
     /// # Errors
     /// The queue cannot be written or is closed; the message comes again when its lease ends.
@@ -316,6 +316,17 @@ impl Queue {
         match self {
             Self::Sqlite(queue) => queue.replay(lane, id).await,
             Self::Rabbit(queue) => queue.replay(lane, id).await,
+        }
+    }
+
+    /// Takes the oldest dead message of `lane` with this `id` away for good; says whether there was one.
+    ///
+    /// # Errors
+    /// The queue cannot be written or is closed.
+    pub async fn discard(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.discard(lane, id).await,
+            Self::Rabbit(queue) => queue.discard(lane, id).await,
         }
     }
 

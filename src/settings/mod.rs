@@ -217,6 +217,10 @@ impl Lists {
         if part.is_none() {
             return lists;
         }
+        if part.operates() {
+            lists.lanes(layers, problems);
+            return lists;
+        }
         let [mut forges, mut sources, mut clusters, mut applications] = [const { Names::new() }; 4];
         layers.items("forges", problems, |mut section| {
             let name = forges.take(&mut section);
@@ -251,6 +255,18 @@ impl Lists {
             });
         }
         lists
+    }
+}
+
+impl Lists {
+    /// Reads the clusters, for the sake of their lanes.
+    fn lanes(&mut self, layers: &Layers<'_>, problems: &mut Vec<Problem>) {
+        let mut names = Names::new();
+        layers.items("clusters", problems, |mut section| {
+            let name = names.take(&mut section);
+            self.clusters.extend(name.zip(lists::cluster(&mut section, &Part::operator())));
+            section.finish();
+        });
     }
 }
 

@@ -36,7 +36,7 @@ pub fn queue(
 ) -> Option<Queue> {
     let url = secrets::url(&mut section, "url", &["amqp://", "amqps://"], environment);
     let ca = secrets::authority(&mut section, "ca");
-    if url == Some(None) && !part.is_none() && !part.is_whole() {
+    if url == Some(None) && part.has_any(&Role::ALL) && !part.is_whole() {
         section.wrong(
             "url",
             "is missing: the parts of windlass meet at RabbitMQ; `windlass run` is all of them in one process",

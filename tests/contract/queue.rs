@@ -27,6 +27,7 @@ macro_rules! every_case {
             a_buried_message_is_listed_with_its_reason
             a_dead_message_can_be_replayed
             the_trace_of_a_message_rides_with_it_whatever_becomes_of_it
+            a_dead_message_can_be_discarded_for_good
             the_latest_dead_come_first_and_no_more_than_asked
         }
         $keeps! { loans:

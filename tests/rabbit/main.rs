@@ -14,6 +14,7 @@ mod claims;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod duties;
+mod furnish;
 mod network;
 mod sharing;
 mod trouble;

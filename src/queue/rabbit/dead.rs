@@ -70,13 +70,24 @@ impl Core {
     pub(super) async fn replay(self: &Arc<Self>, lane: &Lane, id: &str) -> Result<bool, Error> {
         self.ready(lane).await?;
         let Some(reading) = self.read_dead(lane).await? else { return Ok(false) };
-        let found = reading.dead.iter().find(|delivery| Note::read(&delivery.properties).0.id == id);
-        let replayed = match found {
+        let replayed = match reading.find(id) {
             Some(delivery) => self.revive(lane, delivery).await.map(|()| true),
             None => Ok(false),
         };
         reading.end(u32::from(matches!(replayed, Ok(true)))).await?;
         replayed
+    }
+
+    /// Takes the oldest dead message with this id away.
+    pub(super) async fn discard(self: &Arc<Self>, lane: &Lane, id: &str) -> Result<bool, Error> {
+        self.ready(lane).await?;
+        let Some(reading) = self.read_dead(lane).await? else { return Ok(false) };
+        let discarded = match reading.find(id) {
+            Some(delivery) => take_away(delivery, "discard a dead message").await,
+            None => Ok(false),
+        };
+        reading.end(u32::from(matches!(discarded, Ok(true)))).await?;
+        discarded
     }
 
     async fn revive(&self, lane: &Lane, delivery: &Delivery) -> Result<(), Error> {
@@ -85,8 +96,7 @@ impl Core {
         let key = names::place(lane, &note.partition).to_string();
         let body = String::from_utf8_lossy(&delivery.data).into();
         self.publisher.publish(vec![Outgoing { exchange: names::exchange(lane), key, note, body }]).await?;
-        answer("replay a dead message", delivery.acker.ack(BasicAckOptions::default())).await?;
-        Ok(())
+        take_away(delivery, "replay a dead message").await.map(drop)
     }
 
     /// Takes all dead messages of a lane, when it is this reader's turn; nothing when there are none.
@@ -143,6 +153,11 @@ impl Core {
     }
 }
 
+/// Ends a message; says whether it was still this reader's.
+async fn take_away(delivery: &Delivery, step: &'static str) -> Result<bool, Error> {
+    answer(step, delivery.acker.ack(BasicAckOptions::default())).await
+}
+
 /// Waits until this connection is the only reader: it alone has a queue of that name.
 async fn turn(link: &Link, reader: &str) -> Result<(), Error> {
     // Whoever calls this bounds the loop.
@@ -162,6 +177,11 @@ async fn turn(link: &Link, reader: &str) -> Result<(), Error> {
 }
 
 impl Reading {
+    /// Returns the oldest message with that id.
+    fn find(&self, id: &str) -> Option<&Delivery> {
+        self.dead.iter().find(|delivery| Note::read(&delivery.properties).0.id == id)
+    }
+
     /// Gives back what was not acknowledged, and lets the next one read when it is there again.
     async fn end(self, acknowledged: u32) -> Result<(), Error> {
         let Self { link, channel, queue, dead } = self;

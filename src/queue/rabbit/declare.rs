@@ -38,12 +38,8 @@ pub(super) async fn declare(link: &Link, plan: &Plan) -> Result<(), Error> {
 /// Makes sure that everything of the plan is there, in whatever way.
 async fn find(link: &Link, plan: &Plan) -> Result<(), Error> {
     let channel = link.channel().await?;
-    for Exchange { name, keyed, .. } in &plan.exchanges {
-        let kind = if *keyed { ExchangeKind::Direct } else { ExchangeKind::Fanout };
-        let options =
-            ExchangeDeclareOptions { passive: true, durable: true, ..ExchangeDeclareOptions::default() };
-        let found = channel.exchange_declare(name.as_str().into(), kind, options, FieldTable::default());
-        found.await.map_err(|error| unfound(name, error))?;
+    for exchange in &plan.exchanges {
+        find_exchange(&channel, exchange).await?;
     }
     shut(&channel).await;
     let share = plan.queues.len().div_ceil(CHANNELS).max(1);
@@ -53,13 +49,31 @@ async fn find(link: &Link, plan: &Plan) -> Result<(), Error> {
 
 async fn find_queues(link: &Link, queues: &[Queue]) -> Result<(), Error> {
     let channel = link.channel().await?;
-    for Queue { name, .. } in queues {
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
-        let found = channel.queue_declare(name.as_str().into(), passive, FieldTable::default());
-        found.await.map_err(|error| unfound(name, error))?;
+    for queue in queues {
+        find_queue(&channel, queue).await?;
     }
     shut(&channel).await;
     Ok(())
+}
+
+/// Makes sure that there is an exchange of that name.
+pub(super) async fn find_exchange(channel: &Channel, exchange: &Exchange) -> Result<(), Error> {
+    let options =
+        ExchangeDeclareOptions { passive: true, durable: true, ..ExchangeDeclareOptions::default() };
+    let name = exchange.name.as_str();
+    let found = channel.exchange_declare(name.into(), kind(exchange), options, FieldTable::default());
+    found.await.map_err(|error| unfound(name, error))
+}
+
+/// Makes sure that there is a queue of that name.
+pub(super) async fn find_queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+    let found = channel.queue_declare(queue.name.as_str().into(), passive, FieldTable::default());
+    found.await.map(drop).map_err(|error| unfound(&queue.name, error))
+}
+
+fn kind(exchange: &Exchange) -> ExchangeKind {
+    if exchange.keyed { ExchangeKind::Direct } else { ExchangeKind::Fanout }
 }
 
 /// Says that something is missing, where that is what the broker says.
@@ -68,7 +82,11 @@ fn unfound(name: &str, error: lapin::Error) -> Error {
     if is_missing(&error) { Error::Undeclared { name: name.to_owned() } } else { error }
 }
 
-async fn make(link: &Link, plan: &Plan) -> Result<(), Error> {
+/// Declares everything of the plan, and binds the queues.
+///
+/// # Errors
+/// Something of that name is there in another way, the user may not declare it, or the broker is away.
+pub(super) async fn make(link: &Link, plan: &Plan) -> Result<(), Error> {
     let channel = link.channel().await?;
     for exchange in &plan.exchanges {
         declare_exchange(&channel, exchange).await?;
@@ -79,26 +97,23 @@ async fn make(link: &Link, plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
-async fn declare_exchange(channel: &Channel, exchange: &Exchange) -> Result<(), Error> {
-    let kind = if exchange.keyed { ExchangeKind::Direct } else { ExchangeKind::Fanout };
+/// Makes an exchange, or makes sure that the one which is there is equal.
+pub(super) async fn declare_exchange(channel: &Channel, exchange: &Exchange) -> Result<(), Error> {
     let mut arguments = FieldTable::default();
     if let Some(alternate) = exchange.alternate {
         arguments.insert("alternate-exchange".into(), AMQPValue::LongString(alternate.into()));
     }
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    let declared = channel.exchange_declare(exchange.name.as_str().into(), kind, options, arguments);
-    declared.await.map_err(|error| undeclared(&exchange.name, error))
+    let name = exchange.name.as_str();
+    let declared = channel.exchange_declare(name.into(), kind(exchange), options, arguments);
+    declared.await.map_err(|error| undeclared(name, error))
 }
 
 async fn declare_queues(link: &Link, queues: &[Queue]) -> Result<(), Error> {
     let channel = link.channel().await?;
-    for Queue { name, exchange, key, arguments } in queues {
-        let mut table = FieldTable::default();
-        for (argument, value) in arguments {
-            table.insert((*argument).into(), amqp(value));
-        }
-        let declared = channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), table);
-        declared.await.map_err(|error| undeclared(name, error))?;
+    for queue in queues {
+        declare_queue(&channel, queue).await?;
+        let Queue { name, exchange, key, .. } = queue;
         let bound = channel.queue_bind(
             name.as_str().into(),
             exchange.as_str().into(),
@@ -110,6 +125,17 @@ async fn declare_queues(link: &Link, queues: &[Queue]) -> Result<(), Error> {
     }
     shut(&channel).await;
     Ok(())
+}
+
+/// Makes a queue, or makes sure that the one which is there is equal.
+pub(super) async fn declare_queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
+    let mut table = FieldTable::default();
+    for (argument, value) in &queue.arguments {
+        table.insert((*argument).into(), amqp(value));
+    }
+    let name = queue.name.as_str();
+    let declared = channel.queue_declare(name.into(), QueueDeclareOptions::durable(), table);
+    declared.await.map(drop).map_err(|error| undeclared(name, error))
 }
 
 fn amqp(argument: &Argument) -> AMQPValue {

@@ -53,6 +53,15 @@ pub(super) fn is_locked(error: &Error) -> bool {
     matches!(protocol(source), Some(AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED)))
 }
 
+/// Returns what the broker said, in its own words.
+pub(super) fn words(error: &lapin::Error) -> String {
+    if let ErrorKind::ProtocolError(said) = error.kind() {
+        said.get_message().to_string()
+    } else {
+        error.to_string()
+    }
+}
+
 fn protocol(error: &lapin::Error) -> Option<&AMQPErrorKind> {
     if let ErrorKind::ProtocolError(error) = error.kind() { Some(error.kind()) } else { None }
 }

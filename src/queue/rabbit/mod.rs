@@ -51,6 +51,7 @@ mod claim;
 mod core;
 mod dead;
 mod declare;
+mod difference;
 mod failure;
 mod feed;
 mod hub;
@@ -60,7 +61,13 @@ mod names;
 mod note;
 mod publisher;
 mod settle;
+mod survey;
 mod topology;
+
+pub use self::survey::Finding;
+pub use self::survey::State;
+pub use self::survey::furnish;
+pub use self::survey::survey;
 
 /// The oldest RabbitMQ that windlass works with: before it, the workers of a lane do not share it evenly.
 pub const OLDEST: &str = "4.0";
@@ -212,6 +219,11 @@ impl Rabbit {
     pub(super) async fn replay(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
         self.core.open()?;
         within(ANSWER_WITHIN, self.core.replay(lane, id)).await
+    }
+
+    pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
+        self.core.open()?;
+        within(ANSWER_WITHIN, self.core.discard(lane, id)).await
     }
 
     pub(super) async fn depth(&self, lane: &Lane) -> Result<Depth, Error> {

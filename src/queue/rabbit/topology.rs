@@ -1,5 +1,6 @@
 //! What has to be at the broker for a lane, as data.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::queue::DEAD_LISTED;
@@ -65,6 +66,18 @@ impl Plan {
             plan.queues.push(Queue { key: number.to_string(), ..work });
         }
         plan
+    }
+
+    /// Returns all that these lanes stand on; what several share is named once.
+    pub(super) fn of_all(lanes: &[Lane]) -> Self {
+        let mut all = Self::default();
+        let mut names = BTreeSet::new();
+        for Self { exchanges, queues } in lanes.iter().map(Self::of) {
+            all.exchanges
+                .extend(exchanges.into_iter().filter(|one| names.insert(("exchange", one.name.clone()))));
+            all.queues.extend(queues.into_iter().filter(|one| names.insert(("queue", one.name.clone()))));
+        }
+        all
     }
 
     /// Adds an exchange and the one queue behind it, which has its name.
@@ -141,6 +154,16 @@ mod tests {
                 assert!(plan.exchanges.iter().any(|exchange| exchange.name == queue.exchange), "{queue:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_lanes_share_is_named_once() {
+        let all = Plan::of_all(&lanes());
+        let unrouted = |name: &str| name == names::UNROUTED;
+        assert_eq!(all.exchanges.iter().filter(|one| unrouted(&one.name)).count(), 1);
+        assert_eq!(all.queues.iter().filter(|one| unrouted(&one.name)).count(), 1);
+        let apart: usize = lanes().iter().map(|lane| Plan::of(lane).queues.len()).sum();
+        assert_eq!(all.queues.len(), apart - (lanes().len() - 1));
     }
 
     #[test]

@@ -156,6 +156,10 @@ impl Sqlite {
         self.answer(|reply| Operation::Replay(lane.clone(), id.to_owned(), reply)).await
     }
 
+    pub(super) async fn discard(&self, lane: &Lane, id: &str) -> Result<bool, Error> {
+        self.answer(|reply| Operation::Discard(lane.clone(), id.to_owned(), reply)).await
+    }
+
     pub(super) async fn dead(&self, limit: u32) -> Result<Vec<Dead>, Error> {
         let read = timeout(ANSWER_WITHIN, reads::dead(&self.reads, limit)).await;
         read.map_err(|_| Error::Unanswered)?.map_err(|source| reads::failed(&self.path, source))

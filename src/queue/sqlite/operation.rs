@@ -31,6 +31,8 @@ pub(super) enum Operation {
     GiveBack(Key),
     /// Send a dead message back.
     Replay(Lane, String, Reply<bool>),
+    /// Delete a dead message.
+    Discard(Lane, String, Reply<bool>),
     /// Finish what was asked before, then end. The sender is dropped when all is done.
     Close(oneshot::Sender<()>),
 }
@@ -67,7 +69,8 @@ pub(super) enum Outcome {
     Published,
     Claimed(Option<Lease>),
     Settled(Settled),
-    Replayed(bool),
+    /// Whether there was a dead message to replay or discard.
+    Found(bool),
     /// Nobody waits for an answer.
     Untold,
 }
@@ -89,7 +92,9 @@ impl Operation {
     pub(super) fn mode(&self) -> Mode {
         match self {
             Self::Publish(..) => Mode::Store,
-            Self::Settle(_, How::Retry(_) | How::Bury(_), _) | Self::Replay(..) => Mode::Settle,
+            Self::Settle(_, How::Retry(_) | How::Bury(_), _) | Self::Replay(..) | Self::Discard(..) => {
+                Mode::Settle
+            }
             Self::Settle(_, How::Extend | How::Ack, _)
             | Self::Claim(..)
             | Self::Wait(..)
@@ -109,7 +114,7 @@ impl Operation {
         match self {
             Self::Publish(_, reply) => reply.is_closed(),
             Self::Claim(_, reply) | Self::Wait(_, reply) => reply.is_closed(),
-            Self::Replay(_, _, reply) => reply.is_closed(),
+            Self::Replay(_, _, reply) | Self::Discard(_, _, reply) => reply.is_closed(),
             Self::Settle(..) | Self::GiveBack(_) | Self::Close(_) => false,
         }
     }
@@ -122,7 +127,9 @@ impl Operation {
                 drop(reply.send(Ok(lease.map(|lease| Granted::new(lease, back.clone())))));
             }
             (Self::Settle(_, _, reply), Outcome::Settled(settled)) => drop(reply.send(Ok(settled))),
-            (Self::Replay(_, _, reply), Outcome::Replayed(found)) => drop(reply.send(Ok(found))),
+            (Self::Replay(_, _, reply) | Self::Discard(_, _, reply), Outcome::Found(found)) => {
+                drop(reply.send(Ok(found)));
+            }
             // Nobody waits for the rest: there is one kind of outcome for each kind of operation.
             (_, _) => {}
         }
@@ -136,6 +143,7 @@ impl Operation {
             Self::Claim(_, reply) | Self::Wait(_, reply) => drop(reply.send(Err(or(Error::Take)))),
             Self::Settle(_, _, reply) => drop(reply.send(Err(or(Error::Settle)))),
             Self::Replay(_, _, reply) => drop(reply.send(Err(or(Error::Replay)))),
+            Self::Discard(_, _, reply) => drop(reply.send(Err(or(Error::Discard)))),
             Self::GiveBack(_) | Self::Close(_) => {}
         }
     }

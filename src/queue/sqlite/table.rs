@@ -56,6 +56,7 @@ const EXPIRE: &str = "UPDATE messages SET state = 0, due = NULL WHERE seq = ?1";
 const NEXT_DUE: &str = "SELECT min(due) FROM messages WHERE due IS NOT NULL";
 const OLDEST_DEAD: &str = "
 SELECT seq FROM messages WHERE lane = ?1 AND id = ?2 AND state = 4 ORDER BY seq LIMIT 1";
+const DISCARD: &str = "DELETE FROM messages WHERE seq = ?1 AND state = 4";
 const RESET: &str = "UPDATE messages SET deliveries = 0 WHERE seq = ?1";
 const LAST: &str = "SELECT coalesce(max(seq), 0) FROM messages";
 
@@ -207,12 +208,20 @@ impl Table {
 
     /// Sends the oldest dead message with this id back to the end of its line; says whether there was one.
     pub(super) async fn replay(&mut self, lane: &Lane, id: &str) -> Result<bool, sqlx::Error> {
-        let oldest = sqlx::query_scalar(OLDEST_DEAD).bind(&*lane.0).bind(id);
-        let Some(seq) = oldest.fetch_optional(&mut self.connection).await? else { return Ok(false) };
-        let seq: i64 = seq;
+        let Some(seq) = self.oldest_dead(lane, id).await? else { return Ok(false) };
         sqlx::query(RESET).bind(seq).execute(&mut self.connection).await?;
         self.rejoin(seq).await?;
         Ok(true)
+    }
+
+    /// Deletes the oldest dead message with this id; says whether there was one.
+    pub(super) async fn discard(&mut self, lane: &Lane, id: &str) -> Result<bool, sqlx::Error> {
+        let Some(seq) = self.oldest_dead(lane, id).await? else { return Ok(false) };
+        Ok(sqlx::query(DISCARD).bind(seq).execute(&mut self.connection).await?.rows_affected() > 0)
+    }
+
+    async fn oldest_dead(&mut self, lane: &Lane, id: &str) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar(OLDEST_DEAD).bind(&*lane.0).bind(id).fetch_optional(&mut self.connection).await
     }
 
     async fn rejoin(&mut self, seq: i64) -> Result<(), sqlx::Error> {
@@ -279,6 +288,7 @@ mod tests {
             EXPIRE,
             NEXT_DUE,
             OLDEST_DEAD,
+            DISCARD,
             RESET,
             LAST,
         ] {

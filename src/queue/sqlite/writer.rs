@@ -111,7 +111,8 @@ impl Writer {
                 | Operation::Claim(..)
                 | Operation::Settle(..)
                 | Operation::GiveBack(_)
-                | Operation::Replay(..)) => asked.push(other),
+                | Operation::Replay(..)
+                | Operation::Discard(..)) => asked.push(other),
             }
         }
         asked
@@ -216,8 +217,9 @@ impl Writer {
             }
             Operation::Replay(lane, id, _) => {
                 self.waiting.stir(lane);
-                Outcome::Replayed(self.table.replay(lane, id).await?)
+                Outcome::Found(self.table.replay(lane, id).await?)
             }
+            Operation::Discard(lane, id, _) => Outcome::Found(self.table.discard(lane, id).await?),
             // Put aside before.
             Operation::Wait(..) | Operation::Close(_) => Outcome::Untold,
         })

@@ -112,6 +112,22 @@ fn the_secrets_of_other_roles_are_not_read_where_one_file_serves_all() {
 }
 
 #[test]
+fn who_looks_after_the_queue_knows_all_lanes_and_no_secret_but_the_broker_s() {
+    let folder = folder();
+    let load = |text: &str, variables: &[(&str, &str)]| {
+        load_part(folder.path(), text, &environment(variables), &Part::operator())
+    };
+    let settings = load(&everything(), &[BROKER_URL]).unwrap();
+    assert_eq!(settings.lanes().all().into_iter().collect::<Vec<_>>(), ["eu"]);
+    assert!(settings.forges.is_empty() && settings.store.url.is_none());
+    let problems = load(&everything(), &[]).unwrap_err();
+    assert!(problems.iter().any(|one| one.contains("variable BROKER is not set")), "{problems:#?}");
+    let problems = load("[[clusters]]\nname = \"east\"\nlane = \"not a lane\"\n", &[]).unwrap_err();
+    assert!(problems.iter().any(|one| one.contains("lane")), "a lane in error is not passed over");
+    assert!(load("", &[]).unwrap().queue.url.is_none(), "the embedded queue has dead letters as well");
+}
+
+#[test]
 fn a_worker_of_a_lane_reaches_the_clusters_of_that_lane_only() {
     let folder = folder();
     let other = "[[clusters]]\nname = \"west\"\nkubeconfig = \"absent.kubeconfig\"\n";

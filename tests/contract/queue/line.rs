@@ -215,6 +215,32 @@ pub async fn the_trace_of_a_message_rides_with_it_whatever_becomes_of_it(
     assert_eq!(take(&queue).await.trace, trace);
 }
 
+pub async fn a_dead_message_can_be_discarded_for_good(make: impl AsyncFn(Duration) -> Queue) {
+    let queue = make(LEASE_FOR).await;
+    publish(&queue, &[("shop", "bad"), ("shop", "bad"), ("shop", "worse"), ("shop", "good")]).await;
+    for why in ["the first", "the second", "another"] {
+        assert_eq!(queue.bury(&take(&queue).await, why).await.unwrap(), Settled::Done);
+    }
+    let left = |dead: Vec<Dead>| dead.into_iter().map(|dead| dead.why).collect::<Vec<_>>();
+    for (lane, id, found, expected) in [
+        // It is not dead.
+        (lane(), "good", false, &["another", "the second", "the first"][..]),
+        (Lane::events(), "bad", false, &["another", "the second", "the first"]),
+        // Of two with the same id, the oldest.
+        (lane(), "bad", true, &["another", "the second"]),
+        (lane(), "bad", true, &["another"]),
+        (lane(), "bad", false, &["another"]),
+    ] {
+        assert_eq!(queue.discard(&lane, id).await.unwrap(), found, "{lane} {id}");
+        assert_eq!(left(queue.dead(10).await.unwrap()), expected, "{lane} {id}");
+    }
+    assert!(!queue.replay(&lane(), "bad").await.unwrap());
+    queue.close().await;
+    let queue = make(LEASE_FOR).await;
+    assert_eq!(take(&queue).await.id, "good");
+    assert_eq!(left(queue.dead(10).await.unwrap()), ["another"]);
+}
+
 pub async fn the_latest_dead_come_first_and_no_more_than_asked(make: impl AsyncFn(Duration) -> Queue) {
     let queue = make(LEASE_FOR).await;
     publish(&queue, &[("a", "1"), ("b", "2"), ("f", "3")]).await;
