@@ -4,15 +4,22 @@
 //! process may have twice the share of another. Whoever has worked on a message that had to wait, and now has nothing left
 //! to do, therefore looks for queues where messages wait, and claims some: it consumes them anew with a higher number
 //! than whoever has them. The broker lets the other one finish what it has, and then gives the queue away. While no
-//! message has to wait, nobody looks.
+//! message has to wait, nobody looks. What waits at two looks in a row, and of which nothing is here, is another's: what
+//! is this process's own arrives in between.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio::time::sleep;
 
 use crate::fault::chain;
+use crate::queue::Error;
 use crate::queue::Lane;
 use crate::queue::clock;
 use crate::queue::rabbit::core::Core;
@@ -21,23 +28,52 @@ use crate::queue::rabbit::hub::Hub;
 use crate::queue::rabbit::names;
 
 /// How long is whoever has nothing to do patient before it looks? What is on its way arrives meanwhile.
-const LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// How often does it look in a row, as long as there is something to claim?
-const LOOKS: u32 = 6;
+const LOOKS: u32 = 8;
 /// How many milliseconds must a message have waited for a sign that there is too much work somewhere?
 pub(super) const LATE_MS: u64 = 250;
 /// Numbers of claims count the seconds from here on, the start of 2026: a later claim outdoes an earlier one.
 const SINCE_MS: i64 = 1_767_225_600_000;
 
-/// The claims of a process on a queue: the number of the latest, 0 for none.
-pub(super) type Claims = watch::Receiver<i32>;
+/// For how long after the start of a consumer, or after its last message, may its queue be this process's?
+const OURS_FOR: Duration = Duration::from_millis(500);
 
-/// The queues of a lane, each with where its consumer hears of claims.
+/// What the consumer of a queue and whoever claims it know of each other.
+pub(super) struct Stake {
+    pub(super) queue: String,
+    /// The number of the latest claim, 0 for none.
+    claim: watch::Sender<i32>,
+    heard: Mutex<Instant>,
+}
+
+impl Stake {
+    pub(super) fn new(queue: String) -> Arc<Self> {
+        Arc::new(Self { queue, claim: watch::Sender::new(0), heard: Mutex::new(Instant::now()) })
+    }
+
+    /// Returns what tells of claims.
+    pub(super) fn claims(&self) -> watch::Receiver<i32> {
+        self.claim.subscribe()
+    }
+
+    /// Notes that the consumer began, or brought something.
+    pub(super) fn note(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Returns whether the broker may be about to bring more.
+    pub(super) fn may_be_ours(&self) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < OURS_FOR
+    }
+}
+
+/// Who claims queues of a lane.
 pub(super) struct Claimer {
     pub(super) core: Arc<Core>,
     pub(super) lane: Lane,
     pub(super) hub: Arc<Hub>,
-    pub(super) queues: Vec<(String, watch::Sender<i32>)>,
+    pub(super) stakes: Vec<Arc<Stake>>,
 }
 
 impl Claimer {
@@ -45,6 +81,7 @@ impl Claimer {
     pub(super) async fn run(self) {
         loop {
             self.hub.waited.notified().await;
+            let mut before = BTreeSet::new();
             for look in 0..LOOKS {
                 // why: what was claimed before takes a while to come, too.
                 sleep(LOOK_AFTER.saturating_mul(1 << look)).await;
@@ -52,9 +89,9 @@ impl Claimer {
                 if idle == 0 {
                     break;
                 }
-                match self.claim(idle).await {
-                    Ok(0) => break,
-                    Ok(_) => {}
+                match self.waiting().await {
+                    Ok(waiting) if waiting.is_empty() => break,
+                    Ok(waiting) => before = self.claim(waiting, &before, idle),
                     Err(error) => {
                         tracing::debug!(lane = %self.lane, error = %chain(&error), "failed to look for work");
                         break;
@@ -64,20 +101,27 @@ impl Claimer {
         }
     }
 
-    /// Claims up to `most` queues in which messages wait, those with the most first; returns how many.
-    async fn claim(&self, most: usize) -> Result<usize, crate::queue::Error> {
-        let names: Vec<String> = self.queues.iter().map(|(name, _)| name.clone()).collect();
+    /// Returns the queues in which messages wait, as numbers of this process's list: those with the most first.
+    async fn waiting(&self) -> Result<Vec<usize>, Error> {
+        let names: Vec<String> = self.stakes.iter().map(|stake| stake.queue.clone()).collect();
         let counted = counts(&self.core.asking, &names).await?;
         let seed = uuid::Uuid::now_v7().to_string();
-        let mut waiting: Vec<_> = self.queues.iter().zip(counted).filter(|(_, count)| *count > 0).collect();
+        let mut waiting: Vec<_> = counted.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
         // In another order each time, so that several who look at once claim different ones.
-        waiting.sort_by_key(|((name, _), count)| (std::cmp::Reverse(*count), names::priority(&seed, name)));
-        waiting.truncate(most);
-        for ((name, claims), count) in &waiting {
-            tracing::debug!(queue = %name, count, "claimed");
-            claims.send_replace(number(clock::wall().0));
+        let lot = |queue: usize| names.get(queue).map(|name| names::priority(&seed, name));
+        waiting.sort_by_key(|(queue, count)| (Reverse(*count), lot(*queue)));
+        Ok(waiting.into_iter().map(|(queue, _)| queue).collect())
+    }
+
+    /// Claims up to `most` of those queues that were seen before, too; returns all that were seen now.
+    fn claim(&self, waiting: Vec<usize>, before: &BTreeSet<usize>, most: usize) -> BTreeSet<usize> {
+        let again = waiting.iter().filter(|queue| before.contains(queue));
+        let others = again.filter_map(|queue| self.stakes.get(*queue)).filter(|stake| !stake.may_be_ours());
+        for stake in others.take(most) {
+            tracing::debug!(queue = %stake.queue, "claimed");
+            stake.claim.send_replace(number(clock::wall().0));
         }
-        Ok(waiting.len())
+        waiting.into_iter().collect()
     }
 }
 

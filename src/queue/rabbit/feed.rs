@@ -26,7 +26,7 @@ use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Error;
 use crate::queue::Lane;
 use crate::queue::rabbit::claim::Claimer;
-use crate::queue::rabbit::claim::Claims;
+use crate::queue::rabbit::claim::Stake;
 use crate::queue::rabbit::core::Core;
 use crate::queue::rabbit::declare::shut;
 use crate::queue::rabbit::failure::answer;
@@ -45,15 +45,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) fn start(core: &Arc<Core>, lane: &Lane, hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
     // In another order each time. What lies ready at a process that ends counts as delivered, so a message that ends
     // each process that takes it would otherwise have others buried with it: now some of them are done before it.
-    let mut queues = Vec::new();
+    let mut stakes = Vec::new();
     for queue in names::shuffled(lane, &uuid::Uuid::now_v7().to_string()) {
-        let (claimed, claims) = watch::channel(0);
-        queues.push((queue.clone(), claimed));
-        let feed = Feed { core: Arc::clone(core), hub: Arc::clone(hub), lane: lane.clone(), queue, claims };
-        tasks.spawn(feed.run());
+        let stake = Stake::new(queue.clone());
+        stakes.push(Arc::clone(&stake));
+        let claims = stake.claims();
+        let (core, hub, lane) = (Arc::clone(core), Arc::clone(hub), lane.clone());
+        tasks.spawn(Feed { core, hub, lane, queue, stake, claims }.run());
     }
-    if names::shape(lane).single && queues.len() > 1 {
-        let claimer = Claimer { core: Arc::clone(core), lane: lane.clone(), hub: Arc::clone(hub), queues };
+    if names::shape(lane).single && stakes.len() > 1 {
+        let claimer = Claimer { core: Arc::clone(core), lane: lane.clone(), hub: Arc::clone(hub), stakes };
         tasks.spawn(claimer.run());
     }
     tasks.spawn(keep(Arc::clone(core), lane.clone(), Arc::clone(hub)));
@@ -65,7 +66,8 @@ struct Feed {
     hub: Arc<Hub>,
     lane: Lane,
     queue: String,
-    claims: Claims,
+    stake: Arc<Stake>,
+    claims: watch::Receiver<i32>,
 }
 
 /// How consuming came to its end.
@@ -137,16 +139,22 @@ impl Feed {
 
     async fn consume(&mut self, channel: Channel, mut consumer: Consumer) -> End {
         let ended = Arc::new(AtomicBool::new(false));
+        self.stake.note();
         let end = loop {
             let next = tokio::select! {
+                biased;
                 next = consumer.next() => next,
                 Ok(()) = self.claims.changed() => {
                     // Whoever has something of the queue has the queue, too.
-                    if self.hub.has_of(&ended) { continue } else { break End::Claim }
+                    if self.stake.may_be_ours() || self.hub.has_of(&ended) { continue }
+                    break End::Claim;
                 }
             };
             match next {
-                Some(Ok(delivery)) => self.arrived(delivery, &ended).await,
+                Some(Ok(delivery)) => {
+                    self.stake.note();
+                    self.arrived(delivery, &ended).await;
+                }
                 Some(Err(error)) => self.hub.trouble(Some(failed("consume a lane", error))),
                 None => break End::Lost,
             }
