@@ -41,7 +41,7 @@ struct Arguments {
     windlass: PathBuf,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Clone, Subcommand)]
 enum What {
     /// From a delivery to its answer, the pending status, the object in the cluster and the final status.
     Latency {
@@ -58,6 +58,9 @@ enum What {
         /// How many applications?
         #[arg(long, default_value_t = 256)]
         applications: usize,
+        /// With how many workers?
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 8])]
+        workers: Vec<usize>,
     },
     /// Deliveries of 8 KB, accepted in a second, at 1, 64 and 256 connections.
     Door {
@@ -77,7 +80,9 @@ async fn main() {
             let pause = Duration::from_millis(pause);
             ("latency", latency::measure(&windlass, pushes, pause).await)
         }
-        What::Scale { applications } => ("scale", scale::measure(&windlass, applications).await),
+        What::Scale { applications, workers } => {
+            ("scale", scale::measure(&windlass, applications, &workers).await)
+        }
         What::Door { seconds } => ("door", door::measure(&windlass, seconds).await),
     };
     say(&format!("\n{cores} cores, shared by windlass, the bed and this measurement."));

@@ -31,9 +31,6 @@ use crate::world::unique;
 /// The secret of the webhook; nobody else knows of it.
 const SECRET: &str = "the bench signs with this";
 
-/// How many workers are there?
-const WORKERS: [usize; 4] = [1, 2, 4, 8];
-
 /// How much longer does a request to the cluster take, there and back?
 const LATENCY: Duration = Duration::from_millis(100);
 
@@ -44,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Measures with so many applications, prints a table and returns the numbers.
-pub async fn measure(program: &Path, applications: usize) -> Value {
+pub async fn measure(program: &Path, applications: usize, all: &[usize]) -> Value {
     say(&format!(
         "{applications} applications in one cluster, {} ms more for each request, four slots a worker\n",
         LATENCY.as_millis()
@@ -54,19 +51,20 @@ pub async fn measure(program: &Path, applications: usize) -> Value {
         "workers", "seconds", "targets/s", "efficiency", "doubled"
     ));
     let (mut alone, mut rows) = (0.0, Vec::new());
-    for workers in WORKERS {
+    for &workers in all {
         let mut scene = Scene::new(program, applications, workers).await;
         scene.push("first").await;
         scene.settled().await;
         let took = scene.timed("second").await;
         let rate = applications as f64 / took.as_secs_f64();
-        if workers == 1 {
-            alone = rate;
+        if alone == 0.0 {
+            alone = rate / workers as f64;
         }
         let efficiency = rate / (alone * workers as f64);
         let doubled = scene.doubled().await;
         let seconds = took.as_secs_f64();
         say(&format!("{workers:>8}{seconds:>14.1}{rate:>16.1}{efficiency:>14.2}{doubled:>12}"));
+        scene.tell_times();
         let row = json!({ "workers": workers, "seconds": seconds, "targets_per_second": rate,
             "efficiency": efficiency, "doubled": doubled });
         rows.push(row);
@@ -190,6 +188,30 @@ impl Scene {
         self.push(value).await;
         self.until(before + self.applications).await;
         started.elapsed()
+    }
+
+    /// Tells, from the logs of the workers, when the last push was dispatched and how its jobs were shared.
+    fn tell_times(&self) {
+        let at = |line: &Value| line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let said = |lines: &[Value], message: &str| -> Vec<jiff::Timestamp> {
+            lines.iter().filter(|line| line["message"] == message).map(at).collect()
+        };
+        let accepted = said(&self.door.lines(), "delivery accepted").into_iter().max().unwrap();
+        let since = |at: jiff::Timestamp| at.duration_since(accepted).as_secs_f64();
+        let (mut dispatched, mut first, mut last, mut shares) = (0.0, f64::MAX, 0.0_f64, Vec::new());
+        for worker in &self.workers {
+            let lines = worker.lines();
+            dispatched = said(&lines, "dispatched").into_iter().map(since).fold(dispatched, f64::max);
+            let taken = said(&lines, "job taken").into_iter().filter(|at| *at > accepted);
+            let taken: Vec<f64> = taken.map(since).collect();
+            first = taken.iter().copied().fold(first, f64::min);
+            last = said(&lines, "run healthy").into_iter().map(since).fold(last, f64::max);
+            shares.push(taken.len());
+        }
+        say(&format!(
+            "{:>8}dispatched after {dispatched:.1} s, first job after {first:.1} s, last verdict after {last:.1} s; jobs by worker {shares:?}",
+            ""
+        ));
     }
 
     /// Returns how many runs there were more than needed.
