@@ -41,7 +41,8 @@
 //! - A cluster belongs to a lane ([`lanes`]). Its jobs, waits and reports go over queues of that lane, so that whoever
 //!   serves one lane reaches nothing of another; what it says of others' targets is not believed.
 //! - The jobs of a target are in one of 64 queues, which one worker at a time takes from; so all applications of one
-//!   cluster spread over all workers, and each target has one of them.
+//!   cluster spread over all workers, and each target has one of them. Who has nothing to do claims queues of who has too
+//!   much.
 //! - What one process does for all, the sweep and the posting, is a duty: a message that one process at a time has.
 //!
 //! # What keeps it true
