@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Malformed;
+use crate::ignore::IgnoreRule;
 use crate::reference::Reference;
 
 /// A name from the settings: 1 to 40 lowercase letters, digits and inner dashes.
@@ -120,6 +121,53 @@ pub struct Application {
     pub prune: bool,
     /// How long may its objects take to become healthy, in milliseconds?
     pub health_deadline_ms: u64,
+    /// What is done about drift?
+    #[serde(default, skip_serializing_if = "SelfHeal::is_usual")]
+    pub self_heal: SelfHeal,
+    /// What is left to others in its objects, whatever their manifests say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<IgnoreRule>,
+    /// For how long must its objects be healthy without a break after they were written, in milliseconds?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_for_ms: Option<u64>,
+    /// The ServiceAccount in whose name it is written, where windlass does not write in its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccount>,
+}
+
+/// A ServiceAccount of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceAccount {
+    /// Its namespace; without one, that of the application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is done when objects are changed or deleted in the cluster by somebody else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfHeal {
+    /// They are made as the applied commit declares them.
+    #[default]
+    Correct,
+    /// It is recorded, and nothing is written.
+    Report,
+    /// Nothing; the next commit that the application reads finds it.
+    Off,
+}
+
+impl SelfHeal {
+    /// All of them, as settings name them.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("correct", Self::Correct), ("report", Self::Report), ("off", Self::Off)];
+
+    // So that older workers read the jobs of applications that want nothing unusual.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Application {
@@ -133,6 +181,14 @@ impl Application {
     #[must_use]
     pub fn namespace_in(&self, cluster: &Name) -> String {
         self.namespace.replace("{cluster}", cluster.as_str())
+    }
+
+    /// Returns the user in whose name it is written in one cluster, as API servers call it; `None` for windlass itself.
+    #[must_use]
+    pub fn user_in(&self, cluster: &Name) -> Option<String> {
+        let ServiceAccount { namespace, name } = self.service_account.as_ref()?;
+        let namespace = namespace.clone().unwrap_or_else(|| self.namespace_in(cluster));
+        Some(format!("system:serviceaccount:{namespace}:{name}"))
     }
 
     /// Returns its targets, in the order of its clusters.

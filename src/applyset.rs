@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::annotation::Turn;
 use crate::application::Name;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
@@ -24,6 +25,12 @@ const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 #[must_use]
 pub fn parent_name(application: &Name) -> String {
     format!("{}{application}", member::RECORD)
+}
+
+/// Returns the application of a parent object, by its name.
+#[must_use]
+pub fn application(parent_name: &str) -> Option<Name> {
+    Name::parse(parent_name.strip_prefix(member::RECORD)?).ok()
 }
 
 /// Returns the id of the set whose parent is the ConfigMap `name` in `namespace`.
@@ -46,6 +53,8 @@ pub struct Fence {
     pub run: String,
     /// How often a run took the fence.
     pub generation: u64,
+    /// The source of the application.
+    pub source: Option<Name>,
     /// The commit that the run makes true.
     pub commit: Option<CommitId>,
     /// What the target read at that commit.
@@ -54,6 +63,12 @@ pub struct Fence {
     pub definition: u64,
     /// Did the run get to its end, so that the cluster holds what the commit declares?
     pub done: bool,
+    /// How many members there were when a run last got to its end.
+    pub members: u64,
+    /// Did the run correct drift? Then no verdict was told of it, and none can be shared.
+    pub again: bool,
+    /// The first turn of which nothing is written yet: those before it are waited for. Where there is none, all is written.
+    pub next: Option<Turn>,
 }
 
 /// The parent object of an application in a cluster.
@@ -108,10 +123,14 @@ impl Parent {
             cluster: data("cluster").unwrap_or_default().to_owned(),
             run: data("run").unwrap_or_default().to_owned(),
             generation: data("generation").and_then(|text| text.parse().ok()).unwrap_or_default(),
+            source: data("source").and_then(|text| Name::parse(text).ok()),
             commit: data("commit").and_then(|text| CommitId::parse(text).ok()),
             inputs: data("inputs").map(|text| Inputs(text.to_owned())),
             definition: data("definition").and_then(|text| text.parse().ok()).unwrap_or_default(),
             done: data("done") == Some("true"),
+            members: data("members").and_then(|text| text.parse().ok()).unwrap_or_default(),
+            again: data("again") == Some("true"),
+            next: data("next").and_then(Turn::parse),
         };
         Self {
             name: live.id.name.clone(),
@@ -151,7 +170,17 @@ impl Parent {
             ("generation", fence.generation.to_string()),
             ("definition", fence.definition.to_string()),
             ("done", fence.done.to_string()),
+            ("members", fence.members.to_string()),
         ]);
+        if fence.again {
+            data.insert("again", fence.again.to_string());
+        }
+        if let Some(turn) = fence.next {
+            data.insert("next", turn.to_string());
+        }
+        if let Some(source) = &fence.source {
+            data.insert("source", source.to_string());
+        }
         if let Some(commit) = &fence.commit {
             data.insert("commit", commit.to_string());
         }
@@ -179,6 +208,7 @@ fn group_kind(text: &str) -> GroupKind {
 mod tests {
     use super::Fence;
     use super::Parent;
+    use crate::annotation::Turn;
     use crate::application::Name;
     use crate::commit::CommitId;
     use crate::commit::Inputs;
@@ -205,10 +235,14 @@ mod tests {
             cluster: "east".into(),
             run: "r1".into(),
             generation: 3,
+            source: Some(Name::parse("code").unwrap()),
             commit: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
             inputs: Some(Inputs("tree".into())),
             definition: 2,
             done: true,
+            members: 5,
+            again: true,
+            next: Some(Turn::END),
         };
         assert_eq!(Parent::read(&Live::read(parent.write()).unwrap()), parent);
     }

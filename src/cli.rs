@@ -1,5 +1,9 @@
 //! The command line: what may be asked of the program, and nothing of how it is done.
 
+mod diff;
+mod history;
+mod steer;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,6 +14,18 @@ use clap::ValueEnum;
 use crate::application::Name;
 use crate::role::Part;
 use crate::role::Role;
+
+pub use diff::Diff;
+pub use history::Deliveries;
+pub use history::Drift;
+pub use history::DriftCommand;
+pub use history::Explain;
+pub use history::History;
+pub use history::Suggest;
+pub use steer::Audit;
+pub use steer::Pause;
+pub use steer::Resume;
+pub use steer::Sync;
 
 /// The arguments of the program.
 #[derive(Clone, Debug, Parser)]
@@ -78,14 +94,30 @@ pub enum Command {
     History(History),
     /// Prints the last deliveries of webhooks, newest first, and what each led to.
     Deliveries(Deliveries),
+    /// Prints what somebody else changed in clusters of what was applied, newest first, who did, and what became of it.
+    Drift(Drift),
     /// Prints what became of a delivery or of a commit: each target, its run, and what the forge was told.
     Explain(Explain),
+    /// Pauses an application, a cluster or everything: nothing is written there until `windlass resume`.
+    Pause(Pause),
+    /// Ends a pause; what waited is worked on at once.
+    Resume(Resume),
+    /// Asks for a pass of an application now; with --override although a window is closed or there is a pause.
+    Sync(Sync),
+    /// Prints what people have told windlass to do, newest first: who, when, what and why.
+    Audit(Audit),
     /// Shows dead letters: messages that were buried because nobody could work on them; sends them back, or drops them.
     #[command(subcommand)]
     Dead(Dead),
     /// Compares RabbitMQ with what windlass needs there, and makes what is missing.
     #[command(subcommand)]
     Queue(Queue),
+    /// Prints whether the live objects of some files are healthy, offline; ends with code 1 where some are waited for,
+    /// with 2 where some failed, and with 3 where nothing can be said.
+    Health(Health),
+    /// Prints what applying manifests would do to live objects, both in files, offline; ends with code 1 where only the
+    /// API server's dry-run can tell, with 2 where some would be changed or created, and with 3 where nothing can be said.
+    Diff(Diff),
     /// Prints what the body of a webhook would be read as, offline.
     Read(Read),
     /// Signs a delivery as a forge would and posts it to a door.
@@ -161,49 +193,19 @@ pub struct Render {
     pub namespace: String,
 }
 
-/// Which part of the history is printed.
+/// Which objects are looked at.
 #[derive(Clone, Debug, Args)]
-pub struct History {
-    /// The settings file.
+pub struct Health {
+    /// Files or folders of live objects, as `kubectl get -o yaml` or `-o json` prints them; - is standard input. The
+    /// definitions among them say which kinds have conditions.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The settings file, for its health rules.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Only the runs of this application.
-    #[arg(long, value_name = "NAME")]
-    pub application: Option<String>,
-    /// How many runs.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: u32,
-    /// As JSON.
+    /// As JSON, one line for each object.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Which deliveries are printed.
-#[derive(Clone, Debug, Args)]
-pub struct Deliveries {
-    /// The settings file.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Only those of this forge.
-    #[arg(long, value_name = "NAME")]
-    pub forge: Option<String>,
-    /// How many deliveries.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: u32,
-    /// As JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What is explained.
-#[derive(Clone, Debug, Args)]
-pub struct Explain {
-    /// A commit or a delivery, or at least the first six characters of it.
-    #[arg(value_name = "COMMIT|DELIVERY")]
-    pub what: String,
-    /// The settings file.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
 }
 
 /// Which body is read, and as what.

@@ -1,5 +1,5 @@
 //! The socket in the data folder, where a running windlass is asked about its queue: the file of the embedded queue is
-//! its own as long as it runs.
+//! its own as long as it runs. There it is also told to look at the store, which others may write to.
 //!
 //! A guest writes one line of JSON, is answered with one line, and is done. The socket and its guests belong to the
 //! user that windlass runs as.
@@ -27,6 +27,7 @@ use crate::letters;
 use crate::letters::Asked;
 use crate::letters::Done;
 use crate::queue::Queue;
+use crate::store::Store;
 
 /// What the socket is called, in the data folder.
 const NAME: &str = "control.sock";
@@ -98,7 +99,16 @@ pub enum Error {
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Done(Done),
+    Looked,
     Failed(String),
+}
+
+/// What is said that is no question about letters.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// The store has something new about what keeps targets closed.
+    Look,
 }
 
 /// The place where a running windlass is asked; the socket is taken away when this is dropped.
@@ -133,7 +143,7 @@ impl Desk {
     }
 
     /// Attends to guests, for ever.
-    pub async fn serve(self, queue: Queue) {
+    pub async fn serve(self, queue: Queue, store: Option<Store>) {
         let mut guests = JoinSet::new();
         loop {
             while guests.len() >= GUESTS {
@@ -141,7 +151,7 @@ impl Desk {
             }
             match self.listener.accept().await {
                 Ok((guest, _)) if self.may_ask(&guest) => {
-                    guests.spawn(attend(guest, queue.clone()));
+                    guests.spawn(attend(guest, queue.clone(), store.clone()));
                 }
                 Ok(_) => tracing::warn!("another user asked at {}, and was not heard", self.path.display()),
                 Err(error) => {
@@ -169,11 +179,11 @@ impl Drop for Desk {
 }
 
 /// Hears one guest, and answers.
-async fn attend(guest: UnixStream, queue: Queue) {
+async fn attend(guest: UnixStream, queue: Queue, store: Option<Store>) {
     let attended = timeout(ANSWER_WITHIN, async {
         let mut guest = BufReader::new(guest);
         let answer = match timeout(ASK_WITHIN, line(&mut guest, QUESTION_BYTES)).await {
-            Ok(Some(question)) => answer(&question, &queue).await,
+            Ok(Some(question)) => answer(&question, &queue, store.as_ref()).await,
             Ok(None) => Answer::Failed("read the question: it is no line, or too long a one".to_owned()),
             Err(_) => Answer::Failed(format!("hear a question within {} s", ASK_WITHIN.as_secs())),
         };
@@ -188,7 +198,11 @@ async fn attend(guest: UnixStream, queue: Queue) {
     }
 }
 
-async fn answer(question: &str, queue: &Queue) -> Answer {
+async fn answer(question: &str, queue: &Queue, store: Option<&Store>) -> Answer {
+    if let (Ok(Word::Look), Some(store)) = (serde_json::from_str(question), store) {
+        store.look_at_the_gate();
+        return Answer::Looked;
+    }
     let asked: Asked = match serde_json::from_str(question) {
         Ok(asked) => asked,
         Err(error) => {
@@ -218,6 +232,29 @@ async fn line(stream: &mut BufReader<UnixStream>, most: u64) -> Option<String> {
 /// # Errors
 /// One runs, but does not let this user in, does not answer, or failed.
 pub async fn ask(data: &Path, asked: &Asked) -> Result<Option<Done>, Error> {
+    let question = serde_json::to_string(asked).map_err(Error::Odd)?;
+    match say(data, question).await? {
+        Some(Answer::Done(done)) => Ok(Some(done)),
+        Some(Answer::Failed(why)) => Err(Error::Failed(why)),
+        Some(Answer::Looked) => Err(Error::Unanswered),
+        None => Ok(None),
+    }
+}
+
+/// Tells the windlass that runs with this data folder to look at what keeps targets closed; returns whether one runs.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn look(data: &Path) -> Result<bool, Error> {
+    let word = serde_json::to_string(&Word::Look).map_err(Error::Odd)?;
+    match say(data, word).await? {
+        Some(Answer::Failed(why)) => Err(Error::Failed(why)),
+        told => Ok(told.is_some()),
+    }
+}
+
+/// Says one line and hears the answer; nothing where nobody listens.
+async fn say(data: &Path, mut question: String) -> Result<Option<Answer>, Error> {
     let path = data.join(NAME);
     if path.as_os_str().as_bytes().len() > PATH_BYTES {
         // Nobody can listen there.
@@ -230,15 +267,11 @@ pub async fn ask(data: &Path, asked: &Asked) -> Result<Option<Done>, Error> {
         }
         Err(source) => return Err(Error::Reach { path, source }),
     };
-    let mut question = serde_json::to_string(asked).map_err(Error::Odd)?;
     question.push('\n');
     let heard = timeout(ANSWER_WITHIN, async {
         stream.get_mut().write_all(question.as_bytes()).await.ok()?;
         line(&mut stream, ANSWER_BYTES).await
     });
     let answer = heard.await.ok().flatten().ok_or(Error::Unanswered)?;
-    match serde_json::from_str(&answer).map_err(Error::Odd)? {
-        Answer::Done(done) => Ok(Some(done)),
-        Answer::Failed(why) => Err(Error::Failed(why)),
-    }
+    serde_json::from_str(&answer).map(Some).map_err(Error::Odd)
 }

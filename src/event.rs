@@ -131,13 +131,14 @@ pub struct Rerun {
 
 /// The version of [`Event`] that this windlass writes; older ones are read, newer ones are buried.
 ///
-/// The second one knows of pull requests, reruns and forced pushes.
-pub const VERSION: u32 = 2;
+/// The second one knows of pull requests, reruns and forced pushes, the third one of drift, the fourth one of what waited
+/// and of objects that say themselves what is done about their drift.
+pub const VERSION: u32 = 4;
 
 /// Something that may call for work on one source: what travels from the doors to dispatch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The version of this form: [`VERSION`].
+    /// The version of this form: at most [`VERSION`].
     pub version: u32,
     /// What this event is called in logs and records; a delivery's own id where it has one.
     pub id: String,
@@ -149,13 +150,34 @@ pub struct Event {
     pub received_at: Moment,
 }
 
+impl Event {
+    /// Makes an event, in the oldest form that can say it, so that one version older reads it too.
+    #[must_use]
+    pub fn new(id: String, source: Name, what: What, received_at: Moment) -> Self {
+        Self { version: what.version(), id, source, what, received_at }
+    }
+}
+
 impl What {
     /// Returns whether a delivery said so.
     #[must_use]
     pub fn is_delivered(&self) -> bool {
         match self {
             Self::Push { .. } | Self::PullRequest { .. } | Self::Rerun { .. } => true,
-            Self::Sweep { .. } | Self::Again { .. } => false,
+            Self::Sweep { .. } | Self::Again { .. } | Self::Drift { .. } | Self::Sync { .. } => false,
+        }
+    }
+
+    /// Returns the version of an event that says so: the second, unless that knows no such thing.
+    fn version(&self) -> u32 {
+        match self {
+            Self::Push { .. }
+            | Self::PullRequest { .. }
+            | Self::Rerun { .. }
+            | Self::Sweep { .. }
+            | Self::Again { .. } => 2,
+            Self::Drift { own: false, .. } => 3,
+            Self::Drift { own: true, .. } | Self::Sync { .. } => VERSION,
         }
     }
 }
@@ -225,5 +247,21 @@ pub enum What {
         target: Target,
         /// A commit whose verdict for that target is overdue.
         commit: Option<CommitId>,
+    },
+    /// Whoever watches a cluster saw that somebody else changed what was applied there.
+    Drift {
+        /// The target.
+        target: Target,
+        /// Does one of the objects say itself that its drift is looked at, whatever its application says?
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        own: bool,
+    },
+    /// A target shall be made as its reference says now, and whatever waits for it answered: a window has opened, a pause
+    /// has ended, or a person asks for it.
+    Sync {
+        /// The target.
+        target: Target,
+        /// Does the person want it whatever windows and pauses say?
+        regardless: bool,
     },
 }

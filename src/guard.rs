@@ -1,6 +1,7 @@
 //! The prune guard: which of the objects that left a commit may be deleted.
 
-use crate::object::GroupKind;
+use crate::annotation::Prune;
+use crate::annotation::Wish;
 use crate::object::Live;
 
 /// How much may be pruned without consent.
@@ -48,9 +49,13 @@ pub fn judge(leaving: Vec<Live>, members: usize, wanted: usize, limits: Limits, 
     }
     let mut judged = Judged::default();
     for live in leaving {
-        if holds_data(&live.id.group_kind()) && !consent {
+        if consent {
+            judged.prune.push(live);
+        } else if live.id.group_kind().holds_data() {
             let why = format!("a {} takes what it holds with it, so it needs consent", live.id.kind);
             judged.kept.push((live, why));
+        } else if Wish::of(&live.value).prune == Prune::Confirm {
+            judged.kept.push((live, "its annotation asks for consent".to_owned()));
         } else {
             judged.prune.push(live);
         }
@@ -60,15 +65,6 @@ pub fn judge(leaving: Vec<Live>, members: usize, wanted: usize, limits: Limits, 
 
 fn keep_all(leaving: Vec<Live>, why: &str) -> Judged {
     Judged { prune: Vec::new(), kept: leaving.into_iter().map(|live| (live, why.to_owned())).collect() }
-}
-
-/// Returns whether deleting an object of this kind deletes more than the object.
-fn holds_data(kind: &GroupKind) -> bool {
-    matches!(
-        (kind.group.as_str(), kind.kind.as_str()),
-        ("", "Namespace" | "PersistentVolume" | "PersistentVolumeClaim")
-            | ("apiextensions.k8s.io", "CustomResourceDefinition")
-    )
 }
 
 /// The trailer by which a commit consents, followed by a colon and the application's name.

@@ -1,22 +1,33 @@
 //! Work for one target: pointers and reasons, never payloads.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::application::SelfHeal;
 use crate::application::Target;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::moment::Moment;
 use crate::object::ObjectId;
+use crate::outcome::Fight;
+use crate::outcome::Tally;
 
-/// The version of [`Job`] and [`Watch`] that this windlass writes.
-pub const VERSION: u32 = 1;
+/// The newest version of [`Job`] that this windlass reads. The second one knows of drift, the third one of permits and of
+/// drift where the application leaves it and single objects do not; the fourth one of runs that go on, of fights, and of
+/// applications with a ServiceAccount, a time to be stable, or rules about what is left to others.
+pub const VERSION: u32 = 4;
+
+/// The newest version of [`Watch`] that this windlass reads. The second one knows of what comes after it, and of
+/// what is to be gone.
+pub const WATCH_VERSION: u32 = 2;
 
 /// A job: make the tip of the application's ref true in one cluster, and answer for one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// The version of this form: [`VERSION`].
+    /// The version of this form: [`version`].
     pub version: u32,
     /// The target.
     pub target: Target,
@@ -36,6 +47,84 @@ pub struct Job {
     pub reason: Reason,
     /// When the event reached windlass.
     pub received_at: Moment,
+    /// For how long it may begin to write.
+    #[serde(default, skip_serializing_if = "Permit::is_usual")]
+    pub permit: Permit,
+    /// Over which objects it gives way to others, where it is about drift.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fights: Vec<Fight>,
+    /// The run that goes on with this job, where it is not the first one of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+}
+
+/// A run that wrote the first waves of its objects, and waited until those were healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// The run.
+    pub run: String,
+    /// When its first wave was written; its deadline counts from then.
+    pub since: Moment,
+    /// What it did so far.
+    pub tally: Tally,
+}
+
+impl Job {
+    /// Returns what is done about the drift of an object: what it says itself, or else its application's setting; in a
+    /// closed target, drift is told at most.
+    #[must_use]
+    pub fn self_heal(&self, own: Option<SelfHeal>) -> SelfHeal {
+        match (own.unwrap_or(self.application.self_heal), self.permit) {
+            (SelfHeal::Correct, Permit::Never) => SelfHeal::Report,
+            (self_heal, _) => self_heal,
+        }
+    }
+
+    /// Returns the job that goes on with a run of this one.
+    #[must_use]
+    pub fn going_on(&self, rollout: Rollout) -> Self {
+        Self { version: VERSION, rollout: Some(rollout), ..self.clone() }
+    }
+}
+
+/// Returns the version of a job: the oldest that can say it, so that older workers read the others.
+#[must_use]
+pub fn version(reason: Reason, application: &Application, permit: Permit, fights: &[Fight]) -> u32 {
+    // An older worker would write in its own name, and knows no application with a key that is new to it.
+    let new = application.service_account.is_some() || application.stable_for_ms.is_some();
+    if new || !application.ignore.is_empty() || !fights.is_empty() {
+        return VERSION;
+    }
+    let first = application.self_heal == SelfHeal::Correct;
+    match (permit, reason) {
+        (Permit::Until(_) | Permit::Regardless | Permit::Never, _) => 3,
+        // An older worker would correct everything.
+        (Permit::Usual, Reason::Drifted) if application.self_heal == SelfHeal::Off => 3,
+        (Permit::Usual, Reason::Moved | Reason::Unsure) if first => 1,
+        (Permit::Usual, Reason::Moved | Reason::Unsure | Reason::Drifted) => 2,
+    }
+}
+
+/// For how long a job may begin to write. What has begun goes on to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permit {
+    /// As long as its target is not paused.
+    #[default]
+    Usual,
+    /// Until this moment, at which a window closes its target, and as long as that is not paused.
+    Until(Moment),
+    /// Whatever windows and pauses say: a person wants it so.
+    Regardless,
+    /// Never: its target is closed, and what drifted is only told.
+    Never,
+}
+
+impl Permit {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
 }
 
 /// Why a target is worked on.
@@ -46,12 +135,14 @@ pub enum Reason {
     Moved,
     /// Nothing is known to have changed, but the last work on it is open, failed or unknown: a full pass is made.
     Unsure,
+    /// Somebody else changed what was applied: the applied commit is made true once more, and no status tells of it.
+    Drifted,
 }
 
 /// The wait for health that a pass hands over, so that its partition is free.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
-    /// The version of this form: [`VERSION`].
+    /// The version of this form: [`watch_version`].
     pub version: u32,
     /// The target.
     pub target: Target,
@@ -65,12 +156,146 @@ pub struct Watch {
     pub commit: CommitId,
     /// What the target read; when the parent says otherwise, this wait is over.
     pub inputs: Inputs,
-    /// The objects to wait for, with their `apiVersion`.
+    /// The objects to wait for until they are healthy, with their `apiVersion`.
     pub objects: Vec<(String, ObjectId)>,
+    /// The objects to wait for until they are gone, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub going: Vec<(String, ObjectId)>,
     /// Until when they may take.
     pub deadline: Moment,
+    /// For how long all must be healthy without a break, in milliseconds; 0 asks for no more than a moment.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub stable_for_ms: u64,
     /// When the event reached windlass.
     pub received_at: Moment,
     /// How many objects were created, configured, left unchanged and pruned.
-    pub tally: crate::outcome::Tally,
+    pub tally: Tally,
+    /// The job that goes on when all are healthy; without one, the run is through then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Box<Job>>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_nothing(millis: &u64) -> bool {
+    *millis == 0
+}
+
+impl Watch {
+    /// Returns for how long all must be healthy without a break, where they must.
+    #[must_use]
+    pub fn stable_for(&self) -> Option<Duration> {
+        Some(self.stable_for_ms).filter(|millis| *millis > 0).map(Duration::from_millis)
+    }
+}
+
+/// Returns the version of a wait: the oldest that can say it. Whoever knows no time that all must be healthy for tells of
+/// health a little early.
+#[must_use]
+pub fn watch_version(next: Option<&Job>, going: &[(String, ObjectId)]) -> u32 {
+    if next.is_some() || !going.is_empty() { WATCH_VERSION } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Job;
+    use super::Permit;
+    use super::Reason;
+    use super::Rollout;
+    use super::version;
+    use super::watch_version;
+    use crate::application::Application;
+    use crate::application::SelfHeal;
+    use crate::application::ServiceAccount;
+    use crate::moment::Moment;
+    use crate::object::ObjectId;
+    use crate::outcome::Tally;
+
+    const SHOP: &str = r#"{"name":"shop","source":"code","ref":"refs/heads/main","path":"","clusters":["east"],
+        "namespace":"shop","prune":true,"health_deadline_ms":300000}"#;
+
+    fn job() -> Job {
+        let job = format!(
+            r#"{{"version":1,"target":{{"application":"shop","cluster":"east"}},"dispatch":"d","application":{SHOP},
+            "definition":1,"commit":"{0}","inputs":"i","before":null,"reason":"drifted","received_at":0}}"#,
+            "a".repeat(40)
+        );
+        serde_json::from_str(&job).unwrap()
+    }
+
+    #[test]
+    fn drift_of_a_closed_target_is_told_at_most() {
+        let job = job();
+        let (correct, report, off) = (SelfHeal::Correct, SelfHeal::Report, SelfHeal::Off);
+        // the application's setting, the object's own → what is done in an open target, and in a closed one
+        let cases = [
+            (correct, None, correct, report),
+            (report, None, report, report),
+            (off, None, off, off),
+            (off, Some(correct), correct, report),
+            (report, Some(correct), correct, report),
+            (correct, Some(report), report, report),
+            (correct, Some(off), off, off),
+        ];
+        for (self_heal, own, open, closed) in cases {
+            let application = Application { self_heal, ..job.application.clone() };
+            let done =
+                |permit| Job { application: application.clone(), permit, ..job.clone() }.self_heal(own);
+            for permit in [Permit::Usual, Permit::Until(Moment(1)), Permit::Regardless] {
+                assert_eq!(done(permit), open, "{self_heal:?} {own:?} {permit:?}");
+            }
+            assert_eq!(done(Permit::Never), closed, "{self_heal:?} {own:?}");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_is_read_by_nobody_who_would_begin_anew() {
+        let since = Moment(1);
+        for permit in [Permit::Usual, Permit::Until(Moment(2)), Permit::Regardless, Permit::Never] {
+            let rollout = Rollout { run: "r".into(), since, tally: Tally::default() };
+            let next = Job { permit, ..job() }.going_on(rollout.clone());
+            assert_eq!((next.permit, next.version, next.rollout.as_ref()), (permit, 4, Some(&rollout)));
+            let going = [(
+                "v1".to_owned(),
+                ObjectId { group: String::new(), kind: "Pod".into(), namespace: None, name: "a".into() },
+            )];
+            let versions =
+                (watch_version(Some(&next), &[]), watch_version(None, &going), watch_version(None, &[]));
+            assert_eq!(versions, (2, 2, 1));
+        }
+    }
+
+    #[test]
+    fn a_job_is_written_in_the_oldest_form_that_can_say_it() {
+        let cases = [
+            (Reason::Moved, SelfHeal::Correct, Permit::Usual, 1),
+            (Reason::Unsure, SelfHeal::Correct, Permit::Usual, 1),
+            (Reason::Moved, SelfHeal::Off, Permit::Usual, 2),
+            (Reason::Drifted, SelfHeal::Correct, Permit::Usual, 2),
+            (Reason::Drifted, SelfHeal::Report, Permit::Usual, 2),
+            (Reason::Drifted, SelfHeal::Off, Permit::Usual, 3),
+            (Reason::Drifted, SelfHeal::Correct, Permit::Never, 3),
+            (Reason::Moved, SelfHeal::Correct, Permit::Until(Moment(1)), 3),
+            (Reason::Moved, SelfHeal::Correct, Permit::Regardless, 3),
+        ];
+        for (reason, self_heal, permit, expected) in cases {
+            let shop = Application { self_heal, ..serde_json::from_str(SHOP).unwrap() };
+            assert_eq!(version(reason, &shop, permit, &[]), expected, "{reason:?} {self_heal:?} {permit:?}");
+            let service_account = Some(ServiceAccount { namespace: None, name: "deployer".into() });
+            assert_eq!(version(reason, &Application { service_account, ..shop.clone() }, permit, &[]), 4);
+            assert_eq!(version(reason, &Application { stable_for_ms: Some(1), ..shop }, permit, &[]), 4);
+        }
+        let mut shop: Application = serde_json::from_str(SHOP).unwrap();
+        shop.ignore = vec![
+            serde_json::from_str(r#"{"kind":{"group":"","kind":"Service"},"fields":["/spec/ports"]}"#)
+                .unwrap(),
+        ];
+        assert_eq!(version(Reason::Moved, &shop, Permit::Usual, &[]), 4);
+        let fight = format!(
+            r#"{{"object":{{"group":"","kind":"Service","namespace":null,"name":"a"}},"by":"b","fields":[],"commit":"{}","times":3,"since":0}}"#,
+            "a".repeat(40)
+        );
+        let fights = [serde_json::from_str(&fight).unwrap()];
+        shop.ignore.clear();
+        assert_eq!(version(Reason::Drifted, &shop, Permit::Usual, &fights), 4);
+    }
 }

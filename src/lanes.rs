@@ -54,25 +54,42 @@ impl Lanes {
         }
     }
 
-    /// Judges an event that was asked for in a lane: it may ask for the lane's own targets again.
+    /// Returns whether an application is configured.
+    #[must_use]
+    pub fn knows(&self, application: &Name) -> bool {
+        self.sources.contains_key(application)
+    }
+
+    /// Judges an event that was asked for in a lane: it may ask for the lane's own targets again, and tell of their drift.
     ///
     /// # Errors
     /// Why it is not done.
     pub fn judge_ask(&self, lane: &str, event: &Event) -> Result<(), String> {
         match &event.what {
-            What::Again { target, .. } => self.judge(lane, &event.source, target),
-            What::Push { .. } | What::PullRequest { .. } | What::Rerun { .. } | What::Sweep { .. } => {
-                Err(format!("lane {lane} may ask for its targets again, and for nothing else"))
+            What::Again { target, .. } | What::Drift { target, .. } => {
+                self.judge(lane, &event.source, target)
             }
+            What::Push { .. }
+            | What::PullRequest { .. }
+            | What::Rerun { .. }
+            | What::Sweep { .. }
+            | What::Sync { .. } => Err(format!(
+                "lane {lane} may ask for its targets again and tell of their drift, and nothing else"
+            )),
         }
     }
 
-    fn judge(&self, lane: &str, source: &Name, target: &Target) -> Result<(), String> {
+    /// Judges whether a lane may speak of a target, as its application is known.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, lane: &str, source: &Name, target: &Target) -> Result<(), String> {
         let own = self.of(&target.cluster);
         if own != lane {
             return Err(format!("target {target} is in lane {own} and not in lane {lane}"));
         }
-        // What is no longer configured is told of all the same, since its commits wait for a verdict.
+        // What is no longer configured is told of all the same, since its commits may wait for a verdict: whoever hears it
+        // makes sure that they do.
         match self.sources.get(&target.application).filter(|known| *known != source) {
             Some(known) => Err(format!("target {target} is of source {known} and not of {source}")),
             None => Ok(()),

@@ -77,6 +77,19 @@ impl Row {
         Self { phase: Phase::Running, problem: Some(problem), ..Self::pending(dispatch) }
     }
 
+    /// Returns the row of a commit that waits for its target to open, and what closes that.
+    #[must_use]
+    pub fn held(dispatch: &str, why: &str) -> Self {
+        let problem = Problem { object: None, place: None, message: why.to_owned() };
+        Self { problem: Some(problem), ..Self::pending(dispatch) }
+    }
+
+    /// Returns whether it waits for its target to open.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.phase == Phase::Pending && self.problem.is_some()
+    }
+
     /// Returns the row of a job that was buried, and why it was.
     #[must_use]
     pub fn buried(dispatch: &str, why: &str) -> Self {
@@ -111,7 +124,14 @@ fn moves(row: &Row, news: &Row) -> bool {
         && row.dispatch != news.dispatch;
     // A job that waits may say so again, with another reason.
     let waits = row.phase == Phase::Running && news.phase == Phase::Running && news.problem.is_some();
-    heals || waits || rank(row.phase) < rank(news.phase)
+    // Whatever was begun for it, nothing goes on until its target opens.
+    let holds = news.is_held() && !row.phase.is_final();
+    // A run that goes from wave to wave holds less and less back.
+    let goes_on = row.phase == Phase::Applied
+        && news.phase == Phase::Applied
+        && row.run == news.run
+        && news.tally.held < row.tally.held;
+    heals || waits || holds || goes_on || rank(row.phase) < rank(news.phase)
 }
 
 /// Returns how far a phase is; all final phases are equally far.
@@ -150,11 +170,31 @@ mod tests {
     use crate::commit::CommitId;
     use crate::outcome::Counts;
     use crate::outcome::Phase;
+    use crate::outcome::Tally;
 
     use Phase::{Applied, Error, Failed, Healthy, Pending, Running, Superseded};
 
     fn row(phase: Phase, dispatch: &str) -> Row {
         Row { phase, run: Some(format!("run-of-{dispatch}")), ..Row::pending(dispatch) }
+    }
+
+    #[test]
+    fn a_run_that_goes_from_wave_to_wave_moves_its_row_and_never_back() {
+        let with = |run: &str, held| Row {
+            run: Some(run.to_owned()),
+            tally: Tally { held, ..Tally::default() },
+            ..row(Applied, "d")
+        };
+        for (before, news, moves) in [
+            (with("r", 3), with("r", 1), true),
+            (with("r", 1), with("r", 0), true),
+            (with("r", 1), with("r", 1), false),
+            (with("r", 1), with("r", 3), false),
+            (with("r", 3), with("other", 1), false),
+        ] {
+            let expected = if moves { news.clone() } else { before.clone() };
+            assert_eq!(advance(Some(before.clone()), news.clone()), expected, "{before:?} {news:?}");
+        }
     }
 
     #[test]
@@ -193,6 +233,22 @@ mod tests {
         ];
         for (phase, news, expected) in cases {
             assert_eq!(advance(Some(row(phase, "one")), row(news, "two")).phase, expected, "{phase} {news}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_pending_until_a_pass_begins() {
+        let held = |why: &str| Row::held("d", why);
+        for phase in [Pending, Running, Applied] {
+            assert_eq!(advance(Some(row(phase, "d")), held("closed")), held("closed"), "{phase}");
+        }
+        for phase in [Healthy, Failed, Error, Superseded] {
+            assert_eq!(advance(Some(row(phase, "d")), held("closed")), row(phase, "d"), "{phase}");
+        }
+        assert_eq!(advance(Some(held("closed")), held("paused")), held("paused"));
+        assert_eq!(advance(Some(held("closed")), Row::pending("e")), held("closed"), "it is still held");
+        for phase in [Running, Applied, Healthy, Failed, Error, Superseded] {
+            assert_eq!(advance(Some(held("closed")), row(phase, "d")), row(phase, "d"));
         }
     }
 

@@ -141,13 +141,10 @@ async fn replay(queue: &Queue, dead: &Dead) -> Result<Done, Error> {
 /// Says how a letter goes back. A job that cannot be read goes as it is: who reads it now may be a newer windlass.
 fn way(dead: &Dead, id: String, at: Moment) -> Way {
     match dead.read::<Job>(job::VERSION) {
-        Ok(job) if kind(dead) == "jobs" => Way::Again(Event {
-            version: event::VERSION,
-            id,
-            source: job.application.source,
-            what: What::Again { target: job.target, commit: Some(job.commit) },
-            received_at: at,
-        }),
+        Ok(job) if kind(dead) == "jobs" => {
+            let what = What::Again { target: job.target, commit: Some(job.commit) };
+            Way::Again(Event::new(id, job.application.source, what, at))
+        }
         Ok(_) | Err(_) => Way::AsItIs,
     }
 }
@@ -172,7 +169,7 @@ fn about(dead: &Dead) -> About {
             target: Some(job.target),
             commit: Some(job.commit),
         }),
-        "watch" => dead.read::<Watch>(job::VERSION).map(|watch| About {
+        "watch" => dead.read::<Watch>(job::WATCH_VERSION).map(|watch| About {
             source: Some(watch.source),
             target: Some(watch.target),
             commit: Some(watch.commit),
@@ -190,6 +187,7 @@ fn about(dead: &Dead) -> About {
 fn of_event(event: Event) -> About {
     let (target, commit) = match event.what {
         What::Again { target, commit } => (Some(target), commit),
+        What::Drift { target, .. } | What::Sync { target, .. } => (Some(target), None),
         What::Rerun { target, commit } => (target, Some(commit)),
         What::Push { after, .. } => (None, after),
         What::PullRequest { head, .. } => (None, Some(head)),

@@ -11,7 +11,7 @@
 //!            server,  queue      select:      queue    source, manifest,  queue   ledger, store,
 //!            intake,             tree ids              plan, dry-run,             courier
 //!            forge                                     fence, apply, prune
-//!  clock ──▶ sweep ──▶ events                             │
+//!  clock ──▶ sweep ──▶ events ◀── asks ◀── patrol ◀──     │
 //!                                                         └──▶ watches ──▶ health ──▶ reports
 //! ```
 //!
@@ -20,13 +20,20 @@
 //! - [`dispatch`] resolves what applications follow (a [`mod@reference`]) itself, compares what each target reads by tree
 //!   ids ([`mod@select`]), opens the rows of
 //!   the touched targets (a roster), and publishes one [`job`] for each. Untouched targets get nothing.
-//! - [`reconcile`] makes a pass: parent and tip → [`manifest`] → live members → [`plan`] → dry-run of everything →
-//!   fence → writes by rank → prune under the [`guard`] → report. A wait for [`health`] is a message of its own, so a
-//!   slow rollout holds nothing up.
+//! - [`reconcile`] makes a pass: parent and tip → who signed it → [`manifest`] → live members → [`plan`] → dry-run of everything →
+//!   fence → writes by wave and rank → prune under the [`guard`] → report. What single objects ask for otherwise, their
+//!   [`annotation`]s say; what rules of the settings leave to others ([`mod@ignore`]) goes the same way. A wait for
+//!   [`health`] is a message of its own, so a slow rollout holds nothing up; where a wave comes after it, its end is the
+//!   next [`job`] of the same run.
 //! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
 //!   nothing; what may have arrived there is looked for before it is posted again.
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
 //!   [`recover`] has GitHub send again what it could not deliver.
+//! - [`patrol`] watches the metadata of what was applied, and asks for a pass of the applied commit where somebody else
+//!   changed or deleted it ([`drift`]). Such a pass is told to history alone: no verdict is rewritten.
+//!   Where somebody undoes the same correction again and again, it gives way.
+//! - A [`window`] or a [`mod@pause`] closes targets: [`dispatch`] then opens their rows and holds the rest back, and
+//!   [`opening`] asks for it as soon as they open. Before its first write, a pass looks once more whether it may.
 //! - What nobody could work on is a dead letter: [`letters`] shows it and sends it back, also through [`control`], the
 //!   socket of a process that runs.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an
@@ -43,15 +50,19 @@
 //! - The jobs of a target are in one of 64 queues, which one worker at a time takes from; so all applications of one
 //!   cluster spread over all workers, and each target has one of them. Who has nothing to do claims queues of who has too
 //!   much.
-//! - What one process does for all, the sweep and the posting, is a duty: a message that one process at a time has.
+//! - What one process does for all, the sweep, the posting and the patrol of a lane, is a duty: a message that one process at a time has.
 //!
 //! # What keeps it true
 //!
 //! - **A payload is a hint.** What is deployed is the tip of the ref as the repository shows it during the pass, so a
 //!   replayed or late delivery rolls nothing back.
+//! - **What must be signed is.** Where a source says so, the commit of every pass is held against a list of keys
+//!   ([`signer`]) before anything of it is read; what a pass after drift applies too.
 //! - **One writer per target.** Jobs of a target are taken one at a time; and before its first write, and again before
 //!   prune, a pass replaces the parent object at the version that it read first. Whoever lost that race stops. Changed
 //!   objects are written with the uid and version that were read.
+//! - **What others applied before is taken over whole**: the fields that kubectl, Flux, Argo CD or Helm own in an object become
+//!   windlass's at its first write ([`mod@takeover`]), so that what leaves the commit goes and nobody else's field does.
 //! - **Only what is ours is deleted**: members by label ([`member`]) that windlass itself applied, within the guard,
 //!   never because something failed to load, parse or list.
 //! - **Order of words**: a roster is published before its jobs, and the ledger takes reports in any order; a verdict is
@@ -66,10 +77,10 @@
 //!
 //! | floor | modules | may |
 //! |---|---|---|
-//! | 0 words | application commit event explanation fault job member moment object outcome reference role secret trace | hold values |
-//! | 1 rules | applyset bucket drift forge guard health lanes ledger manifest mask phrase plan select | decide; no I/O, no async, no log |
+//! | 0 words | annotation application commit event explanation fault ignore job member moment object outcome pause reference role secret trace | hold values |
+//! | 1 rules | applyset bucket drift forge guard health lanes ledger manifest mask phrase plan select signer takeover window | decide; no I/O, no async, no log |
 //! | 2 hands | dial trail, and on them clock cluster courier queue source store | do I/O; decide nothing |
-//! | 3 flow | dispatch intake letters reconcile recover report sweep | call rules and hands in order |
+//! | 3 flow | dispatch intake letters opening patrol reconcile recover report sweep | call rules and hands in order |
 //! | 4 doors | cli control server worker | meet people, forges and the clock |
 //! | 5 root | line reload settings telemetry, and the program | put it together |
 //!
@@ -82,16 +93,19 @@
 //! - No deletion of an application that left the settings: what it applied stays until somebody deletes it.
 
 // Floor 0: words.
+pub mod annotation;
 pub mod application;
 pub mod commit;
 pub mod event;
 pub mod explanation;
 pub mod fault;
+pub mod ignore;
 pub mod job;
 pub mod member;
 pub mod moment;
 pub mod object;
 pub mod outcome;
+pub mod pause;
 pub mod reference;
 pub mod role;
 pub mod secret;
@@ -111,6 +125,9 @@ pub mod mask;
 pub mod phrase;
 pub mod plan;
 pub mod select;
+pub mod signer;
+pub mod takeover;
+pub mod window;
 
 // Floor 2: hands. The first two are what others reach out with, and what they write down with what they leave.
 pub mod dial;
@@ -127,6 +144,8 @@ pub mod store;
 pub mod dispatch;
 pub mod intake;
 pub mod letters;
+pub mod opening;
+pub mod patrol;
 pub mod reconcile;
 pub mod recover;
 pub mod report;

@@ -9,8 +9,11 @@ use crate::dispatch::Dispatcher;
 use crate::guard;
 use crate::intake::Intake;
 use crate::lanes::Lanes;
+use crate::opening::Opener;
+use crate::patrol::Patrol;
 use crate::queue::Queue;
 use crate::reconcile::Hands;
+use crate::reconcile::Policy;
 use crate::reconcile::Reconciler;
 use crate::report::Poster;
 use crate::report::Reporter;
@@ -33,6 +36,7 @@ pub use self::hands::broker;
 pub use self::hands::lanes;
 pub use self::hands::queue;
 pub use self::hands::queue_path;
+pub use self::hands::required;
 pub use self::hands::store;
 pub use self::hands::store_path;
 
@@ -67,6 +71,8 @@ pub struct Line {
     pub intake: Arc<Intake>,
     /// The roles behind it.
     pub roles: Roles,
+    /// Whose commits are made true.
+    pub policy: Policy,
     /// The queue between them.
     pub queue: Queue,
     /// The history, where this process keeps it.
@@ -81,6 +87,7 @@ struct Parts<'a> {
     apps: Apps,
     sources: BTreeMap<Name, Source>,
     lanes: Arc<Lanes>,
+    policy: Policy,
 }
 
 impl Line {
@@ -101,17 +108,21 @@ impl Line {
         let reads = settings.part.has_any(&[Role::Dispatch, Role::Reconcile]);
         let sources = if reads { hands::sources(settings, &apps)? } else { BTreeMap::new() };
         let lanes = Arc::new(settings.lanes());
-        let parts = Parts { settings, queue: queue.clone(), courier, apps, sources, lanes };
+        let policy = Policy::new(hands::required(settings));
+        let parts =
+            Parts { settings, queue: queue.clone(), courier, apps, sources, lanes, policy: policy.clone() };
         let gates = if settings.part.has(Role::Door) { forges::gates(settings) } else { BTreeMap::new() };
         let intake = Intake::new(gates, queue.clone()).at_most(settings.door.about_a_source);
+        let (reconcile, patrols) = parts.reconcile(store.as_ref()).await?;
         let roles = Roles {
             dispatch: store.as_ref().and_then(|store| parts.dispatch(store)),
-            reconcile: parts.reconcile().await?,
+            reconcile,
+            patrols,
             report: store.as_ref().and_then(|store| parts.report(store)),
             parallel: settings.reconcile.parallel,
             queue: queue.clone(),
         };
-        Ok(Self { intake: Arc::new(intake), roles, queue, store })
+        Ok(Self { intake: Arc::new(intake), roles, policy, queue, store })
     }
 }
 
@@ -125,24 +136,30 @@ impl Parts<'_> {
             applications.clone(),
             Lanes::clone(&self.lanes),
         );
-        let sweeper = Sweeper::new(self.queue.clone(), store.clone(), self.sources.clone(), applications);
+        let (queue, sources, lanes) = (self.queue.clone(), self.sources.clone(), Lanes::clone(&self.lanes));
+        let windows = settings.windows.clone();
+        let opener = Opener::new(queue.clone(), store.clone(), applications.clone(), windows.clone());
+        let sweeper = Sweeper::new(queue, store.clone(), sources, applications, lanes);
         let polls = settings.sources.iter().map(|(name, source)| (name.clone(), source.poll));
         settings.part.has(Role::Dispatch).then(|| Dispatch {
-            dispatcher: Arc::new(dispatcher),
+            dispatcher: Arc::new(dispatcher.behind(windows)),
+            opener: Arc::new(opener),
             sweeper: Arc::new(sweeper.keeping(settings.store.keep)),
             polls: polls.collect(),
         })
     }
 
-    /// Makes a reconciler for each lane that is served, with the clusters of that lane only.
-    async fn reconcile(&self) -> Result<Vec<Reconciler>, Error> {
+    /// Makes a reconciler and a patrol for each lane that is served, with the clusters of that lane only.
+    async fn reconcile(&self, store: Option<&Store>) -> Result<(Vec<Reconciler>, Vec<Arc<Patrol>>), Error> {
         let settings = self.settings;
-        let mut reconcilers = Vec::new();
+        let (mut reconcilers, mut patrols) = (Vec::new(), Vec::new());
         for lane in self.lanes.all() {
             let clusters = hands::clusters(settings, lane).await?;
             if clusters.is_empty() {
                 continue;
             }
+            let (queue, installation) = (self.queue.clone(), settings.installation.to_string());
+            patrols.push(Arc::new(Patrol::new(queue, lane.to_owned(), installation, clusters.clone())));
             reconcilers.push(Reconciler::new(Hands {
                 queue: self.queue.clone(),
                 sources: self.sources.clone(),
@@ -150,9 +167,12 @@ impl Parts<'_> {
                 lane: lane.to_owned(),
                 installation: settings.installation.to_string(),
                 guard: guard::Limits { least: settings.guard.least, percent: settings.guard.percent },
+                health: settings.health.clone(),
+                policy: self.policy.clone(),
+                store: store.cloned(),
             }));
         }
-        Ok(reconcilers)
+        Ok((reconcilers, patrols))
     }
 
     fn report(&self, store: &Store) -> Option<Report> {

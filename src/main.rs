@@ -8,6 +8,7 @@ use anyhow::Context;
 use windlass::cli::Arguments;
 use windlass::cli::CheckConfig;
 use windlass::cli::Command;
+use windlass::cli::DriftCommand;
 use windlass::role::Part;
 use windlass::role::Role;
 
@@ -36,9 +37,19 @@ fn main() -> ExitCode {
         Command::Render(asked) => print::render(&asked),
         Command::History(asked) => block_on(print::history(&asked)),
         Command::Deliveries(asked) => block_on(print::deliveries::deliveries(&asked)),
+        Command::Drift(asked) => match &asked.command {
+            Some(DriftCommand::Suggest(asked)) => block_on(print::suggest::suggest(asked)),
+            None => block_on(print::drift::drift(&asked)),
+        },
         Command::Explain(asked) => block_on(print::explain::explain(&asked)),
+        Command::Pause(asked) => block_on(print::steer::pause(&asked)),
+        Command::Resume(asked) => block_on(print::steer::resume(&asked)),
+        Command::Sync(asked) => block_on(print::steer::sync(&asked)),
+        Command::Audit(asked) => block_on(print::steer::audit(&asked)),
         Command::Dead(asked) => block_on(print::dead::dead(&asked)),
         Command::Queue(asked) => block_on(print::queue::queue(&asked)),
+        Command::Health(asked) => Ok(print::health::health(&asked)),
+        Command::Diff(asked) => Ok(print::diff::diff(&asked)),
         Command::Read(asked) => print::read::read(&asked),
         Command::Knock(asked) => block_on(print::knock(&asked)),
     };

@@ -27,8 +27,9 @@ pub fn mask(message: &str, manifest: &Manifest) -> String {
     for (field, other) in [("data", decoded as fn(&str) -> Option<String>), ("stringData", encoded)] {
         let texts =
             manifest.value.get(field).and_then(Value::as_object).into_iter().flat_map(|map| map.values());
-        let others = texts.filter_map(Value::as_str).filter_map(other);
-        values.extend(others.filter(|text| text.len() >= SHORTEST));
+        for text in texts.filter_map(Value::as_str).filter_map(other) {
+            collect(Some(&Value::String(text)), &mut values);
+        }
     }
     // The longest first, so that a value that contains another is hidden whole.
     values.sort_by_key(|value| std::cmp::Reverse(value.len()));

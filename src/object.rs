@@ -34,6 +34,28 @@ impl ObjectId {
     }
 }
 
+impl GroupKind {
+    /// Returns whether deleting an object of this kind deletes more than the object.
+    #[must_use]
+    pub fn holds_data(&self) -> bool {
+        matches!(
+            (self.group.as_str(), self.kind.as_str()),
+            ("", "Namespace" | "PersistentVolume" | "PersistentVolumeClaim")
+                | ("apiextensions.k8s.io", "CustomResourceDefinition")
+                | ("snapshot.storage.k8s.io", "VolumeSnapshot" | "VolumeSnapshotContent")
+        )
+    }
+}
+
+/// What a server has against one field of an object that it refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The field, such as `spec.selector`; empty where it names none.
+    pub field: String,
+    /// Its words.
+    pub message: String,
+}
+
 /// A kind with its group, without a version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupKind {

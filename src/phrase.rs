@@ -35,7 +35,7 @@ pub struct Facts<'a> {
 #[must_use]
 pub fn target(facts: &Facts<'_>) -> String {
     let text = match facts.phase {
-        Phase::Pending => "queued".to_owned(),
+        Phase::Pending => facts.problem.map_or_else(|| "queued".to_owned(), |why| format!("waiting: {why}")),
         Phase::Running => {
             facts.problem.map_or_else(|| "applying".to_owned(), |why| format!("waiting: {why}"))
         }
@@ -53,7 +53,8 @@ pub fn target(facts: &Facts<'_>) -> String {
 
 fn applied(tally: &Tally) -> String {
     let objects = tally.created.saturating_add(tally.configured).saturating_add(tally.unchanged);
-    format!("{} applied, waiting for health", count(objects, "object", "objects"))
+    let text = format!("{} applied, waiting for health", count(objects, "object", "objects"));
+    if tally.held == 0 { text } else { format!("{text} before {} more", tally.held) }
 }
 
 fn healthy(tally: &Tally, took_ms: Option<u64>) -> String {
@@ -93,10 +94,14 @@ fn trouble(facts: &Facts<'_>, otherwise: &str) -> String {
 /// Returns what became of a commit as a whole, as one line; `bad` are the first [`NAMED`] targets that failed or
 /// are in error, or more.
 ///
-/// While any target is open the text depends on their number alone: a forge is not told about every step of each.
+/// While any target is open the text depends on their number alone: a forge is not told about every step of each. Where
+/// all that are open wait to be opened, `held` says what one of them waits for.
 #[must_use]
-pub fn whole(counts: &Counts, bad: &[Target]) -> String {
+pub fn whole(counts: &Counts, bad: &[Target], held: Option<&str>) -> String {
     let all = counts.all();
+    if let Some(why) = held.filter(|_| counts.open > 0) {
+        return line(&format!("{} of {} waiting: {why}", counts.open, count(all, "target", "targets")));
+    }
     if counts.open > 0 {
         return format!("rolling out to {}", count(all, "target", "targets"));
     }
@@ -180,7 +185,7 @@ mod tests {
     use crate::outcome::Problem;
     use crate::outcome::Tally;
 
-    const TALLY: Tally = Tally { created: 1, configured: 3, unchanged: 8, pruned: 0, kept: 0 };
+    const TALLY: Tally = Tally { created: 1, configured: 3, unchanged: 8, pruned: 0, kept: 0, held: 0 };
 
     fn facts(phase: Phase) -> Facts<'static> {
         Facts { phase, tally: &TALLY, problem: None, others: 0, by: None, took_ms: Some(4_120) }
@@ -210,6 +215,13 @@ mod tests {
         for (phase, text) in cases {
             assert_eq!(target(&facts(phase)), text);
         }
+    }
+
+    #[test]
+    fn a_text_says_what_waits_for_a_later_wave() {
+        let tally = Tally { created: 1, held: 2, ..Tally::default() };
+        let text = target(&Facts { tally: &tally, ..facts(Phase::Applied) });
+        assert_eq!(text, "1 object applied, waiting for health before 2 more");
     }
 
     #[test]
@@ -245,6 +257,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_says_what_it_waits_for() {
+        let why = "closed until 2026-12-01 08:00 CET by window nights";
+        let problem = Problem { object: None, place: None, message: why.into() };
+        let text = target(&Facts { problem: Some(&problem), ..facts(Phase::Pending) });
+        assert_eq!(text, format!("waiting: {why}"));
+    }
+
+    #[test]
     fn a_superseded_text_names_the_commit_that_overtook() {
         let by = CommitId::parse(&"0123456789".repeat(4)).unwrap();
         let text = target(&Facts { by: Some(&by), ..facts(Phase::Superseded) });
@@ -273,8 +293,12 @@ mod tests {
             ),
         ];
         for (counts, bad, text) in cases {
-            assert_eq!(whole(&counts, &bad), text);
+            assert_eq!(whole(&counts, &bad, None), text);
         }
+        let why = "closed until 2026-12-01 08:00 CET by window nights";
+        let waiting = whole(&counts(2, 1, 0, 0, 0), &[], Some(why));
+        assert_eq!(waiting, format!("2 of 3 targets waiting: {why}"));
+        assert_eq!(whole(&counts(0, 1, 0, 0, 0), &[], Some(why)), "1 target healthy");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The commands that end by themselves: what they find out, and how it is shown.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
@@ -29,9 +30,14 @@ use windlass::store::Store;
 
 pub mod dead;
 pub mod deliveries;
+pub mod diff;
+pub mod drift;
 pub mod explain;
+pub mod health;
 pub mod queue;
 pub mod read;
+pub mod steer;
+pub mod suggest;
 
 /// How many files does `render` read at most?
 const RENDER_FILES: usize = 10_000;
@@ -60,7 +66,11 @@ pub fn load(config: Option<&Path>, part: &Part) -> anyhow::Result<Option<Setting
 }
 
 /// Prints to standard output; a reader that went away ends the program quietly.
+///
+/// What comes from outside may hold characters that lead a terminal: they become blanks.
 pub fn out(text: &str) -> anyhow::Result<()> {
+    let leads = |c: char| c.is_control() && !['\n', '\t'].contains(&c);
+    let text: Cow<'_, str> = if text.contains(leads) { text.replace(leads, " ").into() } else { text.into() };
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("print"),

@@ -47,6 +47,8 @@ pub struct Part {
     lanes: BTreeSet<Name>,
     /// Whether it looks after the queue itself.
     operates: bool,
+    /// Whether it needs to know applications and clusters by name.
+    steers: bool,
 }
 
 impl Part {
@@ -68,10 +70,22 @@ impl Part {
         Self { operates: true, ..Self::none() }
     }
 
+    /// Returns the part of a process by which a person steers what others do: it reads what they have left, and knows
+    /// applications and clusters by name.
+    #[must_use]
+    pub fn steward() -> Self {
+        Self { steers: true, ..Self::none() }
+    }
+
     /// Returns the part with these roles that reconciles the clusters of these lanes; with no lanes, of all.
     #[must_use]
     pub fn of(roles: impl IntoIterator<Item = Role>, lanes: impl IntoIterator<Item = Name>) -> Self {
-        Self { roles: roles.into_iter().collect(), lanes: lanes.into_iter().collect(), operates: false }
+        Self {
+            roles: roles.into_iter().collect(),
+            lanes: lanes.into_iter().collect(),
+            operates: false,
+            steers: false,
+        }
     }
 
     /// Returns whether it has that role.
@@ -102,6 +116,12 @@ impl Part {
     #[must_use]
     pub fn operates(&self) -> bool {
         self.operates
+    }
+
+    /// Returns whether it knows applications and clusters by name, for a person who steers them.
+    #[must_use]
+    pub fn steers(&self) -> bool {
+        self.steers
     }
 
     /// Returns whether it writes to the clusters of that lane.

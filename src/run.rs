@@ -19,11 +19,13 @@ use windlass::intake::Intake;
 use windlass::line::Line;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
+use windlass::reconcile::Policy;
 use windlass::reload::Changes;
 use windlass::role::Part;
 use windlass::role::Role;
 use windlass::server::Metrics;
 use windlass::settings::Settings;
+use windlass::store::Store;
 use windlass::telemetry;
 use windlass::telemetry::Exporter;
 use windlass::worker::Stop;
@@ -50,30 +52,29 @@ pub async fn run(settings: Settings, config: Option<&Path>, logging: Logging) ->
     let changes = Changes::begin(&settings.files);
     let numbers = telemetry::Numbers::install().context("count")?;
     let exporting = exporter.map(Exporter::start);
-    let Line { intake, roles, queue, .. } = Line::build(&settings).await?;
+    let Line { intake, roles, policy, queue, store } = Line::build(&settings).await?;
     let listener = listen(&settings)?;
-    let desk = desk(&settings, &queue);
+    let desk = desk(&settings, &queue, store.as_ref());
     let render = numbers.render();
     tokio::spawn(numbers.upkeep());
     tokio::spawn(measure(queue.clone(), windlass::line::lanes(&settings), settings.queue.url.is_some()));
     let stopped = stop_when_signalled();
-    let asked = Asked { config: config.map(Path::to_path_buf), part: settings.part.clone() };
-    tokio::spawn(renew(intake.clone(), settings.files.clone(), changes, asked));
+    if settings.part.has_any(&[Role::Door, Role::Reconcile]) {
+        let (config, part) = (config.map(Path::to_path_buf), settings.part.clone());
+        let asked = Asked { config, part, intake: intake.clone(), policy };
+        tokio::spawn(renew(settings.files.clone(), changes, asked));
+    }
     introduce(&settings, listener.as_ref())?;
-    let workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
-    let served = tokio::spawn(serve(settings.clone(), listener, intake, render, stopped.clone()));
-    told(stopped).await;
+    let mut workers = tokio::spawn(windlass::worker::run(roles, stopped.clone()));
+    let mut served = tokio::spawn(serve(settings.clone(), listener, intake, render, stopped.clone()));
+    told_or_ended(stopped, &mut served).await?;
     let limits = settings.door.limits;
     let by = tokio::time::Instant::now() + limits.announce_for + limits.stop_within;
-    if tokio::time::timeout_at(by, workers).await.is_err() {
+    if tokio::time::timeout_at(by, &mut workers).await.is_err() {
         tracing::warn!("what was still under way is begun again, by the next start or by another process");
     }
     served.await.context("serve")??;
-    if let Some(desk) = desk {
-        // Its socket goes before the queue: after that, it may be another one's.
-        desk.abort();
-        let _aborted = desk.await;
-    }
+    close(desk).await;
     queue.close().await;
     if let Some(exporting) = exporting {
         exporting.finish().await;
@@ -82,13 +83,21 @@ pub async fn run(settings: Settings, config: Option<&Path>, logging: Logging) ->
     Ok(ExitCode::SUCCESS)
 }
 
+/// Closes the way for `windlass dead`. Its socket goes before the queue: after that, it may be another one's.
+async fn close(desk: Option<JoinHandle<()>>) {
+    if let Some(desk) = desk {
+        desk.abort();
+        let _aborted = desk.await;
+    }
+}
+
 /// Lets `windlass dead` in, where the queue is in a file that only this process can read.
-fn desk(settings: &Settings, queue: &Queue) -> Option<JoinHandle<()>> {
+fn desk(settings: &Settings, queue: &Queue, store: Option<&Store>) -> Option<JoinHandle<()>> {
     if settings.queue.url.is_some() {
         return None;
     }
     match Desk::open(&settings.data) {
-        Ok(desk) => Some(tokio::spawn(desk.serve(queue.clone()))),
+        Ok(desk) => Some(tokio::spawn(desk.serve(queue.clone(), store.cloned()))),
         Err(error) => {
             let error = windlass::fault::chain(&error);
             tracing::warn!("failed to {error}: windlass dead works only while this process is stopped");
@@ -110,6 +119,19 @@ fn log(settings: &Settings, Logging { level, format }: Logging) -> anyhow::Resul
     Ok(exporter)
 }
 
+/// Waits for the word to stop. A server that ends before that is an error: whoever watches this process shall see that it is
+/// of no use any more, and start it anew.
+async fn told_or_ended(stopped: Stop, served: &mut JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        () = told(stopped) => Ok(()),
+        ended = served => {
+            ended.context("serve")??;
+            anyhow::bail!("serve: the server ended by itself; start windlass again, and please report it")
+        }
+    }
+}
+
 /// Serves the door, or without it the pages about this process, where they have an address.
 async fn serve(
     settings: Settings,
@@ -118,7 +140,10 @@ async fn serve(
     render: Metrics,
     stopped: Stop,
 ) -> anyhow::Result<()> {
-    let Some(listener) = listener else { return Ok(()) };
+    let Some(listener) = listener else {
+        told(stopped).await;
+        return Ok(());
+    };
     let guests = windlass::line::guests(&settings);
     windlass::server::serve(settings.door.limits, guests, intake, render, listener, told(stopped))
         .await
@@ -163,18 +188,20 @@ fn stop_when_signalled() -> Stop {
     stopped
 }
 
-/// By what the settings are read again.
+/// By what the settings are read again, and for whom.
 struct Asked {
     config: Option<PathBuf>,
     part: Part,
+    intake: Arc<Intake>,
+    policy: Policy,
 }
 
-/// Takes new secrets of webhooks whenever the settings or the file of a secret change, for ever. With settings that
-/// are in error, the old ones stay.
-async fn renew(intake: Arc<Intake>, mut files: BTreeSet<PathBuf>, mut changes: Changes, asked: Asked) {
+/// Takes new secrets of webhooks and new lists of signers whenever the settings or one of those files change, for ever.
+/// With settings that are in error, the old ones stay.
+async fn renew(mut files: BTreeSet<PathBuf>, mut changes: Changes, asked: Asked) {
     loop {
         changes.next().await;
-        while let Some(found) = read_again(&intake, &asked).filter(|found| *found != files) {
+        while let Some(found) = read_again(&asked).filter(|found| *found != files) {
             // What changed before it was watched was told to nobody, so it is read once more.
             changes = Changes::begin(&found);
             files = found;
@@ -182,19 +209,23 @@ async fn renew(intake: Arc<Intake>, mut files: BTreeSet<PathBuf>, mut changes: C
     }
 }
 
-/// Reads the settings and takes the secrets of webhooks; returns the files to watch from now on.
-fn read_again(intake: &Intake, asked: &Asked) -> Option<BTreeSet<PathBuf>> {
+/// Reads the settings and takes what may change; returns the files to watch from now on.
+fn read_again(asked: &Asked) -> Option<BTreeSet<PathBuf>> {
     match Settings::load(asked.config.as_deref(), &std::env::vars().collect(), &asked.part) {
         Ok(settings) => {
-            intake.renew(windlass::line::keys(&settings));
+            asked.intake.renew(windlass::line::keys(&settings));
+            asked.policy.renew(windlass::line::required(&settings));
             tracing::info!(
-                "the secrets of webhooks were read again; other settings count from the next start"
+                "the secrets of webhooks and the lists of signers were read again; other settings count from the \
+                 next start"
             );
             Some(settings.files)
         }
         Err(problems) => {
             problems.iter().for_each(|problem| tracing::error!("{problem}"));
-            tracing::error!("the secrets of webhooks stay as they are: the settings are in error");
+            tracing::error!(
+                "the secrets of webhooks and the lists of signers stay as they are: the settings are in error"
+            );
             None
         }
     }

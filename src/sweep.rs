@@ -15,10 +15,12 @@ use crate::event::Event;
 use crate::event::What;
 use crate::fault::Fault;
 use crate::job::Job;
+use crate::lanes::Lanes;
 use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::outcome::Report;
 use crate::outcome::Told;
+use crate::queue::DRAFTS;
 use crate::queue::Dead;
 use crate::queue::Draft;
 use crate::queue::Queue;
@@ -94,6 +96,7 @@ pub struct Sweeper {
     store: Store,
     sources: BTreeMap<Name, Source>,
     applications: Vec<Application>,
+    lanes: Lanes,
     keep: Keep,
     quiet: Quiet,
 }
@@ -106,8 +109,10 @@ impl Sweeper {
         store: Store,
         sources: BTreeMap<Name, Source>,
         applications: Vec<Application>,
+        lanes: Lanes,
     ) -> Self {
-        Self { queue, store, sources, applications, keep: Keep::default(), quiet: Quiet::default() }
+        let (keep, quiet) = (Keep::default(), Quiet::default());
+        Self { queue, store, sources, applications, lanes, keep, quiet }
     }
 
     /// Says how much history is kept.
@@ -212,8 +217,11 @@ impl Sweeper {
                 drafts.push(event(source, What::Again { target, commit: None }));
             }
         }
-        swept.closed += self.close_dead(&mut drafts).await?;
-        self.queue.publish(drafts).await?;
+        // What the queue itself buried is looked at last: one queue of dead messages that cannot be read holds nothing back.
+        self.publish(drafts).await?;
+        let closed = self.close_dead().await?;
+        swept.closed += closed.len();
+        self.publish(closed).await?;
         Ok(swept)
     }
 
@@ -227,8 +235,11 @@ impl Sweeper {
     /// a commit did wrong is not tried again.
     async fn in_error(&self, source: &Name) -> Result<Vec<Target>, Error> {
         let mut targets = Vec::new();
+        let held = self.store.held().await?;
         for row in self.store.memory(source).await? {
-            let skipped = row.state != State::Failed || !self.is_configured(source, &row.target);
+            // What waits for its target to open is asked for then.
+            let waits = held.iter().any(|held| held.target == row.target && held.commits);
+            let skipped = waits || row.state != State::Failed || !self.is_configured(source, &row.target);
             if skipped || targets.len() >= BATCH as usize {
                 continue;
             }
@@ -246,20 +257,33 @@ impl Sweeper {
         Moment(now().0.saturating_sub(age))
     }
 
-    /// Closes the rows of jobs that the queue itself buried, since no role could report them.
-    async fn close_dead(&self, drafts: &mut Vec<Draft>) -> Result<usize, Error> {
-        let before = drafts.len();
+    async fn publish(&self, drafts: Vec<Draft>) -> Result<(), Error> {
+        for part in drafts.chunks(DRAFTS) {
+            self.queue.publish(part.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns what closes the rows of jobs that the queue itself buried, since no role could report them. Whoever works in
+    /// a lane can bury what it likes there, and is believed about the lane's own targets only.
+    async fn close_dead(&self) -> Result<Vec<Draft>, Error> {
+        let mut drafts = Vec::new();
         for Dead { lane, body, why, .. } in self.queue.dead(BATCH).await? {
             let job: Option<Job> =
                 serde_json::from_str(&body).ok().filter(|_| lane.to_string().starts_with("jobs."));
             let Some(Job { dispatch, application, commit, target, .. }) = job else { continue };
             let source = application.source;
+            let name = lane.to_string();
+            let own = name.strip_prefix("jobs.").unwrap_or_default();
+            if self.lanes.judge(own, &source, &target).is_err() {
+                continue;
+            }
             let rows = self.store.verdicts(&source, &commit).await?;
             if rows.iter().any(|verdict| verdict.target == target && !verdict.row.phase.is_final()) {
                 drafts.push(buried(Told::Buried { dispatch, source, commit, target, why }));
             }
         }
-        Ok(drafts.len() - before)
+        Ok(drafts)
     }
 }
 
@@ -274,15 +298,9 @@ fn stands_at<'a>(reference: &'a Reference, tips: &'a BTreeMap<RefName, CommitId>
 
 fn event(source: &Name, what: What) -> Draft {
     let id = uuid::Uuid::now_v7().to_string();
-    Draft::event(&Event {
-        version: crate::event::VERSION,
-        id,
-        source: source.clone(),
-        what,
-        received_at: now(),
-    })
+    Draft::event(&Event::new(id, source.clone(), what, now()))
 }
 
 fn buried(what: Told) -> Draft {
-    Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what })
+    Draft::report(&Report::new(now(), what))
 }

@@ -207,6 +207,11 @@ pub const METRICS: &[Metric] = &[
     ),
     counter(dispatch::RETRIES, &["fault"], "Events that were put back, by whose turn it is."),
     counter(reconcile::RETRIES, &["fault"], "Jobs and waits that were put back, by whose turn it is."),
+    counter(
+        reconcile::DRIFTS,
+        &["outcome"],
+        "Passes that found drift, by what became of it: corrected, reported or failed.",
+    ),
     histogram(APPLIED_SECONDS, &[], "From a delivery until its objects are written."),
     histogram(VERDICT_SECONDS, &["phase"], "From a delivery until the verdict of a run."),
     histogram(STATUS_SECONDS, &[], "From a delivery until the forge has taken the verdict on a target."),

@@ -64,6 +64,10 @@ fn job() -> Job {
             namespace: "default".to_owned(),
             prune: true,
             health_deadline_ms: 1,
+            self_heal: windlass::application::SelfHeal::Correct,
+            stable_for_ms: None,
+            service_account: None,
+            ignore: Vec::new(),
         },
         definition: 1,
         commit,
@@ -71,6 +75,9 @@ fn job() -> Job {
         before: None,
         reason: Reason::Moved,
         received_at: Moment(1),
+        rollout: None,
+        permit: windlass::job::Permit::Usual,
+        fights: Vec::new(),
     }
 }
 

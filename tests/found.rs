@@ -73,3 +73,17 @@ fn the_fuzzer_is_built_from_all_words_and_rules() {
     assert!(!modules(pure).is_empty());
     assert_eq!(modules(&fuzzed), modules(pure), "list them in tests/fuzz/pure.rs");
 }
+
+#[test]
+fn the_fuzzer_finds_the_parts_of_modules() {
+    // Of a file that is named by its path, the parts are looked for beside it, and so in its folder only where it lies
+    // there too.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fuzzed = fs::read_to_string(root.join("tests/fuzz/pure.rs")).unwrap();
+    let paths = fuzzed.lines().filter_map(|line| line.strip_prefix("#[path = \"../../")?.strip_suffix("\"]"));
+    for path in paths.filter(|path| !path.ends_with("/mod.rs")) {
+        let text = fs::read_to_string(root.join(path)).unwrap();
+        let part = |line: &&str| line.starts_with("mod ") && line.ends_with(';') && *line != "mod tests;";
+        assert_eq!(text.lines().find(part), None, "make {path} the mod.rs of its folder");
+    }
+}

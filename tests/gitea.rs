@@ -102,7 +102,12 @@ async fn told(queue: &Queue) -> (String, Option<CommitId>, Option<CommitId>) {
     assert!(told.iter().all(|(_, what)| *what == told[0].1), "{told:?}");
     match told.remove(0).1 {
         What::Push { reference, before, after, .. } => (reference.to_string(), before, after),
-        other @ (What::PullRequest { .. } | What::Rerun { .. } | What::Sweep { .. } | What::Again { .. }) => {
+        other @ (What::PullRequest { .. }
+        | What::Rerun { .. }
+        | What::Sweep { .. }
+        | What::Drift { .. }
+        | What::Sync { .. }
+        | What::Again { .. }) => {
             panic!("{other:?}")
         }
     }

@@ -5,6 +5,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use windlass::annotation::ANNOTATIONS;
+use windlass::annotation::Annotation;
 use windlass::settings::table;
 use windlass::telemetry::METRICS;
 use windlass::telemetry::Metric;
@@ -49,6 +51,27 @@ fn the_table_of_numbers_is_what_the_program_keeps() {
         readme.split_once("<!-- metrics -->\n").and_then(|(_, rest)| rest.split_once("<!-- /metrics -->"));
     let (found, _) = between.expect("the README marks the table with comments");
     assert!(found.trim() == numbers().trim(), "put this between the marks:\n{}", numbers());
+}
+
+/// The table of annotations as it must stand in the README.
+fn annotations() -> String {
+    let mut text =
+        "| annotation | value | the same elsewhere | what it does |\n|---|---|---|---|\n".to_owned();
+    for Annotation { key, value, alike, says, .. } in ANNOTATIONS {
+        let alike: Vec<String> = alike.iter().map(|(key, value)| format!("`{key}: {value}`")).collect();
+        writeln!(text, "| `{key}` | `{value}` | {} | {says} |", alike.join(", ")).unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_table_of_annotations_is_what_the_program_reads() {
+    let readme = readme();
+    let between = readme
+        .split_once("<!-- annotations -->\n")
+        .and_then(|(_, rest)| rest.split_once("<!-- /annotations -->"));
+    let (found, _) = between.expect("the README marks the table with comments");
+    assert!(found.trim() == annotations().trim(), "put this between the marks:\n{}", annotations());
 }
 
 #[test]

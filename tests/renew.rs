@@ -46,7 +46,12 @@ name = "shop"
 forge = "gitea"
 repository = "team/shop"
 poll = "off"
+signed_by = "signers"
 "#;
+
+/// A list of who may sign.
+const SIGNERS: &str =
+    "a@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAVQalaY5uTar/Tp9cR2m2dMQvkNjKP19tlpEvBIFW4P\n";
 
 struct Windlass {
     child: Child,
@@ -119,7 +124,9 @@ async fn ping(door: SocketAddr, secret: &str) -> u16 {
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("secrets")).unwrap();
-    for (file, text) in [("windlass.toml", SETTINGS), ("old", OLD), ("secrets/new", OLD)] {
+    for (file, text) in
+        [("windlass.toml", SETTINGS), ("old", OLD), ("secrets/new", OLD), ("signers", SIGNERS)]
+    {
         std::fs::write(folder.path().join(file), text).unwrap();
     }
     folder
@@ -174,5 +181,20 @@ async fn sighup_reads_secrets_again_and_settings_in_error_change_nothing() {
     std::fs::write(folder.path().join("secrets/new"), NEW).unwrap();
     windlass.logged("were read again").await;
     assert_eq!([ping(door, OLD).await, ping(door, NEW).await], [401, 200]);
+    windlass.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_of_signers_is_read_again_when_its_file_changes() {
+    let folder = folder();
+    let mut windlass = Windlass::start(folder.path()).await;
+    let file = folder.path().join("signers");
+    std::fs::write(&file, format!("# people\n{SIGNERS}")).unwrap();
+    windlass.logged("the lists of signers were read again").await;
+    std::fs::write(&file, format!("{SIGNERS}a@example.org ssh-dss AAAA\n")).unwrap();
+    let line = windlass.logged("sources[0].signed_by").await;
+    assert_eq!(line["level"], "ERROR");
+    assert!(line["message"].as_str().unwrap().contains("line 2: "), "{line}");
+    windlass.logged("the lists of signers stay as they are").await;
     windlass.stop().await;
 }

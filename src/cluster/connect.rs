@@ -51,7 +51,17 @@ impl Cluster {
         let client = |config, limit| client(config, limit, &own).map_err(|error| failed(error.to_string()));
         let (client, watching) = (client(config, ANSWER_BYTES)?, client(watching, WATCH_BYTES)?);
         let slots = Arc::new(Semaphore::new(settings.requests.max(1)));
-        Ok(Self { settings: Arc::new(settings), client, watching, kinds: Arc::default(), slots, agent: None })
+        let (kinds, reports) = (Arc::default(), Arc::default());
+        Ok(Self {
+            settings: Arc::new(settings),
+            client,
+            watching,
+            kinds,
+            reports,
+            slots,
+            agent: None,
+            user: None,
+        })
     }
 }
 

@@ -3,12 +3,19 @@
 use std::fmt;
 
 use crate::fault::Fault;
+use crate::object::Cause;
 
 /// How does an API server begin what it says of a manifest that does not fit its kind's schema?
 const UNTYPED: &str = "failed to create typed patch object";
 
 /// How many characters of a server's words are kept? A webhook may answer with anything.
 const WORDS: usize = 4_000;
+
+/// The status code for an object that is not valid.
+const INVALID: u16 = 422;
+
+/// How many causes of a refusal are kept?
+const CAUSES: usize = 1_000;
 
 /// A step at a cluster that failed; each message reads on after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +60,9 @@ pub enum Error {
         /// What came back.
         answer: Answer,
     },
+    /// The name of a user cannot be sent.
+    #[error("write as {0}: that is no name of a user; correct service_account")]
+    User(String),
     /// The server would not take an object.
     #[error("dry-run {what}: {answer}")]
     DryRun {
@@ -96,6 +106,8 @@ pub enum Answer {
         code: u16,
         /// The server's own words.
         message: String,
+        /// What it has against which field, where it says so of an object that is not valid.
+        causes: Vec<Cause>,
     },
     /// There was no answer, or not all of one.
     Unreachable(String),
@@ -118,6 +130,22 @@ impl Answer {
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { code: 403, .. })
+    }
+}
+
+impl Answer {
+    /// Returns what a server has against single fields of an object.
+    #[must_use]
+    pub fn causes(&self) -> &[Cause] {
+        match self {
+            Self::Refused { causes, .. } => causes,
+            Self::Unreachable(_) => &[],
+        }
+    }
+
+    pub(super) fn unknown_kind(api_version: &str, kind: &str) -> Self {
+        let message = format!("the cluster does not know the kind {kind} of {api_version}");
+        Self::Refused { code: 404, message, causes: Vec::new() }
     }
 }
 
@@ -151,16 +179,23 @@ impl Answer {
         let words = [&status.message, &status.reason].into_iter().find(|words| !words.is_empty());
         let message = words.map_or_else(|| format!("status {}", status.code), Clone::clone);
         let message = message.chars().take(WORDS).collect();
-        Self::Refused { code: status.code, message }
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        // Only of an object that is not valid do they tell of its fields.
+        let causes = causes.filter(|_| status.code == INVALID).take(CAUSES);
+        let causes = causes.map(|cause| Cause { field: cause.field.clone(), message: cause.message.clone() });
+        Self::Refused { code: status.code, message, causes: causes.collect() }
     }
 }
+
+/// The words that stand for an answer which is none of an API server's, such as a plain "404 page not found".
+const UNREAD: &str = "Failed to parse error data";
 
 impl Error {
     /// Returns what came back, where a cluster was asked.
     #[must_use]
     pub fn answer(&self) -> Option<&Answer> {
         match self {
-            Self::Kubeconfig { .. } => None,
+            Self::Kubeconfig { .. } | Self::User(_) => None,
             Self::Discover { answer, .. }
             | Self::Read { answer, .. }
             | Self::List { answer, .. }
@@ -178,7 +213,7 @@ impl Error {
     /// the next try may find otherwise is passing.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        let Some(Answer::Refused { code, message }) = self.answer() else {
+        let Some(Answer::Refused { code, message, .. }) = self.answer() else {
             return if self.answer().is_some() { Fault::Passing } else { Fault::Ours };
         };
         match code {
@@ -186,10 +221,13 @@ impl Error {
             // A value of the wrong type is answered as if the server had broken down.
             500 if message.starts_with(UNTYPED) => Fault::Theirs,
             409 | 410 | 429 | 500.. => Fault::Passing,
+            // No API server said it: something in front of one, or one that is only starting.
+            _ if message == UNREAD => Fault::Passing,
             _ => match self {
                 Self::DryRun { .. } | Self::Apply { .. } | Self::Delete { .. } => Fault::Theirs,
                 Self::List { .. } if *code == 403 => Fault::Theirs,
                 Self::Kubeconfig { .. }
+                | Self::User(_)
                 | Self::Discover { .. }
                 | Self::Read { .. }
                 | Self::List { .. }
@@ -209,7 +247,7 @@ mod tests {
 
     #[test]
     fn whose_turn_it_is() {
-        let refused = |code| Answer::Refused { code, message: "no".into() };
+        let refused = |code| Answer::Refused { code, message: "no".into(), causes: Vec::new() };
         let apply = |code| Error::Apply { what: "x".into(), answer: refused(code) };
         let fence = |code| Error::Fence { what: "x".into(), answer: refused(code) };
         let cases = [
@@ -224,14 +262,26 @@ mod tests {
             (
                 Error::DryRun {
                     what: "x".into(),
-                    answer: Answer::Refused { code: 500, message: format!("{UNTYPED} (a/b; /v1, Kind=C)") },
+                    answer: Answer::Refused {
+                        code: 500,
+                        message: format!("{UNTYPED} (a/b; /v1, Kind=C)"),
+                        causes: Vec::new(),
+                    },
                 },
                 Fault::Theirs,
+            ),
+            (
+                Error::List {
+                    what: "x".into(),
+                    answer: Answer::Refused { code: 404, message: super::UNREAD.into(), causes: Vec::new() },
+                },
+                Fault::Passing,
             ),
             (fence(403), Fault::Ours),
             (fence(409), Fault::Passing),
             (Error::Apply { what: "x".into(), answer: Answer::Unreachable("reset".into()) }, Fault::Passing),
             (Error::Kubeconfig { cluster: "east".into(), why: "gone".into() }, Fault::Ours),
+            (Error::User("a\nb".into()), Fault::Ours),
         ];
         for (error, expected) in cases {
             assert_eq!(error.fault(), expected, "{error}");

@@ -1,5 +1,6 @@
 //! Following the members of a set as they change.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -16,7 +17,10 @@ use super::Answer;
 use super::Cluster;
 use super::Error;
 use super::Kinds;
+use crate::object::GroupKind;
 use crate::object::Live;
+use crate::object::ObjectId;
+use crate::object::group_and_version;
 
 /// How long is one watch request kept open, in seconds? The next one goes on where it ended.
 const WATCH_SECONDS: u32 = 60;
@@ -37,8 +41,21 @@ pub enum Seen {
     There(Box<Live>),
     /// An object that is gone.
     Gone(Box<Live>),
+    /// All objects of a kind that are there, in one namespace or in the cluster, were told: no others are.
+    Listed(Listed),
     /// A watch failed and begins anew; the objects may have changed meanwhile.
     Lost(Error),
+}
+
+/// What a list held.
+#[derive(Debug)]
+pub struct Listed {
+    /// The kind.
+    pub kind: GroupKind,
+    /// The namespace; `None` for the cluster.
+    pub namespace: Option<String>,
+    /// The objects.
+    pub objects: BTreeSet<ObjectId>,
 }
 
 impl Cluster {
@@ -46,6 +63,28 @@ impl Cluster {
     /// first all that are there, then every change, until the receiver of `sender` is dropped. Nothing is followed
     /// when the cluster does not know the kind.
     pub fn follow(&self, known: &Kinds, place: &Place<'_>, selector: Selector, sender: mpsc::Sender<Seen>) {
+        self.start_to_follow(known, place, selector, false, sender);
+    }
+
+    /// As [`Cluster::follow`], with nothing but the metadata of the objects.
+    pub fn follow_metadata(
+        &self,
+        known: &Kinds,
+        place: &Place<'_>,
+        selector: Selector,
+        sender: mpsc::Sender<Seen>,
+    ) {
+        self.start_to_follow(known, place, selector, true, sender);
+    }
+
+    fn start_to_follow(
+        &self,
+        known: &Kinds,
+        place: &Place<'_>,
+        selector: Selector,
+        metadata: bool,
+        sender: mpsc::Sender<Seen>,
+    ) {
         let Place { api_version, kind, namespace } = *place;
         let Some(entry) = known.known(api_version, kind) else { return };
         let following = Following {
@@ -53,7 +92,9 @@ impl Cluster {
             url: DynamicObject::url_path(&entry.resource, namespace),
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
+            namespace: namespace.map(str::to_owned),
             selector,
+            metadata,
             sender,
         };
         tokio::spawn(following.run());
@@ -74,7 +115,7 @@ pub struct Place<'a> {
 /// Which objects of a kind are followed.
 #[derive(Clone, Debug)]
 pub enum Selector {
-    /// Those with a label of this value.
+    /// Those that match this label selector: a label alone, or with `=` and its value.
     Label(String),
     /// The one of this name.
     Named(String),
@@ -85,7 +126,9 @@ struct Following {
     url: String,
     api_version: String,
     kind: String,
+    namespace: Option<String>,
     selector: Selector,
+    metadata: bool,
     sender: mpsc::Sender<Seen>,
 }
 
@@ -112,12 +155,20 @@ impl Following {
             Selector::Label(label) => params = params.labels(label),
             Selector::Named(name) => params = params.fields(&format!("metadata.name={name}")),
         }
-        let mut pages = self.cluster.pages(&self.url, params);
+        let mut pages = self.cluster.pages(&self.url, params, self.metadata);
+        let mut objects = BTreeSet::new();
         while let Some(items) = pages.next().await? {
             for item in items {
-                self.tell(item, |live| Seen::There(Box::new(live))).await?;
+                let told = |live: Live| {
+                    objects.insert(live.id.clone());
+                    Seen::There(Box::new(live))
+                };
+                self.tell(item, told).await?;
             }
         }
+        let kind =
+            GroupKind { group: group_and_version(&self.api_version).0.to_owned(), kind: self.kind.clone() };
+        self.send(Seen::Listed(Listed { kind, namespace: self.namespace.clone(), objects })).await?;
         let mut version = pages.version;
         loop {
             version = self.watch(&version).await?;
@@ -131,8 +182,10 @@ impl Following {
             Selector::Label(label) => params = params.labels(label),
             Selector::Named(name) => params = params.fields(&format!("metadata.name={name}")),
         }
+        let request = Request::new(self.url.as_str());
         let request =
-            Request::new(self.url.as_str()).watch(&params, from).map_err(kube::Error::BuildRequest)?;
+            if self.metadata { request.watch_metadata(&params, from) } else { request.watch(&params, from) };
+        let request = request.map_err(kube::Error::BuildRequest)?;
         let limit = Duration::from_secs(u64::from(WATCH_SECONDS)) + GRACE;
         let open = self.cluster.watching.request_events::<Value>(request);
         let late = |_| Answer::Unreachable("the watch fell silent".to_owned());
@@ -162,8 +215,12 @@ impl Following {
             fields.insert("kind".to_owned(), self.kind.clone().into());
         }
         let Some(live) = Live::read(item) else { return Ok(()) };
+        self.send(seen(live)).await
+    }
+
+    async fn send(&self, seen: Seen) -> Result<(), Answer> {
         let gone = |_| Answer::Unreachable("nobody follows any more".to_owned());
-        self.sender.send(seen(live)).await.map_err(gone)
+        self.sender.send(seen).await.map_err(gone)
     }
 }
 

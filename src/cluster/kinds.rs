@@ -111,6 +111,7 @@ impl Cluster {
         }
         let kinds = Arc::new(kinds);
         *self.kinds.write().await = Some(Arc::clone(&kinds));
+        self.reports.write().await.clear();
         Ok(kinds)
     }
 }

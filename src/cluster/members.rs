@@ -1,5 +1,7 @@
 //! Reading objects: the members of a set by label, and single ones by name.
 
+use std::collections::BTreeMap;
+
 use futures::StreamExt;
 use futures::stream;
 use kube::core::DynamicObject;
@@ -30,19 +32,22 @@ pub struct Members {
 }
 
 impl Cluster {
-    /// Lists the members of the set `set` that are of `kinds` and in `namespaces` or in none.
+    /// Lists the members of the set `set` that are of `kinds` and in `namespaces` or in none; each kind in the version
+    /// that `versions` says, and else in the server's preferred one.
     pub async fn members<'a>(
         &self,
         set: &str,
         known: &Kinds,
         kinds: impl Iterator<Item = &'a GroupKind>,
+        versions: &BTreeMap<GroupKind, &str>,
         namespaces: &[String],
     ) -> Members {
         let mut members = Members::default();
         let mut lists = Vec::new();
         for kind in kinds {
-            let Some(entry) = known.api_version(kind).and_then(|version| known.known(version, &kind.kind))
-            else {
+            let wanted = versions.get(kind).and_then(|version| known.known(version, &kind.kind));
+            let preferred = || known.api_version(kind).and_then(|version| known.known(version, &kind.kind));
+            let Some(entry) = wanted.or_else(preferred) else {
                 members.unknown.push(kind.clone());
                 continue;
             };
@@ -78,7 +83,7 @@ impl Cluster {
     }
 
     async fn list(&self, url: &str, set: &str, api_version: &str, kind: &str) -> Result<Vec<Live>, Answer> {
-        let mut pages = self.pages(url, ListParams::default().labels(&format!("{PART_OF}={set}")));
+        let mut pages = self.pages(url, ListParams::default().labels(&format!("{PART_OF}={set}")), false);
         let mut found = Vec::new();
         while let Some(items) = pages.next().await? {
             // Items of a list do not say what they are.

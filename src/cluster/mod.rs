@@ -9,15 +9,19 @@ mod kinds;
 mod members;
 mod pages;
 mod parent;
+mod reports;
 mod write;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::io::AsyncBufRead;
 use futures::io::AsyncBufReadExt;
+use http::HeaderName;
 use http::HeaderValue;
+use http::Method;
 use http::header::USER_AGENT;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -26,18 +30,24 @@ use crate::application::Name;
 
 pub use error::Answer;
 pub use error::Error;
+pub use follow::Listed;
 pub use follow::Place;
 pub use follow::SIGHTINGS;
 pub use follow::Seen;
 pub use follow::Selector;
 pub use kinds::Kinds;
 pub use members::Members;
+pub use write::Deleted;
+pub use write::Propagation;
 
 /// How long may an API server take to answer a request?
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// How many bytes may an answer have?
 const ANSWER_BYTES: usize = 64 << 20;
+
+/// The header that names the user in whose name is asked; the server adds the groups of a ServiceAccount.
+const IMPERSONATE: HeaderName = HeaderName::from_static("impersonate-user");
 
 /// How a cluster is reached.
 #[derive(Clone, Debug)]
@@ -64,9 +74,13 @@ pub struct Cluster {
     /// Watches have no read limit of their own: silence is normal there.
     watching: kube::Client,
     kinds: Arc<tokio::sync::RwLock<Option<Arc<Kinds>>>>,
+    /// Whether the definition of a kind has conditions, as far as that was asked since kinds were discovered.
+    reports: Arc<tokio::sync::RwLock<HashMap<(String, String), bool>>>,
     slots: Arc<Semaphore>,
     /// As whom it is asked, where that is not the installation alone.
     agent: Option<HeaderValue>,
+    /// In whose name it is written, where that is not windlass's own.
+    user: Option<HeaderValue>,
 }
 
 impl Cluster {
@@ -75,6 +89,16 @@ impl Cluster {
     pub fn in_run(&self, run: &str) -> Self {
         let agent = HeaderValue::from_str(&connect::agent(&self.settings.installation, Some(run))).ok();
         Self { agent, ..self.clone() }
+    }
+
+    /// Returns the same cluster, of which objects are written, also dry, and deleted in the name of a user. What is only read
+    /// is read in windlass's own name.
+    ///
+    /// # Errors
+    /// A name that cannot be sent.
+    pub fn written_by(&self, user: Option<&str>) -> Result<Self, Error> {
+        let header = |user: &str| HeaderValue::from_str(user).map_err(|_| Error::User(user.to_owned()));
+        Ok(Self { user: user.map(header).transpose()?, ..self.clone() })
     }
 
     /// Returns what people call it.
@@ -98,10 +122,16 @@ impl Cluster {
     /// Sends a request and reads its JSON answer within both limits.
     async fn send(&self, request: Built) -> Result<Value, Answer> {
         // Only a hostile name can keep a request from being built.
-        let mut request =
-            request.map_err(|error| Answer::Refused { code: 400, message: error.to_string() })?;
+        let mut request = request.map_err(|error| Answer::Refused {
+            code: 400,
+            message: error.to_string(),
+            causes: Vec::new(),
+        })?;
         if let Some(agent) = &self.agent {
             request.headers_mut().insert(USER_AGENT, agent.clone());
+        }
+        if let Some(user) = self.user.as_ref().filter(|_| writes(request.method())) {
+            request.headers_mut().insert(IMPERSONATE, user.clone());
         }
         let Ok(_slot) = self.slots.acquire().await else {
             return Err(Answer::Unreachable("windlass is stopping".to_owned()));
@@ -121,6 +151,11 @@ impl Cluster {
             Err(_) => Err(Answer::Unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
         }
     }
+}
+
+/// Returns whether a method is one by which objects are written or deleted; the parents are replaced, in windlass's name.
+fn writes(method: &Method) -> bool {
+    method == Method::PATCH || method == Method::DELETE
 }
 
 /// Reads a body as it comes: `read_to_end` would write zeros over the whole of its room at every wait.

@@ -20,14 +20,17 @@ pub(super) struct Pages<'a> {
     /// What the next page is asked with; nothing after the last one.
     params: Option<ListParams>,
     read: usize,
+    /// Is only the objects' metadata wanted?
+    metadata: bool,
     /// The version of the cluster that the pages show, empty before the first.
     pub(super) version: String,
 }
 
 impl Cluster {
-    /// Prepares a list; nothing is sent yet.
-    pub(super) fn pages<'a>(&'a self, url: &'a str, params: ListParams) -> Pages<'a> {
-        Pages { cluster: self, url, params: Some(params.limit(PAGE)), read: 0, version: String::new() }
+    /// Prepares a list, of whole objects or of their metadata alone; nothing is sent yet.
+    pub(super) fn pages<'a>(&'a self, url: &'a str, params: ListParams, metadata: bool) -> Pages<'a> {
+        let params = Some(params.limit(PAGE));
+        Pages { cluster: self, url, params, read: 0, metadata, version: String::new() }
     }
 }
 
@@ -39,7 +42,9 @@ impl Pages<'_> {
             return Err(Answer::Unreachable(format!("the list has more than {PAGES} pages of {PAGE}")));
         }
         self.read += 1;
-        let mut page = self.cluster.send(Request::new(self.url).list(&params)).await?;
+        let request = Request::new(self.url);
+        let request = if self.metadata { request.list_metadata(&params) } else { request.list(&params) };
+        let mut page = self.cluster.send(request).await?;
         let text = |pointer| page.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         self.version = text("/metadata/resourceVersion");
         let token = text("/metadata/continue");

@@ -16,10 +16,11 @@ use super::Cluster;
 use super::Error;
 use super::Kinds;
 use crate::mask::mask;
+use crate::object::Cause;
 use crate::object::Live;
 use crate::object::Manifest;
 
-/// The name that stands in for an object's own in a namespace that is not its own, where its own may be taken.
+/// The name that stands in for an object's own where that is taken, or may be.
 const STAND_IN: &str = "windlass-stand-in";
 
 impl Cluster {
@@ -35,33 +36,53 @@ impl Cluster {
         manifest: &Manifest,
         stand_in: Option<&str>,
     ) -> Result<Value, Error> {
-        let params = PatchParams::apply(manager).force().dry_run().validation_strict();
-        let answer = match stand_in {
-            None => {
-                self.patch(known, manifest, &manifest.value, manifest.id.namespace.as_deref(), &params).await
+        if stand_in.is_some() {
+            return self.dry_run_as(known, manager, manifest, stand_in).await;
+        }
+        let namespace = manifest.id.namespace.as_deref();
+        let answer = self.patch(known, manifest, &manifest.value, namespace, &dry(manager)).await;
+        answer.map_err(|answer| refused_dry(answer, manifest))
+    }
+
+    /// Asks the server whether it would take a manifest as a new object, without writing: under another name in the
+    /// manifest's own namespace, since its own is taken.
+    ///
+    /// # Errors
+    /// As [`Cluster::dry_run`].
+    pub async fn dry_run_anew(
+        &self,
+        known: &Kinds,
+        manager: &str,
+        manifest: &Manifest,
+    ) -> Result<Value, Error> {
+        self.dry_run_as(known, manager, manifest, manifest.id.namespace.as_deref()).await
+    }
+
+    /// Asks about a manifest under another name, in a namespace or in none.
+    async fn dry_run_as(
+        &self,
+        known: &Kinds,
+        manager: &str,
+        manifest: &Manifest,
+        namespace: Option<&str>,
+    ) -> Result<Value, Error> {
+        let mut other = manifest.clone();
+        if let Some(metadata) = other.value.get_mut("metadata").and_then(Value::as_object_mut) {
+            if let Some(namespace) = namespace {
+                metadata.insert("namespace".to_owned(), json!(namespace));
             }
-            Some(namespace) => {
-                let mut value = manifest.value.clone();
-                if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-                    metadata.insert("namespace".to_owned(), json!(namespace));
-                    metadata.insert("name".to_owned(), json!(STAND_IN));
-                }
-                let mut stand_in = manifest.clone();
-                stand_in.id.name = STAND_IN.to_owned();
-                let answer = self.patch(known, &stand_in, &value, Some(namespace), &params).await;
-                answer.map_err(|answer| renamed(answer, &manifest.id.name))
-            }
-        };
-        answer.map_err(|answer| Error::DryRun {
-            what: manifest.id.to_string(),
-            answer: masked(answer, manifest),
-        })
+            metadata.insert("name".to_owned(), json!(STAND_IN));
+        }
+        other.id.name = STAND_IN.to_owned();
+        let answer = self.patch(known, &other, &other.value, namespace, &dry(manager)).await;
+        answer.map_err(|answer| refused_dry(renamed(answer, &manifest.id.name), manifest))
     }
 
     /// Applies a manifest, and returns the object as the server then holds it.
     ///
     /// Where `live` is given the write carries its uid and version, so that it fails with a conflict when the object
-    /// changed or is gone.
+    /// changed or is gone. Else it carries the version `before`, which is another object's, so that it fails with a conflict
+    /// when there is such an object by now: the server takes any version for one that it is to create.
     ///
     /// # Errors
     /// A conflict; the server's refusal, in its words; no answer.
@@ -71,24 +92,40 @@ impl Cluster {
         manager: &str,
         manifest: &Manifest,
         live: Option<&Live>,
+        before: &str,
     ) -> Result<Value, Error> {
         let params = PatchParams::apply(manager).force().validation_strict();
         let namespace = manifest.id.namespace.as_deref();
-        let answer = match live {
-            None => self.patch(known, manifest, &manifest.value, namespace, &params).await,
-            Some(live) => {
-                let mut value = manifest.value.clone();
-                if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-                    metadata.insert("uid".to_owned(), json!(live.uid()));
-                    metadata.insert("resourceVersion".to_owned(), json!(live.resource_version()));
-                }
-                self.patch(known, manifest, &value, namespace, &params).await
+        let mut value = manifest.value.clone();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            let version = live.map_or(before, Live::resource_version);
+            metadata.insert("resourceVersion".to_owned(), json!(version));
+            if let Some(live) = live {
+                metadata.insert("uid".to_owned(), json!(live.uid()));
             }
-        };
+        }
+        let answer = self.patch(known, manifest, &value, namespace, &params).await;
         answer.map_err(|answer| Error::Apply {
             what: manifest.id.to_string(),
             answer: masked(answer, manifest),
         })
+    }
+
+    /// Changes who is noted to have applied an object, by a merge patch that names the version which was read, and returns
+    /// the object as the server then holds it.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn hand_over(&self, known: &Kinds, manifest: &Manifest, patch: &Value) -> Result<Value, Error> {
+        let failed =
+            |answer| Error::Apply { what: manifest.id.to_string(), answer: masked(answer, manifest) };
+        let Some(entry) = known.known(&manifest.api_version, &manifest.id.kind) else {
+            return Err(failed(Answer::unknown_kind(&manifest.api_version, &manifest.id.kind)));
+        };
+        let url = DynamicObject::url_path(&entry.resource, manifest.id.namespace.as_deref());
+        let request =
+            Request::new(url).patch(&manifest.id.name, &PatchParams::default(), &Patch::Merge(patch));
+        self.send(request).await.map_err(failed)
     }
 
     async fn patch(
@@ -101,54 +138,92 @@ impl Cluster {
     ) -> Result<Value, Answer> {
         let (api_version, id) = (&manifest.api_version, &manifest.id);
         let Some(entry) = known.known(api_version, &id.kind) else {
-            let message = format!("the cluster does not know the kind {} of {api_version}", id.kind);
-            return Err(Answer::Refused { code: 404, message });
+            return Err(Answer::unknown_kind(api_version, &id.kind));
         };
         let url = DynamicObject::url_path(&entry.resource, namespace);
         let request = Request::new(url).patch(&id.name, params, &Patch::Apply(body));
         self.send(request).await
     }
 
-    /// Deletes an object, if it still is the one that was read. One that is gone already counts as deleted.
+    /// Deletes an object, if it still is as it was read, and returns what became of it. One that was gone already is gone.
     ///
     /// # Errors
-    /// A conflict when another object took its name; the server's refusal; no answer.
-    pub async fn delete(&self, known: &Kinds, live: &Live) -> Result<(), Error> {
+    /// A conflict when it changed, or another object took its name; the server's refusal; no answer.
+    pub async fn delete(&self, known: &Kinds, live: &Live, how: Propagation) -> Result<Deleted, Error> {
         let failed = |answer| Error::Delete { what: live.id.to_string(), answer };
         let Some(entry) = known.known(&live.api_version, &live.id.kind) else {
-            let message =
-                format!("the cluster does not know the kind {} of {}", live.id.kind, live.api_version);
-            return Err(failed(Answer::Refused { code: 404, message }));
+            return Err(failed(Answer::unknown_kind(&live.api_version, &live.id.kind)));
         };
         let params = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: Some(Preconditions { uid: Some(live.uid().to_owned()), resource_version: None }),
+            propagation_policy: Some(match how {
+                Propagation::Background => PropagationPolicy::Background,
+                Propagation::Foreground => PropagationPolicy::Foreground,
+            }),
+            preconditions: Some(Preconditions {
+                uid: Some(live.uid().to_owned()),
+                resource_version: Some(live.resource_version().to_owned()),
+            }),
             ..DeleteParams::default()
         };
         let url = DynamicObject::url_path(&entry.resource, live.id.namespace.as_deref());
         let request = Request::new(url).delete(&live.id.name, &params);
         match self.send(request).await {
-            Ok(_) => Ok(()),
-            Err(answer) if answer.is_not_found() => Ok(()),
+            Ok(answer) if is_going(&answer) => Ok(Deleted::Going),
+            Ok(_) => Ok(Deleted::Gone),
+            Err(answer) if answer.is_not_found() => Ok(Deleted::Gone),
             Err(answer) => Err(failed(answer)),
         }
     }
 }
 
+/// When what an object owns is deleted with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// After it is gone.
+    Background,
+    /// Before it is gone.
+    Foreground,
+}
+
+/// What became of an object that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Gone,
+    /// It goes once its finalizers let it, or its time of grace is over.
+    Going,
+}
+
+/// Returns whether the answer to a deletion is the object itself, which is still there, and not that it is gone. Where an
+/// object goes at once, the answer may be the object as it was, without the time of its deletion.
+fn is_going(answer: &Value) -> bool {
+    answer.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string)
+}
+
+fn dry(manager: &str) -> PatchParams {
+    PatchParams::apply(manager).force().dry_run().validation_strict()
+}
+
+fn refused_dry(answer: Answer, manifest: &Manifest) -> Error {
+    Error::DryRun { what: manifest.id.to_string(), answer: masked(answer, manifest) }
+}
+
 /// Takes what a Secret holds out of the server's words, here where they come in.
 fn masked(answer: Answer, manifest: &Manifest) -> Answer {
-    match answer {
-        Answer::Refused { code, message } => Answer::Refused { code, message: mask(&message, manifest) },
-        Answer::Unreachable(why) => Answer::Unreachable(mask(&why, manifest)),
-    }
+    reworded(answer, |words| mask(words, manifest))
 }
 
 /// Speaks of the object by its own name where a stand-in was refused.
 fn renamed(answer: Answer, name: &str) -> Answer {
+    reworded(answer, |words| words.replace(STAND_IN, name))
+}
+
+fn reworded(answer: Answer, word: impl Fn(&str) -> String) -> Answer {
     match answer {
-        Answer::Refused { code, message } => {
-            Answer::Refused { code, message: message.replace(STAND_IN, name) }
+        Answer::Refused { code, message, causes } => {
+            let again = |cause: Cause| Cause { message: word(&cause.message), ..cause };
+            Answer::Refused { code, message: word(&message), causes: causes.into_iter().map(again).collect() }
         }
-        Answer::Unreachable(why) => Answer::Unreachable(why),
+        Answer::Unreachable(why) => Answer::Unreachable(word(&why)),
     }
 }

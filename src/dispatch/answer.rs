@@ -52,7 +52,9 @@ impl Dispatcher {
         }
         let candidates = self.candidates(source, &question, applications, &commits).await?;
         self.select(&question, applications, &commits, &candidates, made).await?;
-        made.led.push((reference.clone(), Some(tip)));
+        if question.answers_for_all() {
+            made.led.push((reference.clone(), Some(tip)));
+        }
         Ok(())
     }
 
@@ -75,6 +77,10 @@ impl Dispatcher {
         for (position, commit) in commits.iter().enumerate() {
             let here: Vec<&Touched> = touched.iter().filter(|one| one.commit == position).collect();
             made.add(question, commit, tip, &here, applications);
+            // A pass may have come upon it and made it true before its turn came.
+            if here.is_empty() && commit != tip && question.only.is_none() {
+                made.touches_nothing(commit);
+            }
         }
         if touched.is_empty() {
             made.leads_to_nothing_new(tip);
@@ -82,19 +88,20 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn candidates(
+    pub(super) async fn candidates(
         &self,
         source: &Source,
         question: &Question<'_>,
         applications: &[&Application],
         commits: &[CommitId],
     ) -> Result<Vec<Candidate>, Error> {
+        let numbers = self.store.definitions(applications).await?;
         let mut targets = Vec::new();
         for application in applications {
-            let definition = self.store.definition(application).await?;
+            let Some(definition) = numbers.get(&application.name) else { continue };
             let wanted = |target: &Target| question.only.is_none_or(|only| target == only);
             targets.extend(
-                application.targets().filter(wanted).map(|target| (*application, target, definition)),
+                application.targets().filter(wanted).map(|target| (*application, target, *definition)),
             );
         }
         let paths: Vec<String> =

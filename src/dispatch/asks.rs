@@ -24,16 +24,15 @@ impl Dispatcher {
     /// Only those of the queue; the wish comes again.
     pub async fn ask_step(&self, lane: &str, wait: Duration) -> Result<Step, crate::queue::Error> {
         let Some(lease) = self.queue.next(&Lane::asks(lane), wait).await? else { return Ok(Step::Idle) };
-        let read = lease.read::<Event>(crate::event::VERSION);
-        let judged = read.and_then(|event| self.lanes.judge_ask(lane, &event).map(|()| event));
-        let event = match judged {
+        let event = match lease.read::<Event>(crate::event::VERSION) {
             Ok(event) => event,
-            Err(why) => {
-                tracing::error!(lane, message.id = lease.id, why, "a wish that is not granted was buried");
-                let _settled = self.queue.bury(&lease, &why).await?;
-                return Ok(Step::Buried { why });
-            }
+            Err(unread) => return self.unread(&lease, &unread).await,
         };
+        if let Err(why) = self.lanes.judge_ask(lane, &event) {
+            tracing::error!(lane, message.id = lease.id, why, "a wish that is not granted was buried");
+            let _settled = self.queue.bury(&lease, &why).await?;
+            return Ok(Step::Buried { why });
+        }
         self.queue.publish(vec![Draft::event(&event)]).await?;
         match self.queue.ack(&lease).await? {
             Settled::Done => Ok(Step::HandedOn),

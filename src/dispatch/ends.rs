@@ -14,12 +14,12 @@ use super::Dispatcher;
 use super::Error;
 use super::question::Question;
 
-/// Says that a tip touches nothing more: a run may have made it true already, and its rows may be summed up now.
-pub(super) fn call_off(event: &Event, tip: CommitId) -> Draft {
+/// Says that a commit touches nothing more: a run may have made it true already, and its rows may be summed up now.
+pub(super) fn call_off(event: &Event, commit: CommitId) -> Draft {
     report(Told::Roster {
         dispatch: event.id.clone(),
         source: event.source.clone(),
-        commit: tip,
+        commit,
         targets: Vec::new(),
         received_at: event.received_at,
     })
@@ -79,5 +79,5 @@ impl Dispatcher {
 }
 
 fn report(what: Told) -> Draft {
-    Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what })
+    Draft::report(&Report::new(now(), what))
 }

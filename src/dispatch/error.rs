@@ -36,8 +36,8 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::UnknownSource(_) => Fault::Ours,
-            Self::Lagging(_) => Fault::Passing,
+            // Another process may have read newer settings.
+            Self::UnknownSource(_) | Self::Lagging(_) => Fault::Passing,
             Self::Source(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Queue(error) => error.fault(),

@@ -1,20 +1,28 @@
 //! What a dispatch makes: rosters, reports of what is superseded, jobs, and what is remembered with them.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::application::Application;
+use crate::application::Target;
 use crate::clock::now;
 use crate::commit::CommitId;
 use crate::event::Event;
 use crate::explanation::Considered;
 use crate::job::Job;
+use crate::job::Permit;
 use crate::lanes::Lanes;
+use crate::moment::Moment;
 use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue::Draft;
 use crate::reference::Reference;
 use crate::select::Memory;
 use crate::select::Touched;
+use crate::store::Held;
+use crate::window::Closed;
+use crate::window::Gate;
+use crate::window::State;
 
 use super::question::Question;
 
@@ -22,16 +30,21 @@ use super::question::Question;
 pub(super) struct Made<'a> {
     pub(super) event: &'a Event,
     lanes: &'a Lanes,
+    gate: &'a Gate<'a>,
+    /// Does a person want it whatever windows and pauses say?
+    pub(super) regardless: bool,
     /// The rosters come first, so that a row is most often open before its job begins; the ledger takes them in any
     /// order.
     pub(super) reports: Vec<Draft>,
     pub(super) jobs: Vec<Draft>,
     pub(super) memory: Vec<Memory>,
+    /// Those of the targets in memory that are closed, and have no job.
+    pub(super) held: BTreeMap<Target, Held>,
     /// How many targets had their commit overtaken already.
     pub(super) superseded: usize,
     /// The commits that have a roster.
     called: BTreeSet<CommitId>,
-    /// Tips that touch nothing more and have no roster.
+    /// Commits that touch nothing more and have no roster.
     pub(super) quiet: BTreeSet<CommitId>,
     /// Where each reference led.
     pub(super) led: Vec<(Reference, Option<CommitId>)>,
@@ -42,13 +55,21 @@ pub(super) struct Made<'a> {
 }
 
 impl<'a> Made<'a> {
-    pub(super) fn new(event: &'a Event, lanes: &'a Lanes, notes: &'a mut Considered) -> Self {
+    pub(super) fn new(
+        event: &'a Event,
+        lanes: &'a Lanes,
+        gate: &'a Gate<'a>,
+        notes: &'a mut Considered,
+    ) -> Self {
         Self {
             event,
             lanes,
+            gate,
+            regardless: false,
             reports: Vec::new(),
             jobs: Vec::new(),
             memory: Vec::new(),
+            held: BTreeMap::new(),
             superseded: 0,
             called: BTreeSet::new(),
             quiet: BTreeSet::new(),
@@ -70,8 +91,13 @@ impl<'a> Made<'a> {
         if !self.why.iter().any(|why| why == WHY) {
             self.why.push(WHY.to_owned());
         }
-        if !self.called.contains(tip) {
-            self.quiet.insert(tip.clone());
+        self.touches_nothing(tip);
+    }
+
+    /// Adds that a commit touches nothing more.
+    pub(super) fn touches_nothing(&mut self, commit: &CommitId) {
+        if !self.called.contains(commit) {
+            self.quiet.insert(commit.clone());
         }
     }
 
@@ -110,25 +136,68 @@ impl<'a> Made<'a> {
             let application =
                 applications.iter().find(|application| application.name == one.target.application);
             let Some(application) = application else { continue };
-            self.job(question, application, one, commit, &dispatch);
+            match self.permit(&one.target) {
+                Ok(permit) => self.job(question, application, (one, permit), commit, &dispatch),
+                Err(closed) => self.hold(&one.target, commit, &dispatch, closed),
+            }
             self.memory.push(remembered(question, one, commit, &dispatch));
         }
     }
 
+    /// Returns for how long a job may begin to write, where its target is not closed.
+    fn permit(&self, target: &Target) -> Result<Permit, Closed> {
+        if self.regardless {
+            return Ok(Permit::Regardless);
+        }
+        match self.gate.push(target) {
+            State::Open { until } => Ok(permit(until)),
+            State::Closed(closed) => Err(closed),
+        }
+    }
+
+    /// Has a commit wait for its target to open.
+    fn hold(&mut self, target: &Target, commit: &CommitId, dispatch: &str, closed: Closed) {
+        let Closed { until, why } = closed;
+        let (dispatch, source, at) = (dispatch.to_owned(), self.event.source.clone(), now());
+        let subject = target.to_string();
+        if let Some(note) = self.notes.decisions.iter_mut().find(|note| note.subject == subject) {
+            note.why = format!("waiting: {why}");
+        }
+        self.report(Told::Held {
+            dispatch,
+            source: source.clone(),
+            commit: commit.clone(),
+            target: target.clone(),
+            why: why.clone(),
+        });
+        let target = target.clone();
+        let held = Held {
+            target: target.clone(),
+            source,
+            commits: true,
+            drift: false,
+            since: at,
+            noted_at: at,
+            until,
+            why,
+        };
+        let _before = self.held.insert(target, held);
+    }
+
     fn report(&mut self, what: Told) {
-        self.reports.push(Draft::report(&Report { version: crate::outcome::VERSION, at: now(), what }));
+        self.reports.push(Draft::report(&Report::new(now(), what)));
     }
 
     fn job(
         &mut self,
         question: &Question<'_>,
         application: &Application,
-        one: &Touched,
+        (one, permit): (&Touched, Permit),
         commit: &CommitId,
         dispatch: &str,
     ) {
         let job = Job {
-            version: crate::job::VERSION,
+            version: crate::job::version(one.reason, application, permit, &[]),
             target: one.target.clone(),
             dispatch: dispatch.to_owned(),
             application: application.clone(),
@@ -138,9 +207,17 @@ impl<'a> Made<'a> {
             before: question.before.clone(),
             reason: one.reason,
             received_at: self.event.received_at,
+            permit,
+            fights: Vec::new(),
+            rollout: None,
         };
         self.jobs.push(Draft::job(self.lanes.of(&job.target.cluster), &job));
     }
+}
+
+/// Returns for how long a job may begin to write in a target that is open until then.
+pub(super) fn permit(until: Option<Moment>) -> Permit {
+    until.map_or(Permit::Usual, Permit::Until)
 }
 
 /// Returns the row that dispatch keeps of a touched target.

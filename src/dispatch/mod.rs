@@ -6,16 +6,21 @@
 
 mod answer;
 mod asks;
+mod drift;
 mod ends;
 mod error;
 mod lag;
 mod messages;
 mod notes;
+mod publish;
 mod question;
 mod rerun;
+mod sync;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::application::Application;
@@ -28,16 +33,17 @@ use crate::fault::Fault;
 use crate::fault::chain;
 use crate::lanes::Lanes;
 use crate::queue::DELIVERY_LIMIT;
-use crate::queue::DRAFTS;
-use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Queue;
 use crate::queue::Settled;
+use crate::queue::Unread;
 use crate::reference::Reference;
 use crate::source::Source;
 use crate::store::Store;
 use crate::trail;
+use crate::window::Gate;
+use crate::window::Window;
 
 use messages::Made;
 
@@ -56,6 +62,9 @@ const LAG_AT_MOST: Duration = Duration::from_secs(5);
 /// ten minutes of a forge that is away.
 const RETRY_AT_MOST: Duration = Duration::from_secs(60);
 
+/// How long is waited before a store that was away is asked again?
+const STORE_REST: Duration = Duration::from_secs(1);
+
 /// The dispatch role.
 pub struct Dispatcher {
     queue: Queue,
@@ -63,6 +72,9 @@ pub struct Dispatcher {
     sources: BTreeMap<Name, Source>,
     applications: Vec<Application>,
     lanes: Lanes,
+    windows: Vec<Window>,
+    /// Did the store fail the last time?
+    away: AtomicBool,
 }
 
 /// What a step did.
@@ -81,6 +93,11 @@ pub enum Step {
         jobs: usize,
         /// How many targets had their commit overtaken already.
         superseded: usize,
+    },
+    /// Targets are touched, and all of them are closed: their commits wait.
+    Held {
+        /// How many.
+        targets: usize,
     },
     /// Targets were asked for again, each by an event of its own.
     Asked {
@@ -113,7 +130,19 @@ impl Dispatcher {
         applications: Vec<Application>,
         lanes: Lanes,
     ) -> Self {
-        Self { queue, store, sources, applications, lanes }
+        let (windows, away) = (Vec::new(), AtomicBool::new(false));
+        Self { queue, store, sources, applications, lanes, windows, away }
+    }
+
+    /// Says when targets may be written to.
+    #[must_use]
+    pub fn behind(self, windows: Vec<Window>) -> Self {
+        Self { windows, ..self }
+    }
+
+    /// Returns what windows and pauses say now.
+    async fn gate(&self) -> Result<Gate<'_>, Error> {
+        Ok(Gate::new(&self.windows, self.store.pauses().await?, now()))
     }
 
     /// Takes one event, waiting for it up to `wait`, and dispatches it.
@@ -121,18 +150,40 @@ impl Dispatcher {
     /// # Errors
     /// Only those of the queue; everything else becomes a retry or a burial.
     pub async fn step(&self, wait: Duration) -> Result<Step, crate::queue::Error> {
+        if !self.store_answers(wait).await {
+            return Ok(Step::Idle);
+        }
         let Some(lease) = self.queue.next(&Lane::events(), wait).await? else { return Ok(Step::Idle) };
         let event: Event = match lease.read(crate::event::VERSION) {
             Ok(event) => event,
-            Err(why) => return self.bury(&lease, why).await,
+            Err(unread) => return self.unread(&lease, &unread).await,
         };
         let span = |trace: &str| tracing::info_span!("dispatch", trace.id = trace, event.id = event.id, source = %event.source);
         trail::step(lease.trace, span, self.work(&lease, &event)).await
     }
 
+    /// Returns whether the store can be used. While it is away, no event is taken: each may be tried so often only.
+    async fn store_answers(&self, wait: Duration) -> bool {
+        if !self.away.load(Ordering::Relaxed) {
+            return true;
+        }
+        if let Err(error) = self.store.ping().await {
+            tracing::warn!("no event is taken: failed to {}", chain(&error));
+            tokio::time::sleep(wait.min(STORE_REST)).await;
+            return false;
+        }
+        self.away.store(false, Ordering::Relaxed);
+        true
+    }
+
     async fn work(&self, lease: &Lease, event: &Event) -> Result<Step, crate::queue::Error> {
         let mut notes = Considered::new(&event.id, &event.source);
-        let dispatched = self.dispatch(event, &mut notes).await;
+        // A fetch may take longer than a lease.
+        let dispatched = self.queue.holding(lease, self.dispatch(event, &mut notes)).await?;
+        let Some(dispatched) = dispatched else { return Ok(Step::Lost) };
+        if matches!(&dispatched, Err(Error::Store(error)) if error.fault() == Fault::Passing) {
+            self.away.store(true, Ordering::Relaxed);
+        }
         self.settle(lease, event, notes, dispatched).await
     }
 
@@ -146,7 +197,7 @@ impl Dispatcher {
     ) -> Result<Step, crate::queue::Error> {
         match dispatched {
             Ok(step) => {
-                self.tell(event, notes, &step).await;
+                self.tell(lease, event, notes, &step).await;
                 match self.queue.ack(lease).await? {
                     Settled::Done => Ok(step),
                     Settled::Lost => Ok(Step::Lost),
@@ -160,17 +211,25 @@ impl Dispatcher {
                 let why = format!("failed to {}", chain(&error));
                 tracing::warn!(event.id = event.id, source = %event.source, attempt = lease.deliveries, why, "put back");
                 let step = Step::Retried { why };
-                self.tell(event, notes, &step).await;
+                self.tell(lease, event, notes, &step).await;
                 metrics::counter!(RETRIES, "fault" => error.fault().word()).increment(1);
                 let _settled = self.queue.retry(lease, after).await?;
                 Ok(step)
             }
             Err(error) => {
                 let why = format!("failed to {}", chain(&error));
-                self.tell(event, notes, &Step::Buried { why: why.clone() }).await;
+                self.tell(lease, event, notes, &Step::Buried { why: why.clone() }).await;
                 self.bury(lease, why).await
             }
         }
+    }
+
+    /// Buries what nobody can read; what a newer windlass wrote is left to one.
+    pub(super) async fn unread(&self, lease: &Lease, unread: &Unread) -> Result<Step, crate::queue::Error> {
+        let Some(after) = lease.newer_for(unread) else { return self.bury(lease, unread.to_string()).await };
+        tracing::warn!(message.id = lease.id, %unread, "put back");
+        let _settled = self.queue.retry(lease, after).await?;
+        Ok(Step::Retried { why: unread.to_string() })
     }
 
     async fn bury(&self, lease: &Lease, why: String) -> Result<Step, crate::queue::Error> {
@@ -185,13 +244,20 @@ impl Dispatcher {
         if let What::Rerun { commit, target } = &event.what {
             return self.rerun(event, commit, target.as_ref()).await;
         }
+        if let What::Drift { target, own } = &event.what {
+            return self.drift(event, target, *own).await;
+        }
+        if let What::Sync { target, regardless } = &event.what {
+            return self.sync(event, target, *regardless, notes).await;
+        }
         let applications = self.concerned(event);
         notes::note_others(notes, event, &self.applications, &applications);
         if applications.is_empty() {
             return Ok(Step::Nothing { why: question::nobody(event) });
         }
         let references: BTreeSet<&Reference> = applications.iter().map(|one| &one.reference).collect();
-        let (mut made, mut failed) = (Made::new(event, &self.lanes, notes), None);
+        let gate = self.gate().await?;
+        let (mut made, mut failed) = (Made::new(event, &self.lanes, &gate, notes), None);
         for reference in references {
             let these: Vec<_> =
                 applications.iter().copied().filter(|one| one.reference == *reference).collect();
@@ -216,33 +282,9 @@ impl Dispatcher {
         let asked = |one: &&Application| match &event.what {
             What::Push { reference, .. } | What::Sweep { reference } => one.reference.follows(reference),
             What::Again { target, .. } => one.name == target.application,
-            // Pull requests are not checked yet, and reruns become events of their own.
-            What::PullRequest { .. } | What::Rerun { .. } => false,
+            // Pull requests are not checked yet, reruns become events of their own, and the others are about one target.
+            What::PullRequest { .. } | What::Rerun { .. } | What::Drift { .. } | What::Sync { .. } => false,
         };
         self.applications.iter().filter(|one| one.source == event.source).filter(asked).collect()
-    }
-
-    /// Remembers the touched targets as open, and only then publishes: rosters first, then what is superseded, then
-    /// the jobs. Where references led is remembered last, so that a crash makes the sweep look again.
-    async fn publish(&self, made: Made<'_>) -> Result<Step, Error> {
-        let Made { event, reports, jobs, memory, superseded, quiet, led, why, .. } = made;
-        self.store.open_targets(&memory).await?;
-        let called_off = quiet.into_iter().map(|tip| ends::call_off(event, tip));
-        let drafts: Vec<Draft> = reports.into_iter().chain(called_off).chain(jobs).collect();
-        for part in drafts.chunks(DRAFTS) {
-            self.queue.publish(part.to_vec()).await?;
-        }
-        for (reference, tip) in led {
-            self.store.saw(&event.source, &reference, tip.as_ref()).await?;
-        }
-        let jobs = memory.len();
-        if jobs == 0 && superseded == 0 {
-            let why = why.join("; ");
-            tracing::info!(event.id = event.id, source = %event.source, why, "nothing touched");
-            return Ok(Step::Nothing { why });
-        }
-        tracing::info!(event.id = event.id, source = %event.source, jobs, superseded,
-            since_delivery_ms = now().since(event.received_at), "dispatched");
-        Ok(Step::Dispatched { jobs, superseded })
     }
 }

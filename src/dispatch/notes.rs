@@ -11,6 +11,7 @@ use crate::job::Reason;
 use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue::Draft;
+use crate::queue::Lease;
 use crate::select::Candidate;
 use crate::select::Touched;
 
@@ -52,19 +53,22 @@ fn in_words(touched: &Touched) -> &'static str {
     match (touched.overtaken, touched.reason) {
         (true, _) => "the tip of the ref reads something else already: superseded",
         (false, Reason::Moved) => "what it reads or its definition is another, or its last verdict is open",
-        (false, Reason::Unsure) => "its last dispatch failed or is not known: a full pass",
+        (false, Reason::Unsure | Reason::Drifted) => "its last dispatch failed or is not known: a full pass",
     }
 }
 
 impl Dispatcher {
-    /// Tells history what became of an event of a delivery. History that cannot be told keeps no event from its end.
-    pub(super) async fn tell(&self, event: &Event, mut notes: Considered, step: &Step) {
+    /// Tells history of the delivery that a message carries, and what became of its event. History that cannot be told keeps
+    /// no event from its end.
+    pub(super) async fn tell(&self, lease: &Lease, event: &Event, mut notes: Considered, step: &Step) {
         if !event.what.is_delivered() {
             return;
         }
         notes.end = ended(step);
-        let report = Report { version: crate::outcome::VERSION, at: now(), what: Told::Considered(notes) };
-        if let Err(error) = self.queue.publish(vec![Draft::report(&report)]).await {
+        let heard = lease.heard().map(|heard| Report::new(heard.received_at, Told::Heard(heard)));
+        let considered = Report::new(now(), Told::Considered(notes));
+        let reports = heard.iter().chain([&considered]).map(Draft::report).collect();
+        if let Err(error) = self.queue.publish(reports).await {
             let error = crate::fault::chain(&error);
             tracing::warn!(
                 event.id = event.id,
@@ -82,6 +86,7 @@ fn ended(step: &Step) -> String {
         Step::Dispatched { jobs, superseded } => {
             format!("dispatched: jobs {jobs}, superseded {superseded}")
         }
+        Step::Held { targets } => format!("waiting: closed targets {targets}"),
         Step::Asked { targets } => format!("asked for {targets} targets again"),
         Step::Retried { why } => format!("put back for later: {why}"),
         Step::Buried { why } => format!("given up: {why}"),

@@ -32,9 +32,16 @@ impl<'a> Question<'a> {
             (What::Push { .. }, Reference::Commit(_))
             | (What::Sweep { .. }, Reference::Name(_) | Reference::Commit(_)) => (None, None, None),
             (What::Again { target, commit }, _) => (None, commit.as_ref(), Some(target)),
-            (What::PullRequest { .. } | What::Rerun { .. }, _) => (None, None, None),
+            (What::Sync { target, .. }, _) => (None, None, Some(target)),
+            (What::PullRequest { .. } | What::Rerun { .. } | What::Drift { .. }, _) => (None, None, None),
         };
         Self { event, reference, before, after, only }
+    }
+
+    /// Returns whether its answer is one for all that follow the reference. About one target it is not: a delivery that was
+    /// lost is still to be found for the others. Of a fixed commit no delivery tells.
+    pub(super) fn answers_for_all(&self) -> bool {
+        self.only.is_none() || matches!(self.reference, Reference::Commit(_))
     }
 }
 
@@ -48,7 +55,7 @@ pub(super) fn nobody(event: &Event) -> String {
             format!("pull request {number} is not checked: windlass acts on refs only so far")
         }
         What::Rerun { commit, .. } => format!("nobody follows checks of {}", commit.short()),
-        What::Again { target, .. } => {
+        What::Again { target, .. } | What::Drift { target, .. } | What::Sync { target, .. } => {
             format!("no application {} of {} is configured", target.application, event.source)
         }
     }

@@ -36,7 +36,7 @@ impl Dispatcher {
         }
         let (source, commit_again) = (event.source.clone(), commit.clone());
         let what = Told::Rerun { source, commit: commit_again, targets: targets.clone() };
-        let told = Report { version: crate::outcome::VERSION, at: now(), what };
+        let told = Report::new(now(), what);
         let asked = targets.iter().map(|target| again(event, commit, target));
         let drafts: Vec<Draft> = std::iter::once(Draft::report(&told)).chain(asked).collect();
         for part in drafts.chunks(DRAFTS) {
@@ -56,11 +56,7 @@ fn holds(application: &Application, event: &Event, target: &Target) -> bool {
 /// comes from; a rerun that is dispatched twice asks twice, which costs a pass.
 fn again(event: &Event, commit: &CommitId, target: &Target) -> Draft {
     let name = format!("{}/{}/{target}", event.source, event.id);
-    Draft::event(&Event {
-        version: crate::event::VERSION,
-        id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes()).to_string(),
-        source: event.source.clone(),
-        what: What::Again { target: target.clone(), commit: Some(commit.clone()) },
-        received_at: event.received_at,
-    })
+    let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes()).to_string();
+    let what = What::Again { target: target.clone(), commit: Some(commit.clone()) };
+    Draft::event(&Event::new(id, event.source.clone(), what, event.received_at))
 }

@@ -4,18 +4,22 @@ use serde_json::Value;
 
 use super::Health;
 use super::condition;
+use super::named;
 use super::text;
+use super::unobserved;
+use super::workloads::behind;
 
 pub(super) fn health(group: &str, kind: &str, live: &Value) -> Option<Health> {
     match (group, kind) {
         ("", "Service") => Some(service(live)),
         ("networking.k8s.io", "Ingress") => Some(ingress(live)),
         ("", "PersistentVolumeClaim") => Some(claim(live)),
+        ("", "PersistentVolume") => Some(volume(live)),
         ("", "Namespace") => Some(namespace(live)),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(definition(live)),
         ("apiregistration.k8s.io", "APIService") => Some(wanted_condition(live, "Available")),
         ("autoscaling", "HorizontalPodAutoscaler") => Some(autoscaler(live)),
-        ("policy", "PodDisruptionBudget") => Some(super::unobserved(live).unwrap_or(Health::Healthy)),
+        ("policy", "PodDisruptionBudget") => Some(budget(live)),
         _ => None,
     }
 }
@@ -48,6 +52,14 @@ fn claim(live: &Value) -> Health {
     }
 }
 
+fn volume(live: &Value) -> Health {
+    match text(live, "/status/phase") {
+        Some("Failed") => Health::Failed(text(live, "/status/message").unwrap_or("it failed").to_owned()),
+        Some("Available" | "Bound" | "Released") => Health::Healthy,
+        Some(_) | None => Health::waiting("not available yet"),
+    }
+}
+
 fn namespace(live: &Value) -> Health {
     match text(live, "/status/phase") {
         Some("Terminating") => Health::waiting("is being deleted"),
@@ -58,6 +70,12 @@ fn namespace(live: &Value) -> Health {
 fn definition(live: &Value) -> Health {
     if let Some(names) = condition(live, "NamesAccepted").filter(|names| names.is("False")) {
         return Health::Failed(names.words());
+    }
+    if let Some(schema) = condition(live, "NonStructuralSchema").filter(|schema| schema.is("True")) {
+        return Health::Failed(schema.words());
+    }
+    if condition(live, "Terminating").is_some_and(|ends| ends.is("True")) {
+        return Health::waiting("is being deleted");
     }
     wanted_condition(live, "Established")
 }
@@ -82,14 +100,53 @@ const BROKEN: [&str; 8] = [
     "InvalidSelector",
 ];
 
+/// An autoscaler that cannot scale is waited for, not failed: new pods have no metrics for their first half minute.
 fn autoscaler(live: &Value) -> Health {
+    if let Some(waiting) = unobserved(live) {
+        return waiting;
+    }
+    let conditions = autoscaler_conditions(live);
+    let is = |name| named(&conditions, name);
     for name in ["AbleToScale", "ScalingActive"] {
-        if let Some(condition) = condition(live, name).filter(|c| c.is("False") && BROKEN.contains(&c.reason))
-        {
+        if let Some(condition) = is(name).filter(|c| c.is("False") && BROKEN.contains(&c.reason)) {
             return Health::Waiting(condition.words());
         }
     }
-    Health::Healthy
+    let works = |name| is(name).is_some_and(|condition| condition.is("True"));
+    if works("AbleToScale") || works("ScalingLimited") {
+        return Health::Healthy;
+    }
+    is("AbleToScale").map_or_else(
+        || Health::waiting("its controller has not looked at it yet"),
+        |condition| Health::Waiting(condition.words()),
+    )
+}
+
+/// Returns the conditions of an autoscaler; version 1 has them as JSON in an annotation.
+fn autoscaler_conditions(live: &Value) -> Vec<Value> {
+    let status = live.pointer("/status/conditions").and_then(Value::as_array).cloned();
+    let annotation = || {
+        let text = text(live, "/metadata/annotations/autoscaling.alpha.kubernetes.io~1conditions")?;
+        serde_json::from_str(text).ok()
+    };
+    status.or_else(annotation).unwrap_or_default()
+}
+
+/// A budget that allows nobody to be evicted is in force all the same. One that cannot be worked out is waited for: the
+/// pods that it counts may only be on their way.
+fn budget(live: &Value) -> Health {
+    if let Some(waiting) = behind(live) {
+        return waiting;
+    }
+    let conditions = live.pointer("/status/conditions").and_then(Value::as_array);
+    let broken = conditions.into_iter().flatten().find(|condition| {
+        text(condition, "/status") == Some("False") && text(condition, "/reason") != Some("InsufficientPods")
+    });
+    let words = |broken: &Value| {
+        let words = ["/message", "/reason"].into_iter().find_map(|pointer| text(broken, pointer));
+        words.filter(|words| !words.is_empty()).unwrap_or("cannot be worked out").to_owned()
+    };
+    broken.map_or(Health::Healthy, |broken| Health::Waiting(words(broken)))
 }
 
 #[cfg(test)]
@@ -129,6 +186,75 @@ mod tests {
                 object("apiregistration.k8s.io/v1", "APIService", json!({}), json!({})),
                 "waiting: not available yet",
             ),
+        ]);
+    }
+
+    #[test]
+    fn volumes_and_namespaces() {
+        let volume = |phase: &str| object("v1", "PersistentVolume", json!({}), json!({ "phase": phase }));
+        let namespace = |phase: &str| object("v1", "Namespace", json!({}), json!({ "phase": phase }));
+        check(&[
+            (object("v1", "PersistentVolume", json!({}), json!({})), "waiting: not available yet"),
+            (volume("Pending"), "waiting: not available yet"),
+            (volume("Available"), "healthy"),
+            (volume("Bound"), "healthy"),
+            (volume("Failed"), "failed: it failed"),
+            (namespace("Active"), "healthy"),
+            (namespace("Terminating"), "waiting: is being deleted"),
+            (object("networking.k8s.io/v1", "Ingress", json!({}), json!({})), "healthy"),
+        ]);
+    }
+
+    #[test]
+    fn definitions() {
+        let with = |name: &str| {
+            let conditions = json!([{ "type": name, "status": "True", "message": "why" },
+                { "type": "Established", "status": "True" }]);
+            let status = json!({ "conditions": conditions });
+            object("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({}), status)
+        };
+        check(&[
+            (with("NonStructuralSchema"), "failed: why"),
+            (with("Terminating"), "waiting: is being deleted"),
+            (with("NamesAccepted"), "healthy"),
+        ]);
+    }
+
+    #[test]
+    fn autoscalers() {
+        let scaler = |status| object("autoscaling/v2", "HorizontalPodAutoscaler", json!({}), status);
+        let one = |name: &str, status: &str, reason: &str| json!([{ "type": name, "status": status, "reason": reason, "message": "why" }]);
+        let told = |conditions| scaler(json!({ "conditions": conditions }));
+        let mut old = object("autoscaling/v1", "HorizontalPodAutoscaler", json!({}), json!({}));
+        old["metadata"]["annotations"] = json!({ "autoscaling.alpha.kubernetes.io/conditions":
+            one("AbleToScale", "True", "").to_string() });
+        check(&[
+            (scaler(json!({})), "waiting: its controller has not looked at it yet"),
+            (told(one("AbleToScale", "True", "")), "healthy"),
+            (told(one("ScalingLimited", "True", "")), "healthy"),
+            (told(one("AbleToScale", "False", "FailedGetScale")), "waiting: why"),
+            (told(one("AbleToScale", "False", "BackoffBoth")), "waiting: why"),
+            (told(one("ScalingActive", "False", "FailedGetResourceMetric")), "waiting: why"),
+            (old, "healthy"),
+        ]);
+    }
+
+    #[test]
+    fn budgets() {
+        let budget = |status| object("policy/v1", "PodDisruptionBudget", json!({}), status);
+        let told = |reason: &str| {
+            let conditions = json!([{ "type": "DisruptionAllowed", "status": "False", "reason": reason }]);
+            budget(json!({ "observedGeneration": 2, "conditions": conditions }))
+        };
+        check(&[
+            (budget(json!({})), "waiting: its controller has not seen it yet"),
+            (
+                budget(json!({ "observedGeneration": 1 })),
+                "waiting: its controller has not seen this version yet",
+            ),
+            (budget(json!({ "observedGeneration": 2 })), "healthy"),
+            (told("InsufficientPods"), "healthy"),
+            (told("SyncFailed"), "waiting: SyncFailed"),
         ]);
     }
 }

@@ -1,14 +1,24 @@
 //! Whether an object works, told from the object alone.
 //!
 //! Comes in: one live object. Goes out: [`Health`]. The rules are kstatus's (`observedGeneration`, then the conditions
-//! `Reconciling`, `Stalled` and `Ready`) with a table for the kinds that Kubernetes itself defines.
+//! `Reconciling`, `Stalled` and `Ready`) with a table for the kinds that Kubernetes itself defines, and [`Rules`] of the
+//! settings before both.
 
 mod builtin;
+mod pods;
+mod rules;
 mod workloads;
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::annotation::Wish;
+use crate::object::GroupKind;
 use crate::object::group_and_version;
+
+pub use rules::Expression;
+pub use rules::Rule;
 
 /// Whether an object works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,19 +35,113 @@ impl Health {
     fn waiting(why: impl Into<String>) -> Self {
         Self::Waiting(why.into())
     }
+
+    /// The health of an object whose kind has conditions, and of which nothing was reported yet.
+    #[must_use]
+    pub fn unreported() -> Self {
+        Self::waiting("its controller has reported nothing yet")
+    }
 }
 
-/// Returns the health of a live object.
+/// The rules of the settings, by kind, and windlass's own for all others. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(rules::ByKind);
+
+impl Rules {
+    /// Takes the rules of the settings.
+    #[must_use]
+    pub fn new(rules: impl IntoIterator<Item = (GroupKind, Rule)>) -> Self {
+        Self(Arc::new(rules.into_iter().collect()))
+    }
+
+    fn rule(&self, live: &Value) -> Option<&Rule> {
+        let (group, kind) = group_and_kind(live);
+        self.0.get(&GroupKind { group: group.to_owned(), kind: kind.to_owned() })
+    }
+
+    /// Returns the health of a live object.
+    #[must_use]
+    pub fn health(&self, live: &Value) -> Health {
+        if is_ignored(live) {
+            return Health::Healthy;
+        }
+        let Some(rule) = self.rule(live) else { return health(live) };
+        if text(live, "/metadata/deletionTimestamp").is_some() {
+            return health(live);
+        }
+        unobserved(live).or_else(|| rule.health(live)).unwrap_or_else(|| health(live))
+    }
+
+    /// Returns whether an object counts as healthy only because nothing was ever reported of it. Where its definition
+    /// [has conditions](has_conditions), it is [`Health::unreported`].
+    #[must_use]
+    pub fn is_unreported(&self, live: &Value) -> bool {
+        let observed = live.pointer("/status/observedGeneration").is_some();
+        let conditions = live.pointer("/status/conditions").and_then(Value::as_array);
+        let told = observed || conditions.is_some_and(|conditions| !conditions.is_empty());
+        let own = KUBERNETES.contains(&group_and_kind(live).0);
+        !own && !told && !is_ignored(live) && self.rule(live).is_none() && built_in(live).is_none()
+    }
+}
+
+/// The groups of Kubernetes's own kinds, which have no definitions.
+const KUBERNETES: [&str; 22] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
+/// Returns whether the schema of a definition has conditions in the status of a version.
+#[must_use]
+pub fn has_conditions(definition: &Value, version: &str) -> bool {
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
+    let schema = "/schema/openAPIV3Schema/properties/status/properties/conditions";
+    let mut versions = versions.into_iter().flatten();
+    versions.any(|one| text(one, "/name") == Some(version) && one.pointer(schema).is_some())
+}
+
+fn is_ignored(live: &Value) -> bool {
+    Wish::of(live).ignores_health
+}
+
+fn group_and_kind(live: &Value) -> (&str, &str) {
+    let (group, _) = group_and_version(text(live, "/apiVersion").unwrap_or_default());
+    (group, text(live, "/kind").unwrap_or_default())
+}
+
+fn built_in(live: &Value) -> Option<Health> {
+    let (group, kind) = group_and_kind(live);
+    builtin::health(group, kind, live)
+        .or_else(|| workloads::health(group, kind, live))
+        .or_else(|| pods::health(group, kind, live))
+}
+
+/// Returns the health of a live object by windlass's own rules.
 #[must_use]
 pub fn health(live: &Value) -> Health {
     if text(live, "/metadata/deletionTimestamp").is_some() {
         return Health::waiting("is being deleted");
     }
-    let (group, _) = group_and_version(text(live, "/apiVersion").unwrap_or_default());
-    let kind = text(live, "/kind").unwrap_or_default();
-    builtin::health(group, kind, live)
-        .or_else(|| workloads::health(group, kind, live))
-        .unwrap_or_else(|| generic(live))
+    built_in(live).unwrap_or_else(|| generic(live))
 }
 
 /// The rule for kinds that have none of their own.
@@ -52,16 +156,26 @@ fn generic(live: &Value) -> Health {
         }
     }
     match condition(live, "Ready") {
+        Some(ready) if ready.is_old(live) => Health::waiting(UNSEEN),
         Some(ready) if !ready.is("True") => Health::Waiting(ready.words()),
         Some(_) | None => Health::Healthy,
     }
 }
 
-/// Returns a wait where the controller has not seen the newest generation of the object.
+/// Returns a wait where the controller has not seen this generation of the object. Any other generation counts as not
+/// seen, a higher one too: it is of an object that was there before, and came along from a backup.
 fn unobserved(live: &Value) -> Option<Health> {
-    let observed = number(live, "/status/observedGeneration")?;
+    let observed = generation(live.pointer("/status/observedGeneration")?)?;
     let generation = number(live, "/metadata/generation")?;
-    (observed < generation).then(|| Health::waiting("its controller has not seen this version yet"))
+    (observed != generation).then(|| Health::waiting(UNSEEN))
+}
+
+/// What is said where a controller speaks of another generation.
+const UNSEEN: &str = "its controller has not seen this version yet";
+
+/// Reads a generation; some controllers write it as text.
+fn generation(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
 struct Condition<'a> {
@@ -69,6 +183,7 @@ struct Condition<'a> {
     status: &'a str,
     reason: &'a str,
     message: &'a str,
+    generation: Option<i64>,
 }
 
 impl Condition<'_> {
@@ -76,8 +191,14 @@ impl Condition<'_> {
         self.status == status
     }
 
+    /// Is it about another generation of the object than this one?
+    fn is_old(&self, live: &Value) -> bool {
+        let now = number(live, "/metadata/generation");
+        self.generation.is_some_and(|seen| now.is_some_and(|now| seen != now))
+    }
+
     fn words(&self) -> String {
-        let Self { name, status, reason, message } = self;
+        let Self { name, status, reason, message, generation: _ } = self;
         match (reason.is_empty(), message.is_empty()) {
             (_, false) => (*message).to_owned(),
             (false, true) => (*reason).to_owned(),
@@ -87,12 +208,16 @@ impl Condition<'_> {
 }
 
 fn condition<'a>(live: &'a Value, name: &str) -> Option<Condition<'a>> {
-    let conditions = live.pointer("/status/conditions")?.as_array()?;
+    named(live.pointer("/status/conditions")?.as_array()?, name)
+}
+
+fn named<'a>(conditions: &'a [Value], name: &str) -> Option<Condition<'a>> {
     conditions.iter().find(|condition| text(condition, "/type") == Some(name)).map(|condition| Condition {
         name: text(condition, "/type").unwrap_or_default(),
         status: text(condition, "/status").unwrap_or_default(),
         reason: text(condition, "/reason").unwrap_or_default(),
         message: text(condition, "/message").unwrap_or_default(),
+        generation: condition.pointer("/observedGeneration").and_then(generation),
     })
 }
 
@@ -110,21 +235,65 @@ mod tests {
     use serde_json::json;
 
     use super::Health;
-    use super::health;
+    use super::Rules;
+    use super::has_conditions;
 
     pub(super) fn object(api_version: &str, kind: &str, spec: Value, status: Value) -> Value {
         json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": "x", "generation": 2 },
             "spec": spec, "status": status })
     }
 
+    pub(super) fn words(health: &Health) -> String {
+        match health {
+            Health::Healthy => "healthy".to_owned(),
+            Health::Waiting(why) => format!("waiting: {why}"),
+            Health::Failed(why) => format!("failed: {why}"),
+        }
+    }
+
     pub(super) fn check(cases: &[(Value, &str)]) {
         for (live, expected) in cases {
-            let found = match health(live) {
-                Health::Healthy => "healthy".to_owned(),
-                Health::Waiting(why) => format!("waiting: {why}"),
-                Health::Failed(why) => format!("failed: {why}"),
-            };
-            assert_eq!(&found, expected, "{live}");
+            assert_eq!(&words(&Rules::default().health(live)), expected, "{live}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_to_be_ignored_is_healthy_whatever_it_says() {
+        for (name, value, ignored) in [
+            ("windlass.dev/health", "ignore", true),
+            ("windlass.dev/health", "Ignore", true),
+            ("windlass.dev/health", "no", false),
+            ("argocd.argoproj.io/ignore-healthcheck", "true", true),
+            ("argocd.argoproj.io/ignore-healthcheck", "false", false),
+        ] {
+            let mut live = object("apps/v1", "Deployment", json!({}), json!({}));
+            live["metadata"]["annotations"] = json!({ name: value });
+            live["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+            assert_eq!(Rules::default().health(&live) == Health::Healthy, ignored, "{name}: {value}");
+            let mut custom = object("example.org/v1", "Widget", json!({}), json!({}));
+            custom["metadata"]["annotations"] = json!({ name: value });
+            assert_eq!(Rules::default().is_unreported(&custom), !ignored, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_a_definition_promises_is_waited_for() {
+        let status = json!({ "properties": { "conditions": { "type": "array" } } });
+        let version = |name: &str, status: Value| json!({ "name": name, "schema": { "openAPIV3Schema": { "properties": { "status": status } } } });
+        let definition = json!({ "spec": { "versions": [version("v1", status), version("v2", json!({}))] } });
+        assert!(has_conditions(&definition, "v1"));
+        assert!(!has_conditions(&definition, "v2") && !has_conditions(&definition, "v3"));
+        let custom = |status| object("example.org/v1", "Widget", json!({}), status);
+        for (live, unreported) in [
+            (custom(json!({})), true),
+            (custom(json!({ "conditions": [] })), true),
+            (custom(json!({ "phase": "Up" })), true),
+            (custom(json!({ "observedGeneration": 2 })), false),
+            (custom(json!({ "conditions": [{ "type": "Accepted", "status": "True" }] })), false),
+            (object("apps/v1", "Deployment", json!({}), json!({})), false),
+            (object("v1", "ConfigMap", json!({}), json!({})), false),
+        ] {
+            assert_eq!(Rules::default().is_unreported(&live), unreported, "{live}");
         }
     }
 
@@ -142,7 +311,22 @@ mod tests {
                 "waiting: its controller has not seen this version yet",
             ),
             (custom(json!({ "observedGeneration": 2, "conditions": ready("True", "") })), "healthy"),
+            (
+                custom(json!({ "observedGeneration": "1", "conditions": ready("True", "") })),
+                "waiting: its controller has not seen this version yet",
+            ),
+            (
+                custom(json!({ "observedGeneration": 7, "conditions": ready("True", "") })),
+                "waiting: its controller has not seen this version yet",
+            ),
+            (
+                custom(
+                    json!({ "conditions": [{ "type": "Ready", "status": "True", "observedGeneration": 1 }] }),
+                ),
+                "waiting: its controller has not seen this version yet",
+            ),
             (custom(json!({ "conditions": ready("False", "no disk") })), "waiting: no disk"),
+            (custom(json!({ "conditions": ready("Unknown", "") })), "waiting: Ready is Unknown"),
             (
                 custom(json!({ "conditions": [{ "type": "Stalled", "status": "True", "reason": "Bad" }] })),
                 "failed: Bad",

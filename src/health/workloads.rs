@@ -1,4 +1,4 @@
-//! The health of what runs pods.
+//! The health of what keeps pods running.
 
 use serde_json::Value;
 
@@ -14,14 +14,12 @@ pub(super) fn health(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("apps", "StatefulSet") => Some(stateful_set(live)),
         ("apps", "DaemonSet") => Some(daemon_set(live)),
         ("apps", "ReplicaSet") | ("", "ReplicationController") => Some(replica_set(live)),
-        ("", "Pod") => Some(pod(live)),
-        ("batch", "Job") => Some(job(live)),
-        ("batch", "CronJob") => Some(Health::Healthy),
         _ => None,
     }
 }
 
-fn behind(live: &Value) -> Option<Health> {
+/// Returns a wait where the controller has not seen this object, or not its newest generation.
+pub(super) fn behind(live: &Value) -> Option<Health> {
     if number(live, "/status/observedGeneration").is_none() {
         return Some(Health::waiting("its controller has not seen it yet"));
     }
@@ -69,6 +67,10 @@ fn stateful_set(live: &Value) -> Health {
     if ready < wanted {
         return Health::Waiting(format!("{ready} of {wanted} replicas ready"));
     }
+    let replicas = count(live, "/status/replicas");
+    if replicas > wanted {
+        return Health::Waiting(format!("{} replicas too many still running", replicas - wanted));
+    }
     if text(live, "/spec/updateStrategy/type") == Some("OnDelete") {
         return Health::Healthy;
     }
@@ -108,47 +110,14 @@ fn replica_set(live: &Value) -> Health {
         return Health::Failed(failure.words());
     }
     let (wanted, available) = (wanted(live), count(live, "/status/availableReplicas"));
+    let replicas = count(live, "/status/replicas");
     if available < wanted {
-        return Health::Waiting(format!("{available} of {wanted} replicas available"));
+        Health::Waiting(format!("{available} of {wanted} replicas available"))
+    } else if replicas > wanted {
+        Health::Waiting(format!("{} replicas too many still running", replicas - wanted))
+    } else {
+        Health::Healthy
     }
-    Health::Healthy
-}
-
-fn pod(live: &Value) -> Health {
-    let stuck = ["/status/initContainerStatuses", "/status/containerStatuses"].iter().find_map(|list| {
-        let containers = live.pointer(list)?.as_array()?;
-        containers.iter().find_map(stuck_container)
-    });
-    match text(live, "/status/phase") {
-        Some("Succeeded") => Health::Healthy,
-        Some("Failed") => {
-            Health::Failed(text(live, "/status/message").unwrap_or("the pod failed").to_owned())
-        }
-        Some("Running") if condition(live, "Ready").is_some_and(|ready| ready.is("True")) => Health::Healthy,
-        _ => stuck.unwrap_or_else(|| match condition(live, "PodScheduled").filter(|c| c.is("False")) {
-            Some(unscheduled) => Health::Waiting(unscheduled.words()),
-            None => Health::waiting("not ready yet"),
-        }),
-    }
-}
-
-fn stuck_container(container: &Value) -> Option<Health> {
-    let reason = text(container, "/state/waiting/reason")?;
-    let failed = reason.starts_with("Err") || reason.ends_with("Error") || reason.ends_with("BackOff");
-    failed.then(|| {
-        let name = text(container, "/name").unwrap_or_default();
-        let message = text(container, "/state/waiting/message").unwrap_or_default();
-        Health::Failed(format!("container {name}: {reason} {message}").trim_end().to_owned())
-    })
-}
-
-fn job(live: &Value) -> Health {
-    for (name, health) in [("Failed", true), ("Complete", false), ("Suspended", false)] {
-        if let Some(condition) = condition(live, name).filter(|condition| condition.is("True")) {
-            return if health { Health::Failed(condition.words()) } else { Health::Healthy };
-        }
-    }
-    Health::waiting("not complete yet")
 }
 
 #[cfg(test)]
@@ -192,8 +161,22 @@ mod tests {
         let set = |spec, status| object("apps/v1", "StatefulSet", spec, status);
         let daemon = |status| object("apps/v1", "DaemonSet", json!({}), status);
         let partition = json!({ "replicas": 3, "updateStrategy": { "rollingUpdate": { "partition": 2 } } });
+        let on_delete = json!({ "updateStrategy": { "type": "OnDelete" } });
         check(&[
+            (set(json!({}), json!({})), "waiting: its controller has not seen it yet"),
             (set(json!({}), json!({ "observedGeneration": 2 })), "waiting: 0 of 1 replicas ready"),
+            (
+                set(json!({}), json!({ "observedGeneration": 2, "readyReplicas": 1, "replicas": 3 })),
+                "waiting: 2 replicas too many still running",
+            ),
+            (
+                set(
+                    on_delete,
+                    json!({ "observedGeneration": 2, "readyReplicas": 1, "updateRevision": "b",
+                    "currentRevision": "a" }),
+                ),
+                "healthy",
+            ),
             (
                 set(
                     json!({}),
@@ -217,26 +200,21 @@ mod tests {
     }
 
     #[test]
-    fn pods_and_jobs() {
-        let pod = |status| object("v1", "Pod", json!({}), status);
-        let job = |status| object("batch/v1", "Job", json!({}), status);
-        let stuck = json!({ "phase": "Pending", "containerStatuses": [
-            { "name": "web", "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } } } ] });
+    fn replica_sets() {
+        let set = |status| object("apps/v1", "ReplicaSet", json!({ "replicas": 2 }), status);
+        let failure = json!([{ "type": "ReplicaFailure", "status": "True", "message": "over quota" }]);
         check(&[
-            (pod(json!({ "phase": "Pending" })), "waiting: not ready yet"),
-            (pod(stuck), "failed: container web: ImagePullBackOff no such image"),
+            (set(json!({})), "waiting: its controller has not seen it yet"),
             (
-                pod(json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] })),
-                "healthy",
+                set(json!({ "observedGeneration": 2, "availableReplicas": 1 })),
+                "waiting: 1 of 2 replicas available",
             ),
-            (pod(json!({ "phase": "Succeeded" })), "healthy"),
-            (pod(json!({ "phase": "Failed", "message": "evicted" })), "failed: evicted"),
-            (job(json!({})), "waiting: not complete yet"),
-            (job(json!({ "conditions": [{ "type": "Complete", "status": "True" }] })), "healthy"),
             (
-                job(json!({ "conditions": [{ "type": "Failed", "status": "True", "message": "deadline" }] })),
-                "failed: deadline",
+                set(json!({ "observedGeneration": 2, "availableReplicas": 2, "replicas": 3 })),
+                "waiting: 1 replicas too many still running",
             ),
+            (set(json!({ "observedGeneration": 2, "availableReplicas": 2, "replicas": 2 })), "healthy"),
+            (set(json!({ "observedGeneration": 2, "conditions": failure })), "failed: over quota"),
         ]);
     }
 }

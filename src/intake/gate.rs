@@ -14,7 +14,6 @@ use crate::bucket::Bucket;
 use crate::bucket::Rate;
 use crate::event::Event;
 use crate::event::Hint;
-use crate::event::VERSION;
 use crate::event::What;
 use crate::forge::Kind;
 use crate::intake::Known;
@@ -160,5 +159,5 @@ fn event(delivery: &str, source: &Name, what: &What, several: bool, received_at:
     } else {
         delivery.to_owned()
     };
-    Event { version: VERSION, id, source: source.clone(), what: what.clone(), received_at }
+    Event::new(id, source.clone(), what.clone(), received_at)
 }

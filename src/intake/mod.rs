@@ -18,7 +18,6 @@ use crate::forge;
 use crate::forge::Delivery;
 use crate::forge::Kind;
 use crate::forge::Request;
-use crate::outcome;
 use crate::outcome::Report;
 use crate::outcome::Told;
 use crate::queue;
@@ -228,7 +227,7 @@ impl Intake {
         self.publish(heard, events.unwrap_or_default()).await
     }
 
-    /// Publishes the events of a delivery and its record, all or nothing. Where there are no events, nothing is lost but
+    /// Publishes the events of a delivery with its record, all or nothing. Where there are no events, nothing is lost but
     /// the record, and the forge must not count the delivery as failed.
     async fn publish(&self, heard: Heard, events: Vec<Event>) -> Answer {
         let id = heard.delivery.clone();
@@ -237,8 +236,13 @@ impl Intake {
             LedTo::Ignored { why } => Answer::Ignored { id, why: why.clone() },
         };
         let read = heard.read.clone();
-        let record = Report { version: outcome::VERSION, at: heard.received_at, what: Told::Heard(heard) };
-        let drafts = events.iter().map(Draft::event).chain([Draft::report(&record)]).collect();
+        // One message is confirmed sooner than two: dispatch tells history of the delivery when it looks at the event.
+        let drafts = match events.split_first() {
+            Some((first, rest)) => std::iter::once(Draft::delivered(first, &heard))
+                .chain(rest.iter().map(Draft::event))
+                .collect(),
+            None => vec![Draft::report(&Report::new(heard.received_at, Told::Heard(heard)))],
+        };
         if !published(self.queue.publish(drafts).await) && !events.is_empty() {
             return Answer::Unavailable;
         }

@@ -34,6 +34,10 @@ fn lanes() -> Lanes {
         namespace: text.to_owned(),
         prune: true,
         health_deadline_ms: 1,
+        self_heal: crate::application::SelfHeal::Correct,
+        stable_for_ms: None,
+        service_account: None,
+        ignore: Vec::new(),
     };
     let clusters = [("east", SHARED), ("paris", "eu")];
     let clusters = clusters.map(|(cluster, lane)| (name(cluster), name(lane)));

@@ -32,6 +32,10 @@ fn job() -> Job {
             namespace: "default".to_owned(),
             prune: true,
             health_deadline_ms: 1,
+            self_heal: crate::application::SelfHeal::Correct,
+            stable_for_ms: None,
+            service_account: None,
+            ignore: Vec::new(),
         },
         definition: 1,
         commit: commit(),
@@ -39,18 +43,14 @@ fn job() -> Job {
         before: None,
         reason: job::Reason::Moved,
         received_at: Moment(1),
+        rollout: None,
+        permit: job::Permit::Usual,
+        fights: Vec::new(),
     }
 }
 
 fn event(what: What) -> String {
-    let event = Event {
-        version: event::VERSION,
-        id: "e".to_owned(),
-        source: name("repo"),
-        what,
-        received_at: Moment(1),
-    };
-    serde_json::to_string(&event).unwrap()
+    serde_json::to_string(&Event::new("e".to_owned(), name("repo"), what, Moment(1))).unwrap()
 }
 
 fn dead(lane: Lane, body: &str) -> Dead {
@@ -67,8 +67,8 @@ fn dead(lane: Lane, body: &str) -> Dead {
 
 #[test]
 fn a_job_goes_back_as_a_wish_for_its_target_and_all_else_as_it_is() {
-    let job = serde_json::to_string(&job()).unwrap();
-    let newer = job.replace("\"version\":1", "\"version\":99");
+    let job = serde_json::to_string(&self::job()).unwrap();
+    let newer = job.replace(&format!("\"version\":{}", job::VERSION), "\"version\":99");
     assert_ne!(job, newer);
     let again = event(What::Again { target: target(), commit: None });
     for (lane, body, is_wish) in [
@@ -84,13 +84,8 @@ fn a_job_goes_back_as_a_wish_for_its_target_and_all_else_as_it_is() {
         (Lane::watch("shared"), job.as_str(), false),
         (Lane::reports(), "{}", false),
     ] {
-        let wish = Way::Again(Event {
-            version: event::VERSION,
-            id: "new".to_owned(),
-            source: name("repo"),
-            what: What::Again { target: target(), commit: Some(commit()) },
-            received_at: Moment(7),
-        });
+        let what = What::Again { target: target(), commit: Some(commit()) };
+        let wish = Way::Again(Event::new("new".to_owned(), name("repo"), what, Moment(7)));
         let expected = if is_wish { wish } else { Way::AsItIs };
         assert_eq!(way(&dead(lane.clone(), body), "new".to_owned(), Moment(7)), expected, "{lane} {body}");
     }

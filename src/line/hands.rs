@@ -10,6 +10,7 @@ use crate::dial::Reach;
 use crate::queue::Lane;
 use crate::queue::Queue;
 use crate::queue::rabbit;
+use crate::reconcile::Required;
 use crate::role::Part;
 use crate::role::Role;
 use crate::settings::Access;
@@ -19,6 +20,7 @@ use crate::source::Source;
 use crate::store::Store;
 use crate::worker::POST;
 use crate::worker::SWEEP;
+use crate::worker::patrol;
 
 use super::Error;
 use super::forges::Apps;
@@ -83,7 +85,7 @@ pub fn lanes(settings: &Settings) -> Vec<Lane> {
             lanes.extend([Lane::jobs(lane), Lane::asks(lane)]);
         }
         if served {
-            lanes.push(Lane::watch(lane));
+            lanes.extend([Lane::watch(lane), Lane::duty(&patrol(lane))]);
         }
         if part.has(Role::Report) || served {
             lanes.push(Lane::reports_of(lane));
@@ -143,6 +145,12 @@ pub fn sources(settings: &Settings, apps: &Apps) -> Result<BTreeMap<Name, Source
         Ok((name.clone(), Source::open_by(opened, tokens)?))
     });
     opened.collect()
+}
+
+/// Returns who must have signed the commits of each source, as far as this process applies them.
+#[must_use]
+pub fn required(settings: &Settings) -> Required {
+    settings.sources.iter().map(|(name, one)| (name.clone(), one.signed_by.clone())).collect()
 }
 
 /// Prepares the way to the clusters that this process reconciles, those of one lane. Nothing is sent to them.

@@ -71,6 +71,31 @@ pub fn read(files: &[Text<'_>]) -> Result<Vec<Manifest>, Vec<Problem>> {
     problems.or(manifests)
 }
 
+/// Reads every object of some files as it stands there, with its status. Lists are taken apart.
+///
+/// # Errors
+/// Every problem of every file, as [`read`] has them.
+pub fn objects(files: &[Text<'_>]) -> Result<Vec<serde_json::Value>, Vec<Problem>> {
+    let mut found = Vec::new();
+    let mut problems = Problems::default();
+    let budget = value::Budget::new();
+    for text in files {
+        documents::each(text, &budget, &mut |document| match document {
+            Ok((place, value)) => objects::whole(value, &place, &mut found, &mut problems),
+            Err(problem) => problems.tell(problem),
+        });
+        if budget.is_spent() {
+            break;
+        }
+        if found.len() > OBJECTS {
+            let place = Place { file: text.file.to_owned(), document: 1, line: 1 };
+            problems.tell(problem(&place, format!("brings the number of objects beyond {OBJECTS}")));
+            break;
+        }
+    }
+    problems.or(found)
+}
+
 /// Problems, up to a bound.
 #[derive(Default)]
 struct Problems {

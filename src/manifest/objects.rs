@@ -1,8 +1,11 @@
 //! From a JSON value to the objects that it declares.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::annotation;
 use crate::manifest::Problems;
 use crate::manifest::problem;
 use crate::object::Manifest;
@@ -40,6 +43,20 @@ pub(super) fn take(value: Value, place: &Place, into: &mut Vec<Manifest>, proble
                 }
                 take(item, place, into, problems);
             }
+        }
+    }
+}
+
+/// Takes the objects of a document as they are.
+pub(super) fn whole(value: Value, place: &Place, into: &mut Vec<Value>, problems: &mut Problems) {
+    match value {
+        Value::Null => {}
+        Value::Object(map) => match items(map) {
+            Err(map) => into.push(Value::Object(map)),
+            Ok(items) => items.into_iter().for_each(|item| whole(item, place, into, problems)),
+        },
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            problems.tell(problem(place, "is no mapping; an object has apiVersion, kind and metadata"));
         }
     }
 }
@@ -92,8 +109,41 @@ fn manifest(mut map: Map<String, Value>, place: &Place) -> Result<Manifest, Stri
         drop(metadata.remove(field));
     }
     drop(map.remove("status"));
+    if group.is_empty() && kind == "Secret" {
+        encode(&mut map);
+    }
+    let value = Value::Object(map);
+    let wrong = annotation::problems(&value);
+    if !wrong.is_empty() {
+        return Err(format!("({kind} {name}) {}", wrong.join("; ")));
+    }
     let id = ObjectId { group, kind, namespace, name };
-    Ok(Manifest { id, api_version, value: Value::Object(map), place: place.clone() })
+    Ok(Manifest { id, api_version, value, place: place.clone() })
+}
+
+/// Writes what a Secret says in `stringData` into its `data`, as the server does with what it stores. The server notes
+/// nobody as the owner of what comes to be in `data` that way: a key that is taken out would stay for ever, and nobody
+/// would see that somebody else changed it. What is no text is left for the server to refuse.
+fn encode(map: &mut Map<String, Value>) {
+    let texts = match map.get("stringData") {
+        Some(Value::Object(plain)) => {
+            plain.iter().map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
+        }
+        Some(Value::Null) => return drop(map.remove("stringData")),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | None => return,
+    };
+    let Some(texts) = texts.collect::<Option<Vec<_>>>() else { return };
+    let mut data = match map.get("data") {
+        Some(Value::Object(data)) => data.clone(),
+        Some(Value::Null) | None => Map::new(),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => return,
+    };
+    drop(map.remove("stringData"));
+    if texts.is_empty() {
+        return;
+    }
+    data.extend(texts.into_iter().map(|(key, text)| (key, Value::String(STANDARD.encode(text)))));
+    let _before = map.insert("data".to_owned(), Value::Object(data));
 }
 
 fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
@@ -164,4 +214,47 @@ fn is_label(label: &str) -> bool {
         && !label.starts_with('-')
         && !label.ends_with('-')
         && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::manifest::Text;
+    use crate::manifest::read;
+    use crate::object::Manifest;
+
+    fn read_one(text: &str) -> Vec<Manifest> {
+        read(&[Text { file: "a.yaml", bytes: text.as_bytes() }]).unwrap()
+    }
+
+    #[test]
+    fn what_a_secret_says_in_plain_is_read_as_its_data() {
+        let cases = [
+            ("stringData: {a: b}", json!({ "data": { "a": "Yg==" } })),
+            (
+                "stringData: {a: b, c: ''}\ndata: {a: eA==, d: eA==}",
+                json!({ "data": { "a": "Yg==", "c": "", "d": "eA==" } }),
+            ),
+            ("stringData: {a: b}\ndata:", json!({ "data": { "a": "Yg==" } })),
+            ("stringData: {}", json!({})),
+            ("stringData:\ndata: {d: eA==}", json!({ "data": { "d": "eA==" } })),
+            // The server refuses these, in its own words.
+            ("stringData: {a: 1}", json!({ "stringData": { "a": 1 } })),
+            ("stringData: {a: b}\ndata: [x]", json!({ "stringData": { "a": "b" }, "data": ["x"] })),
+            ("stringData: x", json!({ "stringData": "x" })),
+        ];
+        for (text, expected) in cases {
+            let of = |kind: &str| read_one(&format!("apiVersion: {kind}\nmetadata: {{name: x}}\n{text}\n"));
+            let mut value = of("v1\nkind: Secret")[0].value.clone();
+            for key in ["apiVersion", "kind", "metadata"] {
+                drop(value.as_object_mut().unwrap().remove(key));
+            }
+            assert_eq!(value, expected, "{text}");
+            assert!(
+                of("example.org/v1\nkind: Secret")[0].value.get("stringData").is_some(),
+                "{text}: another's kind"
+            );
+        }
+    }
 }

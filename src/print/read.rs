@@ -44,7 +44,7 @@ pub fn read(asked: &Asked) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn standard_input() -> anyhow::Result<Vec<u8>> {
+pub(super) fn standard_input() -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     std::io::stdin().take(FILE_BYTES + 1).read_to_end(&mut body).context("read standard input")?;
     if body.len() as u64 > FILE_BYTES {

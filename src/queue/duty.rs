@@ -63,6 +63,16 @@ impl Queue {
     }
 }
 
+impl Queue {
+    /// Waits until a tenure may have been lost.
+    pub async fn tenure_shaken(&self, tenure: &Tenure) {
+        match &tenure.lease {
+            Some(lease) => self.shaken(lease).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 fn token(lane: &Lane) -> Draft {
     let name = lane.to_string();
     let id = uuid::Uuid::now_v7().to_string();

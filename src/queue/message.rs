@@ -1,20 +1,28 @@
 //! Words as messages: which lane and partition each goes to, and how it is read again. Each carries the trace of the
 //! step that makes it.
 
+use std::time::Duration;
+
+use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::event::Event;
+use crate::explanation::Heard;
 use crate::job::Job;
 use crate::job::Watch;
 use crate::outcome::Report;
 use crate::outcome::Told;
+use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Dead;
 use crate::queue::Draft;
 use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::trail::current;
+
+/// For how long is a message put off that only a newer windlass reads?
+const NEWER_AFTER: Duration = Duration::from_secs(60);
 
 impl Draft {
     /// Returns an event as a message; those of one source stay in order.
@@ -22,6 +30,12 @@ impl Draft {
     pub fn event(event: &Event) -> Self {
         let partition = event.source.to_string();
         Self { lane: Lane::events(), id: event.id.clone(), partition, body: body(event), trace: current() }
+    }
+
+    /// Returns an event as a message that carries the record of its delivery along to whoever tells history of it.
+    #[must_use]
+    pub fn delivered(event: &Event, heard: &Heard) -> Self {
+        Self { body: body(&Delivered { event, heard }), ..Self::event(event) }
     }
 
     /// Returns a job as a message of the lane `lane`; those of one target are worked on one at a time.
@@ -65,13 +79,33 @@ impl Draft {
     }
 }
 
+/// An event beside the record of its delivery. Whoever knows of events alone passes the record over.
+#[derive(Serialize)]
+struct Delivered<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    heard: &'a Heard,
+}
+
+/// What is read of it beside the event.
+#[derive(Deserialize)]
+struct Carried {
+    heard: Heard,
+}
+
 impl Lease {
     /// Reads what the message says, in a form of at most the version `newest`.
     ///
     /// # Errors
-    /// Words for whoever looks at dead letters: it is not of this form, or a newer windlass wrote it.
-    pub fn read<T: DeserializeOwned>(&self, newest: u32) -> Result<T, String> {
+    /// It is not of this form, or a newer windlass wrote it.
+    pub fn read<T: DeserializeOwned>(&self, newest: u32) -> Result<T, Unread> {
         read(&self.body, newest)
+    }
+
+    /// Returns the record of the delivery that an event came with, where it carries one.
+    #[must_use]
+    pub fn heard(&self) -> Option<Heard> {
+        serde_json::from_str::<Carried>(&self.body).ok().map(|carried| carried.heard)
     }
 }
 
@@ -80,21 +114,47 @@ impl Dead {
     ///
     /// # Errors
     /// It is not of this form, or a newer windlass wrote it.
-    pub fn read<T: DeserializeOwned>(&self, newest: u32) -> Result<T, String> {
+    pub fn read<T: DeserializeOwned>(&self, newest: u32) -> Result<T, Unread> {
         read(&self.body, newest)
     }
 }
 
-fn read<T: DeserializeOwned>(body: &str, newest: u32) -> Result<T, String> {
-    let value: Value =
-        serde_json::from_str(body).map_err(|error| format!("the message is not JSON: {error}"))?;
+/// Why a message cannot be read, in words for whoever looks at dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// A newer windlass wrote it.
+    #[error(
+        "the message has version {found} and this windlass reads up to {newest}: run the newer one, then replay it"
+    )]
+    Newer {
+        /// The version of its form.
+        found: u64,
+        /// The newest one that is known.
+        newest: u32,
+    },
+    /// It is not what such messages are.
+    #[error("the message is {0}")]
+    Malformed(String),
+}
+
+impl Lease {
+    /// Returns for how long a message that cannot be read is put off, where somebody else may be able to: while processes
+    /// are replaced one after the other, newer ones read what older ones cannot.
+    #[must_use]
+    pub fn newer_for(&self, unread: &Unread) -> Option<Duration> {
+        let newer = matches!(unread, Unread::Newer { .. });
+        (newer && self.deliveries < DELIVERY_LIMIT).then_some(NEWER_AFTER)
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &str, newest: u32) -> Result<T, Unread> {
+    let malformed = |what: &str, error: serde_json::Error| Unread::Malformed(format!("{what}: {error}"));
+    let value: Value = serde_json::from_str(body).map_err(|error| malformed("not JSON", error))?;
     let found = value.get("version").and_then(Value::as_u64).unwrap_or_default();
     if found > u64::from(newest) {
-        return Err(format!(
-            "the message has version {found} and this windlass reads up to {newest}: run the newer one, then replay it"
-        ));
+        return Err(Unread::Newer { found, newest });
     }
-    serde_json::from_value(value).map_err(|error| format!("the message is not of this form: {error}"))
+    serde_json::from_value(value).map_err(|error| malformed("not of this form", error))
 }
 
 /// Words of this crate always turn into JSON; an empty body would be buried by whoever reads it, and be seen.
@@ -107,11 +167,13 @@ fn subject(told: &Told) -> String {
         Told::Heard(heard) => return heard.delivery.clone(),
         Told::Considered(considered) => return considered.event.clone(),
         Told::Run(progress) => (&progress.source, &progress.commit),
+        Told::Drift(drift) => (&drift.source, &drift.commit),
         Told::Rerun { source, commit, .. }
         | Told::Roster { source, commit, .. }
         | Told::Covered { source, commit, .. }
         | Told::Superseded { source, commit, .. }
         | Told::Waiting { source, commit, .. }
+        | Told::Held { source, commit, .. }
         | Told::Buried { source, commit, .. } => (source, commit),
     };
     format!("{source}/{commit}")
@@ -131,7 +193,7 @@ mod tests {
             ("[]", "not of this form"),
         ];
         for (body, expected) in cases {
-            let why = read::<Watch>(body, 1).unwrap_err();
+            let why = read::<Watch>(body, 1).unwrap_err().to_string();
             assert!(why.contains(expected), "{why}");
         }
     }

@@ -21,10 +21,12 @@ use crate::trace::Trace;
 
 pub use self::duty::Tenure;
 pub use self::error::Error;
+pub use self::message::Unread;
 
 mod clock;
 mod duty;
 mod error;
+mod hold;
 mod message;
 pub mod rabbit;
 pub mod sqlite;

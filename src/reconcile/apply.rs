@@ -1,21 +1,17 @@
 //! The writes, stage by stage.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
 
-use crate::application::Target;
-use crate::applyset::Parent;
-use crate::cluster::Answer;
+use crate::annotation::Stage;
+use crate::annotation::Wish;
 use crate::cluster::Cluster;
-use crate::cluster::Kinds;
 use crate::fault::Fault;
 use crate::health::Health;
-use crate::health::health;
-use crate::member;
-use crate::member::Owner;
+use crate::health::Rules;
 use crate::object::Live;
 use crate::object::Manifest;
 use crate::object::ObjectId;
@@ -23,30 +19,67 @@ use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Problem;
 use crate::plan;
+use crate::plan::Left;
+use crate::takeover;
 
 use super::Error;
 use super::Fenced;
 use super::Reconciler;
 use super::check::Checked;
-use super::check::check;
+use super::check::Checker;
+use super::check::Verdict;
 use super::check::refusal;
 use super::crds;
 use super::crds::Declared;
-
-/// How often is a write tried when others write the same object at the same time?
-const CONFLICTS: usize = 3;
+use super::turns::Held;
+use super::turns::Waiting;
+use super::write::By;
+use super::write::Written;
 
 /// A pass that wrote its objects, or ran into a refusal half-way.
 #[derive(Debug)]
 pub struct Applied {
     pub(super) fenced: Fenced,
     pub(super) changes: Vec<Change>,
-    /// The objects that are not healthy yet, with what they lack.
-    pub(super) waiting: Vec<(String, ObjectId, Health)>,
+    /// The objects that are not healthy yet.
+    pub(super) waiting: Vec<Waiting>,
     pub(super) problems: Vec<Problem>,
+    pub(super) held: Held,
+    pub(super) rules: Rules,
+    /// The objects that count as healthy only because nothing was reported of them.
+    pub(super) unreported: Vec<Waiting>,
+    /// What comes once what left the commit is pruned.
+    pub(super) later: Vec<Checked>,
+    /// What was written and works, where that has to last.
+    pub(super) written: Vec<Waiting>,
+    /// The hooks that were made in this rollout.
+    pub(super) hooks: Vec<Live>,
 }
 
 impl Applied {
+    fn new(fenced: Fenced, rules: Rules) -> Self {
+        let (changes, waiting, problems, unreported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (held, later, written, hooks) = (Held::default(), Vec::new(), Vec::new(), Vec::new());
+        Self { fenced, changes, waiting, problems, held, rules, unreported, later, written, hooks }
+    }
+
+    /// Returns whether anything has to be waited for.
+    pub(super) fn waits(&self) -> bool {
+        !self.waiting.is_empty() || !self.written.is_empty()
+    }
+
+    /// Has what was written to work for a while?
+    fn lasts(&self) -> bool {
+        self.fenced.ready.begun.job.application.stable_for_ms.is_some()
+    }
+
+    /// Notes an object that is left as it is.
+    fn leave(&mut self, left: Left) {
+        let (object, note) = (left.id.clone(), left.why.clone());
+        self.changes.push(Change { object, action: Action::Unchanged, note });
+        self.fenced.ready.left.push(left);
+    }
+
     fn note(
         &mut self,
         live: &Value,
@@ -57,9 +90,18 @@ impl Applied {
     ) {
         let note = (!fields.is_empty()).then(|| fields.join(", "));
         self.changes.push(Change { object: manifest_id.clone(), action, note });
-        let health = health(live);
-        if health != Health::Healthy {
-            self.waiting.push((api_version.to_owned(), manifest_id.clone(), health));
+        let (api_version, id) = (api_version.to_owned(), manifest_id.clone());
+        let wish = Wish::of(live);
+        if wish.is_made_anew() {
+            self.hooks.extend(Live::read(live.clone()));
+        }
+        let waiting = Waiting { api_version, id, turn: wish.turn(), going: false };
+        if self.rules.health(live) != Health::Healthy {
+            self.waiting.push(waiting);
+        } else if self.rules.is_unreported(live) {
+            self.unreported.push(waiting);
+        } else if action != Action::Unchanged && !wish.is_made_anew() && self.lasts() {
+            self.written.push(waiting);
         }
     }
 }
@@ -72,10 +114,17 @@ impl Reconciler {
     #[tracing::instrument(skip_all)]
     pub async fn apply(&self, fenced: Fenced) -> Result<Applied, Error> {
         let cluster = self.cluster_of(&fenced.ready.begun)?;
-        let mut applied = Applied { fenced, changes: Vec::new(), waiting: Vec::new(), problems: Vec::new() };
+        let mut applied = Applied::new(fenced, self.hands.health.clone());
         for live in std::mem::take(&mut applied.fenced.ready.unchanged) {
             applied.note(&live.value, &live.id, &live.api_version, Action::Unchanged, &[]);
         }
+        let left = applied.fenced.ready.left.iter();
+        let left = left.map(|Left { id, why, .. }| Change {
+            object: id.clone(),
+            action: Action::Unchanged,
+            note: why.clone(),
+        });
+        applied.changes.extend(left.collect::<Vec<_>>());
         let writes = std::mem::take(&mut applied.fenced.ready.writes);
         let declared = Declared::of(&writes.iter().map(|c| c.write.manifest.clone()).collect::<Vec<_>>());
         let (first, rest): (Vec<_>, Vec<_>) = writes.into_iter().partition(is_first);
@@ -86,11 +135,12 @@ impl Reconciler {
         let Some(rest) = self.check_late(&cluster, &mut applied, &declared, rest).await? else {
             return Ok(applied);
         };
-        for stage in staged(rest) {
-            self.write_stage(&cluster, &mut applied, stage).await?;
-            if !applied.problems.is_empty() {
-                return Ok(applied);
-            }
+        let (rest, later) = rest.into_iter().partition(|checked| checked.turn().0.stage < Stage::After);
+        applied.later = later;
+        self.write_turns(&cluster, &mut applied, rest).await?;
+        if applied.held.next.is_some() {
+            let later = std::mem::take(&mut applied.later);
+            applied.held.writes.extend(later);
         }
         Ok(applied)
     }
@@ -114,16 +164,20 @@ impl Reconciler {
                 return Ok(None);
             }
         }
-        let kinds = applied.fenced.ready.begun.kinds.clone();
-        let manager = applied.fenced.manager.clone();
-        let none = Declared::default();
+        let checker = Checker {
+            cluster,
+            kinds: &applied.fenced.ready.begun.kinds,
+            manager: &applied.fenced.manager,
+            set: &applied.fenced.parent.id(),
+            declared: &Declared::default(),
+        };
         let checks = rest.into_iter().map(|checked| {
-            let (kinds, manager, none) = (&kinds, &manager, &none);
+            let checker = &checker;
             async move {
                 if checked.checked {
-                    Ok(Ok(checked))
+                    Ok(Ok(Verdict::Fine(Box::new(checked))))
                 } else {
-                    check(cluster, kinds, manager, none, checked.write).await
+                    checker.check(checked.write).await
                 }
             }
         });
@@ -132,14 +186,15 @@ impl Reconciler {
         let mut rest = Vec::new();
         for answer in answers {
             match answer? {
-                Ok(checked) => rest.push(checked),
+                Ok(Verdict::Fine(checked)) => rest.push(*checked),
+                Ok(Verdict::Left(left)) => applied.leave(left),
                 Err(problem) => applied.problems.push(problem),
             }
         }
         Ok(applied.problems.is_empty().then_some(rest))
     }
 
-    async fn write_stage(
+    pub(super) async fn write_stage(
         &self,
         cluster: &Cluster,
         applied: &mut Applied,
@@ -165,11 +220,14 @@ impl Reconciler {
         for (checked, answer) in answers {
             let Manifest { id, api_version, .. } = &checked.write.manifest;
             match answer {
-                Ok(value) => {
+                Ok(Written::Applied(value)) => {
+                    self.shown.wrote(&checked.write, &value, &applied.fenced.manager);
                     let action =
                         if checked.write.live.is_some() { Action::Configured } else { Action::Created };
-                    applied.note(&value, id, api_version, action, &checked.fields);
+                    let told = told(&checked, &applied.fenced.parent.id());
+                    applied.note(&value, id, api_version, action, &told);
                 }
+                Ok(Written::Left(left)) => applied.leave(left),
                 Err(error) if error.fault() == Fault::Theirs => {
                     applied.problems.push(refused(&error, &checked.write.manifest));
                 }
@@ -178,32 +236,17 @@ impl Reconciler {
         }
         passing.map_or(Ok(()), Err)
     }
-
-    /// Writes one object. Where it changed since it was read, the fence is looked at, then the object, three times.
-    async fn write(&self, cluster: &Cluster, by: &By, checked: &Checked) -> Result<Value, Error> {
-        let manifest = &checked.write.manifest;
-        let mut live = checked.write.live.clone();
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match cluster.apply(&by.kinds, &by.manager, manifest, live.as_ref()).await {
-                Ok(value) => return unshared(value, by, manifest),
-                Err(error) if error.answer().is_some_and(Answer::is_conflict) && tries < CONFLICTS => {
-                    self.still_ours(&by.target, &by.parent).await?;
-                    live = reread(cluster, by, manifest).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
 }
 
-/// By whom objects are written.
-struct By {
-    kinds: Arc<Kinds>,
-    manager: String,
-    parent: Parent,
-    target: Target,
+/// Returns what is told of a write: the fields that differed, and from whom the object was taken over.
+fn told(checked: &Checked, set: &str) -> Vec<String> {
+    if checked.anew {
+        return vec![format!("deleted and created anew for {}", checked.fields.join(", "))];
+    }
+    let live = checked.write.live.as_ref().filter(|live| plan::takes_over(&checked.write, live, set));
+    let former: BTreeSet<&str> = live.into_iter().flat_map(|live| takeover::former(&live.value)).collect();
+    let former = former.into_iter().map(|name| format!("taken over from {name}"));
+    former.chain(checked.fields.iter().cloned()).collect()
 }
 
 fn refused(error: &Error, manifest: &Manifest) -> Problem {
@@ -213,43 +256,6 @@ fn refused(error: &Error, manifest: &Manifest) -> Problem {
     Problem { place: Some(manifest.place.clone()), ..error.problem() }
 }
 
-/// Refuses an object that another application applied too, in the time since it was looked for by name.
-fn unshared(value: Value, by: &By, manifest: &Manifest) -> Result<Value, Error> {
-    let other = Live::read(value.clone()).and_then(|live| {
-        let applied = live.managers().filter(|(_, operation)| *operation == "Apply");
-        let mut others = applied.filter_map(|(manager, _)| manager.strip_prefix(member::MANAGER));
-        others.find(|name| *name != by.target.application.as_str()).map(str::to_owned)
-    });
-    match other {
-        Some(name) => Err(Error::Owned(manifest.id.clone(), format!("application {name}"))),
-        None => Ok(value),
-    }
-}
-
-/// Reads an object again that changed since it was read.
-async fn reread(cluster: &Cluster, by: &By, manifest: &Manifest) -> Result<Option<Live>, Error> {
-    let found = cluster.read(&by.kinds, &[(manifest.api_version.as_str(), &manifest.id)]).await;
-    let live = match found {
-        Ok(found) => found.into_iter().next(),
-        Err(errors) => match errors.into_iter().next() {
-            Some(error) => return Err(error.into()),
-            None => None,
-        },
-    };
-    match live.as_ref().map(|live| member::owner(live, &by.parent.id())) {
-        Some(Owner::Other(owner)) => Err(Error::Owned(manifest.id.clone(), owner)),
-        Some(Owner::Us | Owner::Nobody) | None => Ok(live),
-    }
-}
-
 fn is_first(checked: &Checked) -> bool {
-    plan::rank(&checked.write.manifest.id.group_kind()) == plan::FIRST
-}
-
-fn staged(writes: Vec<Checked>) -> Vec<Vec<Checked>> {
-    let mut stages = std::collections::BTreeMap::<u8, Vec<Checked>>::new();
-    for checked in writes {
-        stages.entry(plan::rank(&checked.write.manifest.id.group_kind())).or_default().push(checked);
-    }
-    stages.into_values().collect()
+    checked.write.wish.hook.is_none() && checked.turn().1 == plan::FIRST
 }

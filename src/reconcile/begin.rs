@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 
+use crate::applyset::Parent;
 use crate::clock::now;
 use crate::cluster::Kinds;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::job::Job;
 use crate::job::Reason;
+use crate::job::Rollout;
+use crate::outcome::Phase;
+use crate::outcome::Problem;
+use crate::outcome::Progress;
 use crate::outcome::Told;
+use crate::reference::Reference;
 
 use super::Ended;
 use super::Error;
 use super::Reconciler;
+use super::finish::of_job;
 
 /// For how long after its event may a ref still stand where it stood before, in milliseconds?
 const LAG_MS: u64 = 60_000;
@@ -24,7 +31,7 @@ pub struct Begun {
     /// The id of this run.
     pub(super) run: String,
     /// The parent as it was read first; the fence is taken at this version.
-    pub(super) parent: crate::applyset::Parent,
+    pub(super) parent: Parent,
     pub(super) kinds: Arc<Kinds>,
     /// The commit that is made true.
     pub(super) tip: CommitId,
@@ -52,31 +59,76 @@ impl Reconciler {
         // The parent comes first: whoever takes the fence after this and before that resolved a tip as new as ours.
         let (parent, kinds) = tokio::join!(cluster.parent(&job.target.application), cluster.kinds());
         let (parent, kinds) = (parent?, kinds?);
+        if job.reason == Reason::Drifted {
+            return self.begin_again(job, parent, kinds).await;
+        }
         let resolved = source.resolve(&job.application.reference, &[]).await?;
         let Some(tip) = resolved.tip else { return self.ref_is_gone(job).await.map(Start::Ended) };
         let lagging = job.before.as_ref() == Some(&tip) && tip != job.commit;
         if lagging && now().since(job.received_at) < LAG_MS {
             return Err(Error::Lagging);
         }
-        let owner = &parent.fence.installation;
+        self.is_ours(job, &parent)?;
+        let inputs = source.inputs(&tip, &job.application.path_in(&job.target.cluster)).await?;
+        let begun = Begun { run: run_of(job, &inputs), job: job.clone(), parent, kinds, tip, inputs };
+        self.leave_rollout(&begun).await?;
+        // Before it is known whether there is work: a commit that is refused shares no verdict either.
+        match self.refusal(&begun).await? {
+            Some(problem) => self.refuse(&begun, vec![problem]).await.map(Start::Ended),
+            None => self.without_work(begun).await,
+        }
+    }
+
+    /// Begins a pass of the commit that was applied last, after drift; wherever the ref leads by now, that is another job's.
+    async fn begin_again(&self, job: &Job, parent: Parent, kinds: Arc<Kinds>) -> Result<Start, Error> {
+        self.is_ours(job, &parent)?;
+        let (fence, run) = (&parent.fence, uuid::Uuid::now_v7().to_string());
+        let applied = fence.commit.clone().zip(fence.inputs.clone());
+        // Nothing was applied yet, or by another definition: the pass by the newer one looks at everything, once it may.
+        let Some((tip, inputs)) = applied.filter(|_| fence.definition == job.definition) else {
+            return Ok(Start::Ended(Ended::Covered { run: fence.run.clone() }));
+        };
+        let source = self.source(&job.application.source)?;
+        // This worker may never have fetched it.
+        source.resolve(&Reference::Commit(tip.clone()), &[]).await?;
+        let begun = Begun { job: job.clone(), run, parent, kinds, tip, inputs };
+        match self.refusal(&begun).await? {
+            Some(problem) => self.refuse(&begun, vec![problem]).await.map(Start::Ended),
+            None => Ok(Start::Go(Box::new(begun))),
+        }
+    }
+
+    /// Refuses a target that another installation, or this one by another name of the cluster, writes to.
+    fn is_ours(&self, job: &Job, parent: &Parent) -> Result<(), Error> {
+        let (owner, known_as) = (&parent.fence.installation, &parent.fence.cluster);
         if !owner.is_empty() && *owner != self.hands.installation {
             return Err(Error::Foreign(owner.clone()));
         }
-        let known_as = &parent.fence.cluster;
         if !known_as.is_empty() && *known_as != job.target.cluster.as_str() {
             return Err(Error::Twice(job.target.cluster.clone(), known_as.clone()));
         }
-        let inputs = source.inputs(&tip, &job.application.path_in(&job.target.cluster)).await?;
-        let run = uuid::Uuid::now_v7().to_string();
-        let begun = Begun { job: job.clone(), run, parent, kinds, tip, inputs };
-        self.without_work(begun).await
+        Ok(())
+    }
+
+    /// Ends the run that this job was to go on with, where the target reads something else by now.
+    async fn leave_rollout(&self, begun: &Begun) -> Result<(), Error> {
+        let Some(rollout) = begun.job.rollout.as_ref().filter(|_| begun.rollout().is_none()) else {
+            return Ok(());
+        };
+        let message = format!("superseded by {} before all of it was written", begun.tip.short());
+        let problems = vec![Problem { object: None, place: None, message }];
+        let left = Progress { run: rollout.run.clone(), ..of_job(&begun.job, Phase::Superseded, problems) };
+        // Its commit hears first what took its place.
+        let told = begun.told_of_commit(&begun.run);
+        self.tell(vec![told, Told::Run(Progress { tally: rollout.tally, ..left })]).await
     }
 
     /// Ends the pass where another run's fate is this job's too.
     async fn without_work(&self, begun: Begun) -> Result<Start, Error> {
         let (job, fence) = (&begun.job, &begun.parent.fence);
         let outdated = fence.definition > job.definition;
-        if outdated || (begun.is_known_done() && job.reason == Reason::Moved) {
+        // A run that corrected drift has no verdict that could be shared, so another pass finds one.
+        if outdated || (begun.is_known_done() && job.reason == Reason::Moved && !fence.again) {
             let run = fence.run.clone();
             self.tell(vec![begun.told_of_commit(&run)]).await?;
             tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, "covered by an earlier run");
@@ -86,11 +138,23 @@ impl Reconciler {
     }
 }
 
+/// Returns the id of the run that works a job through: the one that goes on with it, as long as the target reads the same.
+fn run_of(job: &Job, inputs: &Inputs) -> String {
+    let goes_on = job.rollout.as_ref().filter(|_| job.inputs == *inputs);
+    goes_on.map_or_else(|| uuid::Uuid::now_v7().to_string(), |rollout| rollout.run.clone())
+}
+
 impl Begun {
+    /// Returns the run that this pass goes on with, if it does.
+    pub(super) fn rollout(&self) -> Option<&Rollout> {
+        self.job.rollout.as_ref().filter(|rollout| rollout.run == self.run)
+    }
+
     /// Returns whether the parent says that a pass with these inputs and this definition got to its end.
     pub(super) fn is_known_done(&self) -> bool {
         let fence = &self.parent.fence;
-        fence.done && fence.inputs.as_ref() == Some(&self.inputs) && fence.definition == self.job.definition
+        let same = fence.inputs.as_ref() == Some(&self.inputs) && fence.definition == self.job.definition;
+        same && fence.done && fence.next.is_none()
     }
 
     /// Returns what is said of the job's commit where `run` works on the tip: it shares the run's fate when it reads

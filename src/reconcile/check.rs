@@ -1,12 +1,23 @@
 //! The dry-run of one write.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::annotation::Turn;
+use crate::cluster;
 use crate::cluster::Answer;
 use crate::cluster::Cluster;
 use crate::cluster::Kinds;
 use crate::drift;
 use crate::fault::Fault;
+use crate::member;
+use crate::object::Live;
 use crate::object::Manifest;
 use crate::outcome::Problem;
+use crate::plan;
+use crate::plan::Force;
+use crate::plan::Left;
 use crate::plan::Write;
 
 use super::Error;
@@ -23,45 +34,206 @@ pub struct Checked {
     pub(super) fields: Vec<String>,
     /// Could it be checked? Not where its kind does not exist yet.
     pub(super) checked: bool,
+    /// Is the object deleted and created anew?
+    pub(super) anew: bool,
 }
 
-/// Lets the server check one write dry; the inner error is its refusal.
-pub(super) async fn check(
-    cluster: &Cluster,
-    kinds: &Kinds,
-    manager: &str,
-    declared: &Declared,
-    write: Write,
-) -> Result<Result<Checked, Problem>, Error> {
-    let manifest = &write.manifest;
-    if kinds.scope(&manifest.api_version, &manifest.id.kind).is_none() {
-        return Ok(Ok(Checked { write, fields: Vec::new(), checked: false }));
+impl Checked {
+    /// Returns the turn in which it is written.
+    pub(super) fn turn(&self) -> (Turn, u8) {
+        (self.write.wish.turn(), plan::rank(&self.write.manifest.id.group_kind()))
     }
-    let namespace = manifest.id.namespace.as_deref();
-    let stand_in = namespace.filter(|name| write.live.is_none() && declared.namespaces.contains(*name));
-    let mut answer = cluster.dry_run(kinds, manager, manifest, None).await;
-    let missing = |error: &crate::cluster::Error| error.answer().is_some_and(Answer::is_not_found);
-    let mut checked = true;
-    if stand_in.is_some() && answer.as_ref().is_err_and(missing) {
-        answer = cluster.dry_run(kinds, manager, manifest, Some(STAND_IN)).await;
+
+    /// Returns whether the object is there, as a member of the set that counts: hooks come and go.
+    pub(super) fn is_member(&self, set: &str) -> bool {
+        let counts = !self.write.wish.is_made_anew();
+        self.write.live.as_ref().is_some_and(|live| counts && live.label(member::PART_OF) == Some(set))
+    }
+
+    /// Returns whether the object is there already as its manifest has it.
+    pub(super) fn is_as_declared(&self) -> bool {
+        self.write.live.is_some() && self.fields.is_empty() && !self.anew
+    }
+}
+
+/// What became of a check.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The server would take it.
+    Fine(Box<Checked>),
+    /// The object is there, and is left as it is.
+    Left(Left),
+}
+
+impl Verdict {
+    fn unchecked(write: Write) -> Self {
+        Self::Fine(Box::new(Checked { write, fields: Vec::new(), checked: false, anew: false }))
+    }
+}
+
+/// Who checks, and against what.
+pub(super) struct Checker<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) kinds: &'a Kinds,
+    pub(super) manager: &'a str,
+    /// The set that the objects are to be members of.
+    pub(super) set: &'a str,
+    /// What the commit itself brings into being, as far as it is not there yet.
+    pub(super) declared: &'a Declared,
+}
+
+impl Checker<'_> {
+    /// Lets the server check one write dry; the inner error is its refusal, or that the object is another's.
+    pub(super) async fn check(&self, mut write: Write) -> Result<Result<Verdict, Problem>, Error> {
+        if self.kinds.scope(&write.manifest.api_version, &write.manifest.id.kind).is_none() {
+            return Ok(Ok(Verdict::unchecked(write)));
+        }
+        let Some((mut answer, checked)) = self.ask(&write).await else {
+            return Ok(Ok(Verdict::unchecked(write)));
+        };
+        // Nobody looked for it before: the answer tells that it is there, or may be a refusal because it is.
+        if write.live.is_none() && answer.as_ref().map_or_else(is_refusal, is_there) {
+            write.live = match self.read(&write.manifest).await? {
+                Ok(live) => live,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            match self.there(&write) {
+                Ok(None) => {}
+                Ok(Some(left)) => return Ok(Ok(Verdict::Left(left))),
+                Err(problem) => return Ok(Err(*problem)),
+            }
+            if write.live.as_ref().is_some_and(Live::is_terminating) {
+                return Err(Error::Leaving(write.manifest.id));
+            }
+            if write.live.is_some() && write.wish.cedes() {
+                answer = self.dry_run(&write).await;
+            }
+        }
+        match answer {
+            Ok(merged) => {
+                let fields =
+                    write.live.as_ref().map(|live| drift::between(&live.value, &merged, self.manager));
+                let fields = fields.unwrap_or_default();
+                Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked, anew: false }))))
+            }
+            Err(error) if is_refusal(&error) => self.refused(write, &error).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Judges an object that turned out to be there: another's is refused, unless it would not be written anyway.
+    fn there(&self, write: &Write) -> Result<Option<Left>, Box<Problem>> {
+        let Some(live) = &write.live else { return Ok(None) };
+        let member = live.label(member::PART_OF) == Some(self.set) && plan::is_ours(live, self.manager);
+        let left = |why: Option<String>| Left { id: write.manifest.id.clone(), member, why };
+        if plan::stays_as_created(&write.wish, live) {
+            return Ok(Some(left((!member).then(|| "left as it is: it was there before".to_owned()))));
+        }
+        if let Some(problem) = plan::foreign(live, &write.manifest, self.set) {
+            return Err(Box::new(problem));
+        }
+        Ok(plan::unwritten(&write.wish, Some(live)).map(|why| left(Some(why))))
+    }
+
+    /// Ends the check of a write that was refused, unless its object may be deleted and created anew, and the server
+    /// would take it as a new one.
+    async fn refused(&self, write: Write, error: &cluster::Error) -> Result<Result<Verdict, Problem>, Error> {
+        let mut problem = refusal(error, &write.manifest);
+        let causes = error.answer().map(Answer::causes).unwrap_or_default();
+        let fields = match plan::force(&write, self.set, self.manager, causes) {
+            Force::Refused => return Ok(Err(problem)),
+            Force::Unasked(what) => {
+                // A status is short, and the server's words may be long.
+                problem.message = format!("{what}: {}", problem.message);
+                return Ok(Err(problem));
+            }
+            Force::Recreated(fields) => fields,
+        };
+        match self.cluster.dry_run_anew(self.kinds, self.manager, &write.manifest).await {
+            Ok(_) => Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked: true, anew: true })))),
+            Err(error) if is_refusal(&error) => {
+                let why = refusal(&error, &write.manifest).message;
+                problem.message =
+                    format!("{}; it is not created anew, since that is refused too: {why}", problem.message);
+                Ok(Err(problem))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets the server check dry an object that is deleted and made anew; the inner error is its refusal.
+    pub(super) async fn check_anew(&self, write: Write) -> Result<Result<Verdict, Problem>, Error> {
+        match self.cluster.dry_run_anew(self.kinds, self.manager, &write.manifest).await {
+            Ok(_) => {
+                let (fields, checked, anew) = (vec!["the new rollout".to_owned()], true, true);
+                Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked, anew }))))
+            }
+            Err(error) if is_refusal(&error) => Ok(Err(refusal(&error, &write.manifest))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn dry_run(&self, write: &Write) -> Result<Value, cluster::Error> {
+        let manifest = body(write, write.live.as_ref(), self.manager);
+        self.cluster.dry_run(self.kinds, self.manager, &manifest, None).await
+    }
+
+    /// Returns the server's answer, and whether it is about the object in its own place; nothing where only a stand-in
+    /// was refused.
+    async fn ask(&self, write: &Write) -> Option<(Result<Value, cluster::Error>, bool)> {
+        let manifest = &write.manifest;
+        let namespace = manifest.id.namespace.as_deref();
+        let to_come =
+            write.live.is_none() && namespace.is_some_and(|name| self.declared.namespaces.contains(name));
+        let answer = self.dry_run(write).await;
+        let missing = |error: &cluster::Error| error.answer().is_some_and(Answer::is_not_found);
+        if !to_come || !answer.as_ref().is_err_and(missing) {
+            return Some((answer, true));
+        }
+        let answer = self.cluster.dry_run(self.kinds, self.manager, manifest, Some(STAND_IN)).await;
         // What the stand-in's own rules refuse says nothing of the namespace that is to come.
         if answer.as_ref().is_err_and(|error| error.answer().is_some_and(Answer::is_forbidden)) {
-            return Ok(Ok(Checked { write, fields: Vec::new(), checked: false }));
+            return None;
         }
-        checked = answer.is_ok();
+        let checked = answer.is_ok();
+        Some((answer, checked))
     }
-    match answer {
-        Ok(merged) => {
-            let fields = write.live.as_ref().map(|live| drift::between(&live.value, &merged, manager));
-            Ok(Ok(Checked { write, fields: fields.unwrap_or_default(), checked }))
+
+    /// Reads the object of a manifest by its name; the inner error is that this is forbidden.
+    async fn read(&self, manifest: &Manifest) -> Result<Result<Option<Live>, Problem>, Error> {
+        let object = [(manifest.api_version.as_str(), &manifest.id)];
+        match self.cluster.read(self.kinds, &object).await {
+            Ok(found) => Ok(Ok(found.into_iter().next())),
+            Err(errors) => match errors.into_iter().next().map(Error::from) {
+                None => Ok(Ok(None)),
+                Some(error) if error.fault() == Fault::Theirs => Ok(Err(error.problem())),
+                Some(error) => Err(error),
+            },
         }
-        Err(error) if error.fault() == Fault::Theirs => Ok(Err(refusal(&error, manifest))),
-        Err(error) => Err(error.into()),
     }
+}
+
+/// Returns what of a manifest is applied to the object as it is: without the fields that are left to others.
+pub(super) fn body<'a>(write: &'a Write, live: Option<&Live>, manager: &str) -> Cow<'a, Manifest> {
+    let Some(live) = live.filter(|_| write.wish.cedes()) else { return Cow::Borrowed(&write.manifest) };
+    let value = drift::ceded(&write.manifest.value, &live.value, manager, &write.wish).into_owned();
+    Cow::Owned(Manifest { value, ..write.manifest.clone() })
+}
+
+/// Returns whether a dry-run's answer is about an object that exists: one that would be created has no version.
+fn is_there(answer: &Value) -> bool {
+    answer
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str)
+        .is_some_and(|version| !version.is_empty())
+}
+
+fn is_refusal(error: &cluster::Error) -> bool {
+    error.fault() == Fault::Theirs
 }
 
 /// Returns a refusal in the server's own words.
-pub(super) fn refusal(error: &crate::cluster::Error, manifest: &Manifest) -> Problem {
+pub(super) fn refusal(error: &cluster::Error, manifest: &Manifest) -> Problem {
     let words = error.answer().map_or_else(|| error.to_string(), ToString::to_string);
     Problem { object: Some(manifest.id.clone()), place: Some(manifest.place.clone()), message: words }
 }

@@ -124,6 +124,7 @@ async fn wait_for(
                 Health::Waiting(why) => last = why,
                 Health::Failed(why) => return Err(why),
             },
+            Seen::Listed(_) => {}
             Seen::Gone(_) => last = "it is gone".to_owned(),
             Seen::Lost(error) => last = format!("failed to {error}"),
         }

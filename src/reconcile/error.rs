@@ -1,8 +1,10 @@
 //! Why a pass could not go on.
 
 use crate::application::Name;
+use crate::commit::CommitId;
 use crate::fault::Fault;
 use crate::outcome::Problem;
+use crate::signer::Refusal;
 
 /// Why a pass could not go on; each message reads on after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,16 @@ pub enum Error {
     /// An object that the commit declares is still being deleted.
     #[error("apply {0} while it is being deleted: its finalizers have to end first")]
     Leaving(crate::object::ObjectId),
+    /// Who signed the commit is not who must.
+    #[error("verify {} of source {source_name}: it {refusal}", .commit.short())]
+    Signature {
+        /// The commit.
+        commit: CommitId,
+        /// The source.
+        source_name: Name,
+        /// Why not, and what to do.
+        refusal: Refusal,
+    },
     /// The repository shows the ref where it stood before the push.
     #[error("see the pushed commit at the tip of its ref yet")]
     Lagging,
@@ -59,7 +71,7 @@ impl Error {
             Self::UnknownCluster(_) | Self::UnknownSource(_) | Self::Foreign(_) | Self::Twice(..) => {
                 Fault::Ours
             }
-            Self::Owned(..) => Fault::Theirs,
+            Self::Owned(..) | Self::Signature { .. } => Fault::Theirs,
             Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) | Self::WindingDown => Fault::Passing,
             Self::Queue(error) => error.fault(),
             Self::Source(error) => error.fault(),

@@ -1,11 +1,14 @@
 //! The fence: the parent object, replaced only as it was read.
 
+use crate::annotation::Turn;
 use crate::application::Name;
 use crate::application::Target;
 use crate::applyset;
 use crate::applyset::Parent;
+use crate::job::Reason;
 use crate::member;
 
+use super::Begun;
 use super::Error;
 use super::Ready;
 use super::Reconciler;
@@ -19,6 +22,11 @@ pub struct Fenced {
     pub(super) manager: String,
 }
 
+/// Returns the first turn of which nothing is known to be written.
+fn reached(begun: &Begun) -> Turn {
+    begun.rollout().and(begun.parent.fence.next).unwrap_or(Turn::NONE_YET)
+}
+
 impl Reconciler {
     /// Takes the fence: replaces the parent at the version that was read first, with the kinds and namespaces of what
     /// is about to be written, so that nothing that this run creates can be orphaned.
@@ -29,16 +37,23 @@ impl Reconciler {
     pub async fn fence(&self, ready: Ready) -> Result<Fenced, Error> {
         let begun = &ready.begun;
         let mut parent = begun.parent.clone();
-        let idle = ready.writes.is_empty() && ready.prune.is_empty() && begun.is_known_done();
+        let again = begun.job.reason == Reason::Drifted;
+        let idle = ready.writes.is_empty() && ready.prune.is_empty() && (again || begun.is_known_done());
         let now = applyset::Fence {
             installation: self.hands.installation.clone(),
             cluster: begun.job.target.cluster.to_string(),
             run: begun.run.clone(),
             generation: parent.fence.generation + 1,
+            source: Some(begun.job.application.source.clone()),
             commit: Some(begun.tip.clone()),
             inputs: Some(begun.inputs.clone()),
             definition: begun.job.definition,
             done: false,
+            members: parent.fence.members,
+            again,
+            // Drift of what is written changes nothing about what is not. And until a pass is through, nothing is known to
+            // be written but what the rollout had come to that it goes on with.
+            next: if again { parent.fence.next } else { Some(reached(begun)) },
         };
         parent.group_kinds.extend(ready.extent.kinds.iter().cloned());
         parent.namespaces.extend(ready.extent.namespaces.iter().cloned());
@@ -48,11 +63,15 @@ impl Reconciler {
             // Nothing will be written and the parent says all of this already, so there is nothing to fence.
             return Ok(Fenced { ready, parent, manager });
         }
-        let (told, fenced) = tokio::join!(
-            self.tell(vec![self.running(begun)]),
-            self.take(&begun.job.target.cluster, &parent),
-        );
-        told?;
+        // No status tells of drift. And of a tip that nobody told of yet, only what became of it is said: where this pass
+        // gets to no end and the next one finds another tip, nobody would ever say more.
+        let own = !again && begun.tip == begun.job.commit && begun.job.rollout.is_none();
+        let running = if own { vec![self.running(begun)] } else { Vec::new() };
+        let (told, fenced) = tokio::join!(self.tell(running), self.take(&begun.job.target.cluster, &parent),);
+        if let Err(error) = told {
+            // That it runs is news for people; a broker that takes nothing for now stops no pass.
+            tracing::warn!(run.id = begun.run, %error, "failed to report that a run began: failed to {error}");
+        }
         Ok(Fenced { parent: fenced?, ready, manager })
     }
 
@@ -71,6 +90,9 @@ impl Reconciler {
     /// Looks whether this run still holds the fence.
     pub(super) async fn still_ours(&self, target: &Target, parent: &Parent) -> Result<(), Error> {
         let now = self.cluster(&target.cluster)?.parent(&target.application).await?;
-        if now.fence.run == parent.fence.run { Ok(()) } else { Err(Error::Overtaken(now.fence.run)) }
+        // One run may go on in several passes, of which each takes the fence anew.
+        let ours = (now.fence.run.as_str(), now.fence.generation)
+            == (parent.fence.run.as_str(), parent.fence.generation);
+        if ours { Ok(()) } else { Err(Error::Overtaken(now.fence.run)) }
     }
 }

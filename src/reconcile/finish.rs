@@ -2,8 +2,9 @@
 
 use crate::applyset::Parent;
 use crate::clock::now;
-use crate::health::Health;
 use crate::job::Job;
+use crate::job::Reason;
+use crate::job::Rollout;
 use crate::job::Watch;
 use crate::outcome::Action;
 use crate::outcome::Change;
@@ -17,19 +18,22 @@ use crate::queue::Draft;
 use super::Applied;
 use super::Begun;
 use super::Error;
+use super::Ready;
 use super::Reconciler;
 use super::log_end;
+use super::turns::Held;
+use super::turns::Waiting;
 
 /// How many changes does one report name? All are counted.
 const CHANGES: usize = 5_000;
 
 /// How many problems does one report name?
-const PROBLEMS: usize = 100;
+pub(super) const PROBLEMS: usize = 100;
 
 /// How long may the words about one problem be, in characters?
 const PROBLEM_CHARACTERS: usize = 2_000;
 
-fn cut(mut problem: Problem) -> Problem {
+pub(super) fn cut(mut problem: Problem) -> Problem {
     if let Some((end, _)) = problem.message.char_indices().nth(PROBLEM_CHARACTERS) {
         problem.message.truncate(end);
         problem.message.push('…');
@@ -47,6 +51,23 @@ pub enum Ended {
         /// The phase.
         phase: Phase,
     },
+    /// A pass after drift found nothing that differs.
+    AsDeclared {
+        /// The run.
+        run: String,
+    },
+    /// A pass after drift found some.
+    Drift {
+        /// The run.
+        run: String,
+        /// Was it made as declared again?
+        corrected: bool,
+    },
+    /// Its target was closed meanwhile: nothing was written, and dispatch was asked again.
+    HandedBack {
+        /// What closes it.
+        why: String,
+    },
     /// No pass was needed: another run's fate is this job's.
     Covered {
         /// That run.
@@ -58,9 +79,38 @@ pub enum Ended {
 fn is_as_before(now: &Parent, before: &Parent) -> bool {
     let (new, old) = (&now.fence, &before.fence);
     old.done
-        && (&old.installation, &old.inputs, old.definition)
-            == (&new.installation, &new.inputs, new.definition)
+        && old.members == new.members
+        && old.next == new.next
+        && (&old.installation, &old.source, &old.inputs, old.definition)
+            == (&new.installation, &new.source, &new.inputs, new.definition)
         && (&now.group_kinds, &now.namespaces) == (&before.group_kinds, &before.namespaces)
+}
+
+/// Returns how many members there are after a pass, of which hooks are none. What leaves the commit is one until all is written and it is pruned.
+fn members(tally: &Tally, ready: &Ready, held: &Held, hooks: usize) -> u64 {
+    let there = held.writes.iter().filter(|checked| checked.is_member(&ready.begun.parent.id())).count();
+    tally.left().saturating_sub(ready.strangers() + count(hooks)) + count(there + held.prune)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Returns what is told of a job's commit where no pass says more.
+pub(super) fn of_job(job: &Job, phase: Phase, problems: Vec<Problem>) -> Progress {
+    Progress {
+        run: uuid::Uuid::now_v7().to_string(),
+        dispatch: job.dispatch.clone(),
+        source: job.application.source.clone(),
+        target: job.target.clone(),
+        commit: job.commit.clone(),
+        inputs: job.inputs.clone(),
+        phase,
+        changes: Vec::new(),
+        tally: Tally::default(),
+        problems,
+        received_at: job.received_at,
+    }
 }
 
 impl Reconciler {
@@ -71,14 +121,24 @@ impl Reconciler {
     /// The queue; another run that took the fence; the cluster.
     #[tracing::instrument(skip_all)]
     pub async fn finish(&self, applied: Applied) -> Result<Ended, Error> {
-        let Applied { fenced, changes, waiting, mut problems } = applied;
-        let (ready, mut parent) = (fenced.ready, fenced.parent);
-        let begun = &ready.begun;
+        if applied.fenced.ready.begun.job.reason == Reason::Drifted {
+            return self.finish_drift(applied).await;
+        }
+        let Applied { fenced, changes, mut waiting, mut problems, held, hooks, written, .. } = applied;
+        waiting.extend(written);
+        let (mut ready, mut parent) = (fenced.ready, fenced.parent);
         let whole = problems.is_empty();
-        problems.extend(ready.unmet);
-        let mut all = changes;
-        all.extend(ready.kept);
-        let tally = Tally::of(&all);
+        let (mut all, mut kept) = (changes, std::mem::take(&mut ready.kept));
+        let members = members(&Tally::of(&all), &ready, &held, hooks.len()) + count(kept.len());
+        parent.fence.next = held.next;
+        if held.next.is_none() || held.stopped {
+            // What the guard kept is told once all is written, and ends the run.
+            problems.append(&mut ready.unmet);
+            all.append(&mut kept);
+        }
+        let begun = &ready.begun;
+        let now = Tally { held: count(held.writes.len()), ..Tally::of(&all) };
+        let tally = begun.rollout().map_or(now, |rollout| now.after(rollout.tally));
         let phase = match (problems.is_empty(), waiting.is_empty()) {
             (false, _) => Phase::Failed,
             (true, true) => Phase::Healthy,
@@ -86,50 +146,80 @@ impl Reconciler {
         };
         let mut drafts = vec![self.report(self.progress(begun, phase, all, tally, problems))];
         if phase == Phase::Applied {
-            drafts.push(self.watch(begun, &waiting, tally));
+            drafts.push(self.watch(begun, &waiting, &held, tally));
         }
         if begun.tip != begun.job.commit {
             drafts.push(self.report(begun.told_of_commit(&begun.run)));
         }
         self.hands.queue.publish(drafts).await?;
+        log_end(&begun.run, &begun.job, phase, &tally);
+        let run = begun.run.clone();
         if whole {
-            parent.fence.done = true;
-            parent.group_kinds = ready.extent.kinds.into_iter().chain(ready.unknown).collect();
-            parent.namespaces = ready.extent.namespaces;
-            // Where the fence was never taken, the version that was read still stands.
-            if !is_as_before(&parent, &begun.parent) {
-                self.take(&begun.job.target.cluster, &parent).await?;
+            let (cluster, kinds) = (self.cluster_of(&ready.begun)?, ready.begun.kinds.clone());
+            let target = ready.begun.job.target.clone();
+            let parent = self.close(ready, parent, members).await?;
+            if phase == Phase::Healthy {
+                self.clear_away(&cluster, hooks, (&target, &kinds, &parent)).await;
             }
         }
-        log_end(&begun.run, &begun.job, phase, &tally);
-        Ok(Ended::Run { run: begun.run.clone(), phase })
+        Ok(Ended::Run { run, phase })
     }
 
-    fn watch(
+    /// Writes that the pass got to its end, and returns the parent, with the kinds and namespaces that members are of and in.
+    pub(super) async fn close(
         &self,
-        begun: &Begun,
-        waiting: &[(String, crate::object::ObjectId, Health)],
-        tally: Tally,
-    ) -> Draft {
+        ready: Ready,
+        mut parent: Parent,
+        members: u64,
+    ) -> Result<Parent, Error> {
+        parent.fence.done = true;
+        parent.fence.members = members;
+        parent.group_kinds = ready.extent.kinds.into_iter().chain(ready.unknown).collect();
+        parent.namespaces = ready.extent.namespaces;
+        // Where the fence was never taken, the version that was read still stands. Where it was, the parent says that a
+        // pass is under way, and drift is left to that.
+        let fenced = parent.resource_version != ready.begun.parent.resource_version;
+        if fenced || !is_as_before(&parent, &ready.begun.parent) {
+            return self.take(&ready.begun.job.target.cluster, &parent).await;
+        }
+        Ok(parent)
+    }
+
+    fn watch(&self, begun: &Begun, waiting: &[Waiting], held: &Held, tally: Tally) -> Draft {
         let job = &begun.job;
+        let since = begun.rollout().map_or_else(now, |rollout| rollout.since);
+        let rollout = Rollout { run: begun.run.clone(), since, tally };
+        // It answers for what this run makes true, whatever commit brought it about.
+        let next = Job { commit: begun.tip.clone(), inputs: begun.inputs.clone(), ..job.going_on(rollout) };
+        let next = held.next.map(|_| next);
+        let such = |going| waiting.iter().filter(move |one| one.going == going);
+        let named =
+            |going| such(going).map(|one| (one.api_version.clone(), one.id.clone())).collect::<Vec<_>>();
+        let (objects, going) = (named(false), named(true));
         let watch = Watch {
-            version: crate::job::VERSION,
+            version: crate::job::watch_version(next.as_ref(), &going),
             target: job.target.clone(),
             dispatch: job.dispatch.clone(),
             run: begun.run.clone(),
             source: job.application.source.clone(),
             commit: begun.tip.clone(),
             inputs: begun.inputs.clone(),
-            objects: waiting.iter().map(|(version, id, _)| (version.clone(), id.clone())).collect(),
-            deadline: now().plus(job.application.health_deadline_ms),
+            objects,
+            going,
+            deadline: since.plus(job.application.health_deadline_ms),
+            stable_for_ms: job.application.stable_for_ms.unwrap_or_default(),
             received_at: job.received_at,
             tally,
+            next: next.map(Box::new),
         };
         Draft::watch(&self.hands.lane, &watch)
     }
 
     /// Ends a pass whose commit cannot be made true; nothing was written.
     pub(super) async fn refuse(&self, begun: &Begun, problems: Vec<Problem>) -> Result<Ended, Error> {
+        if begun.job.reason == Reason::Drifted {
+            return self.end_drift(begun, Vec::new(), problems).await;
+        }
         let mut told = vec![self.progress(begun, Phase::Failed, Vec::new(), Tally::default(), problems)];
         if begun.tip != begun.job.commit {
             told.push(begun.told_of_commit(&begun.run));
@@ -141,22 +231,10 @@ impl Reconciler {
 
     /// Ends a job whose reference leads nowhere any more. Nothing is deleted: that is an explicit command, never a side effect.
     pub(super) async fn ref_is_gone(&self, job: &Job) -> Result<Ended, Error> {
-        let run = uuid::Uuid::now_v7().to_string();
         let message =
             format!("{}: nothing was applied and nothing deleted", job.application.reference.absence());
-        let progress = Progress {
-            run: run.clone(),
-            dispatch: job.dispatch.clone(),
-            source: job.application.source.clone(),
-            target: job.target.clone(),
-            commit: job.commit.clone(),
-            inputs: job.inputs.clone(),
-            phase: Phase::Failed,
-            changes: Vec::new(),
-            tally: Tally::default(),
-            problems: vec![Problem { object: None, place: None, message }],
-            received_at: job.received_at,
-        };
+        let progress = of_job(job, Phase::Failed, vec![Problem { object: None, place: None, message }]);
+        let run = progress.run.clone();
         self.tell(vec![Told::Run(progress)]).await?;
         Ok(Ended::Run { run, phase: Phase::Failed })
     }

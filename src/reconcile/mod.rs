@@ -3,23 +3,33 @@
 //! Comes in: jobs, each a pointer to a target and the ref whose tip it shall hold, and watches, each a wait for
 //! health. Goes out: objects in the cluster and reports. A pass is stateless and level-triggered: whatever was done
 //! before, by whomever, it starts from what the repository and the cluster hold now. It never deploys what a payload
-//! named, never writes before the server has accepted all of it dry, and never writes without the fence.
+//! named or what nobody signed who must, never writes before the server has accepted all of it dry, and never writes
+//! without the fence.
 
 mod apply;
 mod begin;
 mod check;
 mod crds;
+mod drifted;
 mod error;
 mod fence;
 mod finish;
+mod gate;
+mod hooks;
+mod policy;
 mod prepare;
 mod prune;
+mod recreate;
 mod render;
 mod settle;
+mod shown;
+mod turns;
 mod wait;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,15 +38,21 @@ use crate::application::Name;
 use crate::clock::now;
 use crate::cluster::Cluster;
 use crate::guard::Limits;
+use crate::health::Rules;
 use crate::job::Job;
+use crate::job::Reason;
 use crate::job::Watch;
 use crate::moment::Moment;
 use crate::outcome::Phase;
+use crate::pause::Pause;
 use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Queue;
 use crate::source::Source;
+use crate::store::Store;
 use crate::trail;
+
+use shown::Shown;
 
 pub use apply::Applied;
 pub use begin::Begun;
@@ -44,6 +60,8 @@ pub use begin::Start;
 pub use error::Error;
 pub use fence::Fenced;
 pub use finish::Ended;
+pub use policy::Policy;
+pub use policy::Required;
 pub use prepare::Ready;
 
 /// What passes are made with.
@@ -60,6 +78,12 @@ pub struct Hands {
     pub installation: String,
     /// How much may be pruned without consent.
     pub guard: Limits,
+    /// What is healthy.
+    pub health: Rules,
+    /// Whose commits are made true.
+    pub policy: Policy,
+    /// The history, where this process has it: pauses are looked up there.
+    pub store: Option<Store>,
 }
 
 /// The reconcile role. Cheap to clone.
@@ -68,6 +92,9 @@ pub struct Reconciler {
     hands: Arc<Hands>,
     /// Is no pass to begin to write any more?
     winding_down: Arc<AtomicBool>,
+    /// The pauses that were last seen.
+    pauses: Arc<Mutex<Vec<Pause>>>,
+    shown: Arc<Shown>,
 }
 
 /// What a step did.
@@ -97,7 +124,12 @@ impl Reconciler {
     /// Takes its hands.
     #[must_use]
     pub fn new(hands: Hands) -> Self {
-        Self { hands: Arc::new(hands), winding_down: Arc::default() }
+        Self {
+            hands: Arc::new(hands),
+            winding_down: Arc::default(),
+            pauses: Arc::default(),
+            shown: Arc::default(),
+        }
     }
 
     /// Has every pass that has not begun to write handed back before it does, since this process is about to end. Those
@@ -116,7 +148,7 @@ impl Reconciler {
         };
         let job: Job = match lease.read(crate::job::VERSION) {
             Ok(job) => job,
-            Err(why) => return self.bury_unreadable(&lease, why).await,
+            Err(unread) => return self.unread(&lease, &unread).await,
         };
         let span = |trace: &str| {
             tracing::info_span!("job", trace.id = trace, target.name = %job.target, commit.id = %job.commit,
@@ -127,7 +159,9 @@ impl Reconciler {
 
     async fn work(&self, lease: &Lease, job: &Job) -> Result<Step, crate::queue::Error> {
         tracing::info!("job taken");
-        let Some(ended) = self.holding(lease, self.pass(job)).await? else { return Ok(Step::Lost) };
+        let Some(ended) = self.hands.queue.holding(lease, self.pass(job)).await? else {
+            return Ok(Step::Lost);
+        };
         self.settle_job(lease, job, ended).await
     }
 
@@ -147,13 +181,15 @@ impl Reconciler {
     /// # Errors
     /// As [`Reconciler::step`].
     pub async fn watch_through(&self, lease: Lease) -> Result<Step, crate::queue::Error> {
-        let watch: Watch = match lease.read(crate::job::VERSION) {
+        let watch: Watch = match lease.read(crate::job::WATCH_VERSION) {
             Ok(watch) => watch,
-            Err(why) => return self.bury_unreadable(&lease, why).await,
+            Err(unread) => return self.unread(&lease, &unread).await,
         };
         let span = |trace: &str| tracing::info_span!("watch", trace.id = trace, run.id = watch.run, target.name = %watch.target);
         let work = async {
-            let Some(ended) = self.holding(&lease, self.wait(&watch)).await? else { return Ok(Step::Lost) };
+            let Some(ended) = self.hands.queue.holding(&lease, self.wait(&watch)).await? else {
+                return Ok(Step::Lost);
+            };
             self.settle_watch(&lease, &watch, ended).await
         };
         trail::step(lease.trace, span, work).await
@@ -184,19 +220,28 @@ impl Reconciler {
         if self.winding_down.load(Ordering::Relaxed) {
             return Err(Error::WindingDown);
         }
+        if job.reason == Reason::Drifted && ready.is_only_told() {
+            return self.report_drift(ready).await;
+        }
+        if let Some(why) = self.forbidden(&ready.begun).await {
+            return self.hand_back(job, why).await;
+        }
         let fenced = self.fence(ready).await?;
         let applied = self.apply(fenced).await?;
         let pruned = self.prune(applied).await?;
-        self.finish(pruned).await
+        let concluded = self.conclude(pruned).await?;
+        self.finish(concluded).await
     }
 
     fn cluster(&self, name: &Name) -> Result<&Cluster, Error> {
         self.hands.clusters.get(name).ok_or_else(|| Error::UnknownCluster(name.clone()))
     }
 
-    /// Returns the cluster of a run, which is asked in its name.
+    /// Returns the cluster of a run, which is asked in its name, and written in that of its application.
     fn cluster_of(&self, begun: &Begun) -> Result<Cluster, Error> {
-        Ok(self.cluster(&begun.job.target.cluster)?.in_run(&begun.run))
+        let (name, application) = (&begun.job.target.cluster, &begun.job.application);
+        let cluster = self.cluster(name)?.in_run(&begun.run);
+        Ok(cluster.written_by(application.user_in(name).as_deref())?)
     }
 
     fn source(&self, name: &Name) -> Result<&Source, Error> {
@@ -206,6 +251,9 @@ impl Reconciler {
 
 /// Counts jobs and waits that were put back, by `fault`.
 pub const RETRIES: &str = "windlass_reconcile_retries_total";
+
+/// Counts passes that found drift, by `outcome`.
+pub const DRIFTS: &str = "windlass_drifts_total";
 
 /// The seconds from a delivery until its objects are written.
 pub const APPLIED_SECONDS: &str = "windlass_applied_seconds";

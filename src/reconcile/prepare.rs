@@ -6,6 +6,7 @@ use futures::StreamExt;
 use futures::stream;
 use tracing::Instrument;
 
+use crate::application::SelfHeal;
 use crate::cluster::Cluster;
 use crate::guard;
 use crate::member;
@@ -14,8 +15,12 @@ use crate::object::Live;
 use crate::object::Manifest;
 use crate::outcome::Action;
 use crate::outcome::Change;
+use crate::outcome::Drifted;
+use crate::outcome::Fight;
 use crate::outcome::Problem;
 use crate::plan;
+use crate::plan::Left;
+use crate::plan::Plan;
 use crate::plan::Write;
 
 use super::Begun;
@@ -23,17 +28,27 @@ use super::Ended;
 use super::Error;
 use super::Reconciler;
 use super::check::Checked;
-use super::check::check;
+use super::check::Checker;
+use super::check::Verdict;
 use super::crds::Declared;
+use super::drifted;
 
 /// A pass of which everything is known good: only what this plan itself creates room for is still unchecked.
 #[derive(Debug)]
 pub struct Ready {
     pub(super) begun: Begun,
+    /// What somebody else changed and this pass makes as declared, where it is about that.
+    pub(super) drifted: Vec<Drifted>,
+    /// What somebody else changed and is only to be told.
+    pub(super) reported: Vec<Drifted>,
+    /// Over what of that this pass gives way to somebody else.
+    pub(super) fights: Vec<Fight>,
     /// What is written, with the fields that differ where the object exists.
     pub(super) writes: Vec<Checked>,
     /// What is as declared already.
     pub(super) unchanged: Vec<Live>,
+    /// What is left as it is, whatever its manifest says.
+    pub(super) left: Vec<Left>,
     pub(super) prune: Vec<Live>,
     pub(super) kept: Vec<Change>,
     /// What the guard kept although the commit dropped it: the commit is not wholly true while it stays.
@@ -42,6 +57,29 @@ pub struct Ready {
     pub(super) extent: Extent,
     /// Kinds in the parent that the cluster does not know at present.
     pub(super) unknown: Vec<GroupKind>,
+}
+
+impl Ready {
+    /// Returns whether a pass after drift has only to tell of some, or has nothing to do with it.
+    pub(super) fn is_only_told(&self) -> bool {
+        let corrects = self.begun.job.self_heal(None) == SelfHeal::Correct;
+        self.writes.is_empty() && self.prune.is_empty() && (!corrects || !self.reported.is_empty())
+    }
+
+    /// Returns how many of its objects are no members.
+    pub(super) fn strangers(&self) -> u64 {
+        let strangers = self.left.iter().filter(|left| !left.member).count();
+        u64::try_from(strangers).unwrap_or(u64::MAX)
+    }
+}
+
+/// The objects of a commit, held against the cluster.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub(super) writes: Vec<Checked>,
+    pub(super) unchanged: Vec<Live>,
+    pub(super) left: Vec<Left>,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// Kinds and namespaces.
@@ -83,36 +121,68 @@ impl Reconciler {
         };
         let manager = member::manager(&begun.job.target.application);
         let (members, unknown) = (found.members.len(), found.unknown);
-        let plan = plan::plan(&set, &manager, manifests, found.members, found.named);
-        let mut problems = plan.problems;
-        let leaving = plan.writes.iter().find(|write| write.live.as_ref().is_some_and(Live::is_terminating));
-        if let Some(write) = leaving {
-            return Err(Error::Leaving(write.manifest.id.clone()));
+        let Plan { writes, hooks, left, created, kept, leaving } =
+            planned(&begun, &set, &manager, manifests, found.members)?;
+        let checker = Checker {
+            cluster: &cluster,
+            kinds: &begun.kinds,
+            manager: &manager,
+            set: &set,
+            declared: &declared,
+        };
+        let same = begun.is_known_done();
+        let mut sorted = self.sort(&checker, writes, same).await?;
+        self.sort_hooks(&checker, &begun, hooks, &mut sorted).await?;
+        if !sorted.problems.is_empty() {
+            return self.refuse(&begun, sorted.problems).await.map(Err);
         }
-        let checks: Vec<_> = plan
-            .writes
-            .into_iter()
-            .map(|write| check(&cluster, &begun.kinds, &manager, &declared, write))
-            .collect();
-        let span = tracing::info_span!("dry_run", objects = checks.len());
-        let checks = stream::iter(checks).buffered(cluster.requests()).collect::<Vec<_>>();
-        let checks = checks.instrument(span).await;
-        let (mut writes, mut unchanged) = (Vec::new(), Vec::new());
-        for checked in checks {
+        sorted.left.extend(left);
+        sorted.unchanged.extend(created);
+        let judged = self.judge(&begun, leaving, members, wanted).await?;
+        let (mut told, unmet) = told_of_kept(judged.kept, begun.job.application.prune, &mut extent);
+        told.extend(told_of_kept(kept, false, &mut extent).0);
+        let Sorted { writes, unchanged, left, .. } = sorted;
+        let (prune, kept) = (judged.prune, told);
+        let (drifted, reported, fights) = (Vec::new(), Vec::new(), Vec::new());
+        let ready = Ready {
+            begun,
+            drifted,
+            reported,
+            fights,
+            writes,
+            unchanged,
+            left,
+            prune,
+            kept,
+            unmet,
+            extent,
+            unknown,
+        };
+        Ok(Ok(drifted::sorted_out(ready, &manager)))
+    }
+
+    /// Tells what is as declared from what is to be written, with a dry-run of whatever is not known to be the former.
+    async fn sort(&self, checker: &Checker<'_>, writes: Vec<Write>, same: bool) -> Result<Sorted, Error> {
+        let manager = checker.manager;
+        let (known, unsure): (Vec<_>, Vec<_>) =
+            writes.into_iter().partition(|write| self.shown.is_equal(write, manager, same));
+        let unchanged = known.into_iter().filter_map(|write| write.live).collect();
+        let mut sorted = Sorted { unchanged, ..Sorted::default() };
+        let span = tracing::info_span!("dry_run", objects = unsure.len());
+        let checks: Vec<_> = unsure.into_iter().map(|write| checker.check(write)).collect();
+        let checks = stream::iter(checks).buffered(checker.cluster.requests()).collect::<Vec<_>>();
+        for checked in checks.instrument(span).await {
             match checked? {
-                Ok(Checked { write: Write { live: Some(live), .. }, fields, .. }) if fields.is_empty() => {
-                    unchanged.push(live);
+                Ok(Verdict::Left(left)) => sorted.left.push(left),
+                Ok(Verdict::Fine(checked)) if checked.is_as_declared() => {
+                    self.shown.note(&checked.write, manager);
+                    sorted.unchanged.extend(checked.write.live);
                 }
-                Ok(checked) => writes.push(checked),
-                Err(problem) => problems.push(problem),
+                Ok(Verdict::Fine(checked)) => sorted.writes.push(*checked),
+                Err(problem) => sorted.problems.push(problem),
             }
         }
-        if !problems.is_empty() {
-            return self.refuse(&begun, problems).await.map(Err);
-        }
-        let judged = self.judge(&begun, plan.leaving, members, wanted).await?;
-        let (kept, unmet) = told_of_kept(judged.kept, begun.job.application.prune, &mut extent);
-        Ok(Ok(Ready { begun, writes, unchanged, prune: judged.prune, kept, unmet, extent, unknown }))
+        Ok(sorted)
     }
 
     async fn judge(
@@ -135,6 +205,26 @@ impl Reconciler {
         let consent = guard::consents(&message, job.target.application.as_str());
         Ok(guard::judge(leaving, members, wanted, self.hands.guard, consent))
     }
+}
+
+/// Plans, with what the rules of the application leave to others.
+fn planned(
+    begun: &Begun,
+    set: &str,
+    manager: &str,
+    manifests: Vec<Manifest>,
+    members: Vec<Live>,
+) -> Result<Plan, Error> {
+    let mut plan = plan::plan(set, manager, manifests, members);
+    let rules = &begun.job.application.ignore;
+    let mut all = plan.writes.iter().chain(&plan.hooks);
+    if let Some(write) = all.find(|write| write.live.as_ref().is_some_and(Live::is_terminating)) {
+        return Err(Error::Leaving(write.manifest.id.clone()));
+    }
+    for write in &mut plan.writes {
+        write.wish.heed(rules, &write.manifest.id);
+    }
+    Ok(plan)
 }
 
 /// Returns the changes and the problems that kept objects make, and widens the extent by them.
@@ -161,11 +251,10 @@ fn told_of_kept(
 /// What the cluster holds of an application.
 struct Found {
     members: Vec<Live>,
-    named: Vec<Live>,
     unknown: Vec<GroupKind>,
 }
 
-/// Lists the members, and reads by name what is wanted but not among them.
+/// Lists the members.
 #[tracing::instrument(skip_all)]
 async fn look(
     cluster: &Cluster,
@@ -176,36 +265,23 @@ async fn look(
     let kinds: BTreeSet<_> = begun.parent.group_kinds.union(&extent.kinds).collect();
     let namespaces: Vec<String> = begun.parent.namespaces.union(&extent.namespaces).cloned().collect();
     let set = begun.parent.id();
-    let mut members = cluster.members(&set, &begun.kinds, kinds.iter().copied(), &namespaces).await;
+    let versions = manifests.iter().map(|manifest| (manifest.id.group_kind(), manifest.api_version.as_str()));
+    let versions = versions.collect();
+    let mut members =
+        cluster.members(&set, &begun.kinds, kinds.iter().copied(), &versions, &namespaces).await;
     if members.unknown.iter().any(|kind| begun.parent.group_kinds.contains(kind)) {
         // It may be known since the kinds were discovered, and what is not listed is not pruned.
         begun.kinds = cluster.discover().await?;
         if members.unknown.iter().any(|kind| begun.kinds.api_version(kind).is_some()) {
-            members = cluster.members(&set, &begun.kinds, kinds.iter().copied(), &namespaces).await;
+            members =
+                cluster.members(&set, &begun.kinds, kinds.iter().copied(), &versions, &namespaces).await;
         }
     }
-    let mut problems = refusals(members.errors)?;
-    let present: BTreeSet<_> = members.found.iter().map(|live| &live.id).collect();
-    let absent: Vec<_> = manifests
-        .iter()
-        .filter(|manifest| !present.contains(&manifest.id))
-        .map(|manifest| (manifest.api_version.as_str(), &manifest.id))
-        .collect();
-    let named = match cluster.read(&begun.kinds, &absent).await {
-        Ok(named) => named,
-        Err(errors) => {
-            problems.extend(refusals(errors)?);
-            Vec::new()
-        }
-    };
+    let problems = refusals(members.errors)?;
     // A kind that this very commit brings is not unknown in the sense that matters for pruning.
     let unknown =
         members.unknown.into_iter().filter(|kind| begun.parent.group_kinds.contains(kind)).collect();
-    if problems.is_empty() {
-        Ok(Ok(Found { members: members.found, named, unknown }))
-    } else {
-        Ok(Err(problems))
-    }
+    if problems.is_empty() { Ok(Ok(Found { members: members.found, unknown })) } else { Ok(Err(problems)) }
 }
 
 /// Returns refusals as problems of the commit; any other error ends the pass.

@@ -1,13 +1,14 @@
 //! What becomes of a message once its work ended: acknowledged, put back for later, or buried.
 
-use std::future::Future;
 use std::time::Duration;
 
 use crate::clock::now;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::job::Job;
+use crate::job::Reason;
 use crate::job::Watch;
+use crate::outcome::Drift;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
 use crate::outcome::Progress;
@@ -17,6 +18,7 @@ use crate::queue::DELIVERY_LIMIT;
 use crate::queue::Draft;
 use crate::queue::Lease;
 use crate::queue::Settled;
+use crate::queue::Unread;
 
 use super::Ended;
 use super::Error;
@@ -35,16 +37,13 @@ const LAG_AFTER: Duration = Duration::from_millis(100);
 /// How long is it put back at most?
 const LAG_AT_MOST: Duration = Duration::from_secs(5);
 
-/// How often is the queue told that a message is still worked on?
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
-
 /// How long may a message be, in words, about what failed?
 const WHY_CHARACTERS: usize = 500;
 
 impl Reconciler {
     /// Returns a report as a message.
     pub(super) fn report(&self, what: Told) -> Draft {
-        let report = Report { version: crate::outcome::VERSION, at: now(), what };
+        let report = Report::new(now(), what);
         Draft::report_of(&self.hands.lane, &report)
     }
 
@@ -75,31 +74,14 @@ impl Reconciler {
         self.tell(vec![Told::Run(progress)]).await
     }
 
-    /// Works on a message while telling the queue that it does; `None` when the message was given to somebody else,
-    /// which ends the work where it stands.
-    pub(super) async fn holding<T>(
-        &self,
-        lease: &Lease,
-        work: impl Future<Output = T>,
-    ) -> Result<Option<T>, crate::queue::Error> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                ended = &mut work => return Ok(Some(ended)),
-                () = tokio::time::sleep(SIGN_OF_LIFE) => {
-                    if self.hands.queue.extend(lease).await? == Settled::Lost {
-                        return Ok(None);
-                    }
-                }
-            }
+    /// Buries what nobody can read; what a newer windlass wrote is left to one.
+    pub(super) async fn unread(&self, lease: &Lease, unread: &Unread) -> Result<Step, crate::queue::Error> {
+        let why = unread.to_string();
+        if let Some(after) = lease.newer_for(unread) {
+            tracing::warn!(message.id = lease.id, why, "put back");
+            let _settled = self.hands.queue.retry(lease, after).await?;
+            return Ok(Step::Retried { why, after });
         }
-    }
-
-    pub(super) async fn bury_unreadable(
-        &self,
-        lease: &Lease,
-        why: String,
-    ) -> Result<Step, crate::queue::Error> {
         tracing::error!(message.id = lease.id, why, "message buried");
         let _settled = self.hands.queue.bury(lease, &why).await?;
         Ok(Step::Buried { why })
@@ -119,20 +101,14 @@ impl Reconciler {
         match error.fault() {
             Fault::Passing if !last => {
                 let (after, quiet) = pause(&error, lease.deliveries);
-                if !quiet {
+                if !quiet && job.reason != Reason::Drifted {
                     self.say_why_it_waits(job, &error).await;
                 }
                 self.retry(lease, &error, after).await
             }
             Fault::Passing | Fault::Theirs | Fault::Ours => {
                 let why = cut(format!("failed to {}, at try {}", chain(&error), lease.deliveries));
-                let told = Told::Buried {
-                    dispatch: job.dispatch.clone(),
-                    source: job.application.source.clone(),
-                    commit: job.commit.clone(),
-                    target: job.target.clone(),
-                    why: why.clone(),
-                };
+                let told = buried(job, why.clone());
                 self.hands.queue.publish(vec![self.report(told)]).await?;
                 tracing::error!(target.name = %job.target, commit.id = %job.commit, why, "job buried");
                 let _settled = self.hands.queue.bury(lease, &why).await?;
@@ -200,6 +176,26 @@ impl Reconciler {
     }
 }
 
+/// Returns what is told of a job that is buried. One that was about drift leaves the commit's verdict as it is.
+fn buried(job: &Job, why: String) -> Told {
+    let (source, commit, target) = (job.application.source.clone(), job.commit.clone(), job.target.clone());
+    match job.reason {
+        Reason::Moved | Reason::Unsure => {
+            Told::Buried { dispatch: job.dispatch.clone(), source, commit, target, why }
+        }
+        Reason::Drifted => Told::Drift(Drift {
+            run: job.dispatch.clone(),
+            source,
+            target,
+            commit,
+            objects: Vec::new(),
+            corrected: false,
+            problems: vec![Problem { object: None, place: None, message: why }],
+            fights: Vec::new(),
+        }),
+    }
+}
+
 /// Returns for how long a job is put back, and whether that is so ordinary that its commit need not hear of it.
 fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
     match error {
@@ -210,6 +206,7 @@ fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
         | Error::Foreign(_)
         | Error::Twice(..)
         | Error::Owned(..)
+        | Error::Signature { .. }
         | Error::Leaving(_)
         | Error::Source(_)
         | Error::Cluster(_)

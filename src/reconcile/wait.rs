@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::applyset;
 use crate::applyset::Parent;
 use crate::clock::now;
+use crate::cluster::Listed;
 use crate::cluster::Place;
 use crate::cluster::SIGHTINGS;
 use crate::cluster::Seen;
 use crate::cluster::Selector;
 use crate::health::Health;
-use crate::health::health;
 use crate::job::Watch;
 use crate::member;
+use crate::object::Live;
 use crate::object::ObjectId;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
+use crate::queue::Draft;
 
 use super::Error;
 use super::Reconciler;
@@ -27,50 +31,119 @@ use super::Reconciler;
 /// How long is looked at least, also when the deadline has passed already?
 const LOOK_FOR: Duration = Duration::from_secs(5);
 
+/// How many finalizers of an object are named at most?
+const FINALIZERS: usize = 5;
+
 /// How many objects are named at most when a deadline has passed?
 const NAMED: usize = 20;
 
 impl Reconciler {
-    /// Waits for the objects of a watch and reports how it ended.
+    /// Waits for the objects of a watch, until those that stay are healthy and the others gone, and reports how it ended.
     pub(super) async fn wait(&self, watch: &Watch) -> Result<Phase, Error> {
         let mut seen = self.follow_all(watch).await?;
+        let all = watch.objects.iter().chain(&watch.going);
         let mut waiting: BTreeMap<&ObjectId, String> =
-            watch.objects.iter().map(|(_, id)| (id, "not seen yet".to_owned())).collect();
+            all.map(|(_, id)| (id, "not seen yet".to_owned())).collect();
         // Windlass may have been away past the deadline, while the objects became healthy: one look is always taken.
         let left = Duration::from_millis(watch.deadline.since(now())).max(LOOK_FOR);
-        let until = tokio::time::Instant::now() + left;
-        while !waiting.is_empty() {
-            let Ok(Some(event)) = tokio::time::timeout_at(until, seen.recv()).await else {
-                return self.too_late(watch, &waiting).await;
+        let until = Instant::now() + left;
+        let mut calm_since = None;
+        loop {
+            let end = match (waiting.is_empty(), watch.stable_for()) {
+                (true, None) => break,
+                (true, Some(window)) => *calm_since.get_or_insert_with(Instant::now) + window,
+                (false, _) => {
+                    calm_since = None;
+                    until
+                }
             };
-            match event {
-                Seen::There(live) if is_parent(&live.id, watch) => {
-                    if let Some(phase) = self.overtaken(watch, &Parent::read(&live)).await? {
-                        return Ok(phase);
+            let Ok(Some(event)) = tokio::time::timeout_at(end, seen.recv()).await else {
+                if waiting.is_empty() {
+                    break;
+                }
+                return self.end(watch, Phase::Failed, too_late(watch, &waiting)).await;
+            };
+            if let Some(ended) = self.take_in(watch, event, &mut waiting).await? {
+                return Ok(ended);
+            }
+        }
+        self.end(watch, Phase::Healthy, Vec::new()).await
+    }
+
+    /// Takes in what was seen; returns how the wait ended, where it did.
+    async fn take_in<'a>(
+        &self,
+        watch: &'a Watch,
+        event: Seen,
+        waiting: &mut BTreeMap<&'a ObjectId, String>,
+    ) -> Result<Option<Phase>, Error> {
+        match event {
+            Seen::There(live) if is_parent(&live.id, watch) => {
+                return self.overtaken(watch, &Parent::read(&live)).await;
+            }
+            Seen::There(live) if is_going(watch, &live.id) => {
+                if let Some(why) = waiting.get_mut(&live.id) {
+                    *why = held_by(&live);
+                }
+            }
+            Seen::There(live) => {
+                let Some(id) = waited_for(watch, &live.id) else { return Ok(None) };
+                match self.health_of(watch, &live).await? {
+                    Health::Healthy => drop(waiting.remove(id)),
+                    Health::Waiting(why) => drop(waiting.insert(id, why)),
+                    Health::Failed(why) => {
+                        let problem = Problem { object: Some(id.clone()), place: None, message: why };
+                        return self.end(watch, Phase::Failed, vec![problem]).await.map(Some);
                     }
                 }
-                Seen::There(live) => {
-                    match (watch.objects.iter().find(|(_, id)| *id == live.id), health(&live.value)) {
-                        (Some((_, id)), Health::Healthy) => {
-                            waiting.remove(id);
-                        }
-                        (Some((_, id)), Health::Waiting(why)) => {
-                            waiting.insert(id, why);
-                        }
-                        (Some((_, id)), Health::Failed(why)) => return self.failed(watch, id, why).await,
-                        (None, _) => {}
-                    }
+            }
+            Seen::Gone(live) if is_going(watch, &live.id) => drop(waiting.remove(&live.id)),
+            Seen::Gone(live) => {
+                if let Some(id) = waited_for(watch, &live.id) {
+                    waiting.insert(id, "it was deleted".to_owned());
                 }
-                Seen::Gone(live) => {
-                    if let Some((_, id)) = watch.objects.iter().find(|(_, id)| *id == live.id) {
+            }
+            Seen::Listed(listed) => {
+                for id in lost_ones(&listed, waiting) {
+                    if is_going(watch, id) {
+                        waiting.remove(id);
+                    } else {
                         waiting.insert(id, "it was deleted".to_owned());
                     }
                 }
-                Seen::Lost(error) => tracing::warn!(run.id = watch.run, %error, "a watch begins anew"),
             }
+            Seen::Lost(error) => tracing::warn!(run.id = watch.run, %error, "a watch begins anew"),
         }
-        self.tell_watch(watch, Phase::Healthy, Vec::new()).await?;
-        Ok(Phase::Healthy)
+        Ok(None)
+    }
+
+    /// Ends the wait, and has the next wave written where there is one; unless the objects that were seen are those of
+    /// another commit by now: what is told of the parent and of the objects comes in no order, and this may be the watch of
+    /// a run that was overtaken long ago.
+    async fn end(&self, watch: &Watch, phase: Phase, problems: Vec<Problem>) -> Result<Phase, Error> {
+        let parent = self.cluster(&watch.target.cluster)?.parent(&watch.target.application).await?;
+        if let Some(phase) = self.overtaken(watch, &parent).await? {
+            return Ok(phase);
+        }
+        if let Some(next) = watch.next.as_ref().filter(|_| phase == Phase::Healthy) {
+            self.hands.queue.publish(vec![Draft::job(&self.hands.lane, next)]).await?;
+            return Ok(Phase::Applied);
+        }
+        self.tell_watch(watch, phase, problems).await?;
+        Ok(phase)
+    }
+
+    /// Returns the health of an object; one that nothing was reported of is waited for where its definition promises it.
+    async fn health_of(&self, watch: &Watch, live: &Live) -> Result<Health, Error> {
+        let rules = &self.hands.health;
+        let health = rules.health(&live.value);
+        if health != Health::Healthy || !rules.is_unreported(&live.value) {
+            return Ok(health);
+        }
+        let cluster = self.cluster(&watch.target.cluster)?;
+        let kinds = cluster.kinds().await?;
+        let reports = cluster.reports(&kinds, &live.api_version, &live.id.kind).await?;
+        Ok(if reports { Health::unreported() } else { Health::Healthy })
     }
 
     async fn follow_all(&self, watch: &Watch) -> Result<mpsc::Receiver<Seen>, Error> {
@@ -82,6 +155,7 @@ impl Reconciler {
         let places: BTreeSet<Place> = watch
             .objects
             .iter()
+            .chain(&watch.going)
             .map(|(api_version, id)| Place {
                 api_version,
                 kind: &id.kind,
@@ -108,22 +182,46 @@ impl Reconciler {
         self.tell_watch(watch, Phase::Superseded, vec![problem]).await?;
         Ok(Some(Phase::Superseded))
     }
+}
 
-    async fn failed(&self, watch: &Watch, id: &ObjectId, why: String) -> Result<Phase, Error> {
-        let problem = Problem { object: Some(id.clone()), place: None, message: why };
-        self.tell_watch(watch, Phase::Failed, vec![problem]).await?;
-        Ok(Phase::Failed)
-    }
+/// Names what is still waited for when the deadline has passed.
+fn too_late(watch: &Watch, waiting: &BTreeMap<&ObjectId, String>) -> Vec<Problem> {
+    let problems = waiting.iter().take(NAMED).map(|(id, why)| {
+        let what = if is_going(watch, id) { "gone" } else { "healthy" };
+        let message = format!("not {what} by the deadline: {why}");
+        Problem { object: Some((*id).clone()), place: None, message }
+    });
+    problems.collect()
+}
 
-    async fn too_late(&self, watch: &Watch, waiting: &BTreeMap<&ObjectId, String>) -> Result<Phase, Error> {
-        let problems = waiting.iter().take(NAMED).map(|(id, why)| Problem {
-            object: Some((*id).clone()),
-            place: None,
-            message: format!("not healthy by the deadline: {why}"),
-        });
-        self.tell_watch(watch, Phase::Failed, problems.collect()).await?;
-        Ok(Phase::Failed)
+/// Returns what is waited for, was seen, and is not in a list any more that would have it.
+fn lost_ones<'a>(listed: &Listed, waiting: &BTreeMap<&'a ObjectId, String>) -> Vec<&'a ObjectId> {
+    let here = |id: &&&ObjectId| {
+        id.group_kind() == listed.kind
+            && (listed.namespace.is_none() || id.namespace == listed.namespace)
+            && !listed.objects.contains(**id)
+    };
+    waiting.keys().filter(here).copied().collect()
+}
+
+/// Returns the object of a watch that is to be healthy, by its id.
+fn waited_for<'a>(watch: &'a Watch, id: &ObjectId) -> Option<&'a ObjectId> {
+    watch.objects.iter().map(|(_, one)| one).find(|one| *one == id)
+}
+
+fn is_going(watch: &Watch, id: &ObjectId) -> bool {
+    watch.going.iter().any(|(_, going)| going == id)
+}
+
+/// Says what keeps an object that is deleted.
+fn held_by(live: &Live) -> String {
+    let finalizers = live.value.pointer("/metadata/finalizers").and_then(Value::as_array);
+    let names: Vec<&str> =
+        finalizers.into_iter().flatten().filter_map(Value::as_str).take(FINALIZERS).collect();
+    if names.is_empty() {
+        return "it is being deleted".to_owned();
     }
+    format!("it was deleted, and who set its finalizer {} has to let it go", names.join(", "))
 }
 
 fn is_parent(id: &ObjectId, watch: &Watch) -> bool {

@@ -34,6 +34,12 @@ use crate::store::Due;
 use crate::store::Store;
 use crate::trail;
 
+/// How often is a status of a source put off that the settings do not know, before it is given up?
+const STRANGE_TRIES: u32 = 12;
+
+/// For how long each time, in milliseconds?
+const STRANGE_FOR_MS: u64 = 300_000;
+
 /// How many statuses does one step take on?
 const BATCH: u32 = 64;
 
@@ -121,6 +127,12 @@ impl Poster {
         let (paced, _) = self.paced(now);
         for due in self.store.due_but(now, BATCH, &paced).await.map_err(Error::Store)? {
             let address = self.addresses.get(&due.source);
+            if address.is_none() && due.tries < STRANGE_TRIES {
+                // Another process may have read newer settings, and post next.
+                let (until, why) = (now.plus(STRANGE_FOR_MS), "the settings know no such source");
+                self.store.postpone(&due, until, why).await.map_err(Error::Store)?;
+                continue;
+            }
             let Some((address, by)) = address.and_then(|a| Some((a, a.credential.as_ref()?))) else {
                 // Not a failure: no token says that no statuses are wished for.
                 self.store.give_up(&due, "no token writes statuses").await.map_err(Error::Store)?;

@@ -1,5 +1,11 @@
 //! What a text in the settings must be like, as rules whose errors say what is allowed.
 
+use crate::application::SelfHeal;
+use crate::application::ServiceAccount;
+
+/// How long may the name of a ServiceAccount be? The API server's own limit.
+const NAME_CHARACTERS: usize = 253;
+
 /// Reads the address of something on the web: `http` or `https`, without credentials, query or trailing slash.
 pub fn url(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -84,6 +90,24 @@ pub fn range(text: &str) -> Result<crate::reference::Range, String> {
         .map_err(|error| format!("{error}; for one tag of any name, write ref = \"refs/tags/...\""))
 }
 
+/// Reads a ServiceAccount, as `name` or `namespace/name`.
+pub fn service_account(text: &str) -> Result<ServiceAccount, String> {
+    let (namespace, name) = text.split_once('/').map_or((None, text), |(before, name)| (Some(before), name));
+    let fine =
+        name.len() <= NAME_CHARACTERS && name.split('.').all(is_label) && namespace.is_none_or(is_label);
+    let found = || ServiceAccount { namespace: namespace.map(str::to_owned), name: name.to_owned() };
+    let wrong =
+        || "is no ServiceAccount: give its name, or its namespace/name, such as \"shop/deployer\"".to_owned();
+    fine.then(found).ok_or_else(wrong)
+}
+
+/// Reads what is done about drift.
+pub fn self_heal(text: &str) -> Result<SelfHeal, String> {
+    let found = SelfHeal::ALL.into_iter().find(|(name, _)| *name == text);
+    let names = SelfHeal::ALL.map(|(name, _)| name).join(", ");
+    found.map(|(_, found)| found).ok_or_else(|| format!("must be one of {names}"))
+}
+
 /// Reads a folder in a repository; `.` is all of it.
 pub fn folder(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text == "." {
@@ -136,6 +160,7 @@ mod tests {
     use super::is_open;
     use super::namespace;
     use super::repository;
+    use super::service_account;
     use super::url;
 
     #[test]
@@ -229,6 +254,20 @@ mod tests {
             [("shop", true), ("shop-{cluster}", true), ("", false), ("Shop", false), ("{x}", false)]
         {
             assert_eq!(namespace(text).is_ok(), fine, "{text}");
+        }
+        let found = |text: &str| service_account(text).ok().map(|found| (found.namespace, found.name));
+        for (text, expected) in [
+            ("deployer", Some((None, "deployer".to_owned()))),
+            ("shop/team.deployer", Some((Some("shop".to_owned()), "team.deployer".to_owned()))),
+            ("", None),
+            ("/deployer", None),
+            ("shop/", None),
+            ("a/b/c", None),
+            ("Deployer", None),
+            ("shop:admin", None),
+            ("sh.op/deployer", None),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
         }
     }
 }

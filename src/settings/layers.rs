@@ -16,7 +16,8 @@ use crate::settings::reader::Section;
 const PREFIX: &str = "WINDLASS__";
 
 /// The lists, which are given in a file only.
-const LISTS: [&str; 4] = ["forges", "sources", "clusters", "applications"];
+const LISTS: [&str; 7] =
+    ["forges", "sources", "clusters", "health_rules", "applications", "ignore_rules", "windows"];
 
 /// All layers, by section.
 pub struct Layers<'a> {

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::application::Application;
 use crate::application::Name;
-use crate::commit::CommitId;
 use crate::dial;
 use crate::dial::Reach;
 use crate::forge::Kind;
 use crate::lanes::SHARED;
-use crate::reference::Reference;
 use crate::role::Part;
 use crate::role::Role;
 use crate::secret::Secret;
@@ -23,6 +21,8 @@ use crate::settings::reader::Section;
 use crate::settings::secrets;
 use crate::settings::secrets::App;
 use crate::settings::sections;
+use crate::settings::signers;
+use crate::signer::Signers;
 
 /// One of `[[forges]]`.
 #[derive(Clone, Debug)]
@@ -70,6 +70,8 @@ pub struct Source {
     pub webhook_secrets: Vec<Secret>,
     /// How often it is swept; nothing when it is not.
     pub poll: Option<Duration>,
+    /// The keys of which one must have signed a commit, where that is asked for.
+    pub signed_by: Option<Arc<Signers>>,
 }
 
 /// One of `[[clusters]]`.
@@ -106,7 +108,13 @@ impl Names {
         Self(BTreeSet::new())
     }
 
-    fn text(&self) -> String {
+    /// Returns the names in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Name> {
+        self.0.iter()
+    }
+
+    /// Returns in words which names there are.
+    pub fn text(&self) -> String {
         let names: Vec<&str> = self.0.iter().map(Name::as_str).collect();
         if names.is_empty() {
             "none is configured".to_owned()
@@ -127,7 +135,7 @@ impl Names {
     }
 
     /// Says what is wrong with a reference to an item, if anything is.
-    fn check(&self, text: &str, what: &str) -> Result<Name, String> {
+    pub fn check(&self, text: &str, what: &str) -> Result<Name, String> {
         let name = Name::parse(text).ok().filter(|name| self.0.contains(name));
         name.ok_or_else(|| format!("there is no {what} \"{text}\"; {}", self.text()))
     }
@@ -236,6 +244,8 @@ pub fn source(
         Some(secrets::several(section, name, environment, |secret| kind.rules().vet(secret)))
     });
     let poll = sections::poll(section).unwrap_or(poll);
+    let judges = part.has(Role::Reconcile);
+    let signed_by = needed(section, "signed_by", judges, signers::signers);
     // Where the forge is in error, what it allows is not known.
     let held_by = forge.as_ref().and_then(|forge| known.get(forge));
     in_reach(section, "url", url.as_deref(), held_by.is_none_or(|forge| forge.private));
@@ -255,7 +265,8 @@ pub fn source(
     let (forge, repository) = (forge?, repository?);
     // A forge that is itself in error is not known; the problem is told where it stands.
     let url = url.or_else(|| known.get(&forge).map(|known| format!("{}/{repository}.git", known.url)))?;
-    Some(Source { forge, repository, url, webhook_secrets: webhook_secrets.unwrap_or_default(), poll })
+    let webhook_secrets = webhook_secrets.unwrap_or_default();
+    Some(Source { forge, repository, url, webhook_secrets, poll, signed_by })
 }
 
 /// Reads a cluster. How it is reached concerns those only who reconcile its lane.
@@ -297,85 +308,4 @@ fn access(section: &mut Section<'_>) -> Option<Access> {
         (None, true) => Some(Access::InCluster),
         (None, false) => None,
     }
-}
-
-/// Reads an application; `known` are the names of all sources and of all clusters.
-pub fn application(
-    section: &mut Section<'_>,
-    name: Option<Name>,
-    (sources, clusters): (&Names, &Names),
-    deadline: Duration,
-) -> Option<Application> {
-    let source = section
-        .required("source", "the name of its source")
-        .and_then(|text| sources.check(&text, "source").map_err(|error| section.wrong("source", error)).ok());
-    let reference = reference(section);
-    let path = section.parsed("path", checks::folder);
-    let places = places(section, clusters);
-    let namespace = section.parsed("namespace", checks::namespace).unwrap_or_else(|| "default".to_owned());
-    let prune = section.flag("prune");
-    let deadline = sections::health_deadline(section).unwrap_or(deadline);
-    let application = Application {
-        name: name?,
-        source: source?,
-        reference: reference?,
-        path: path.unwrap_or_default(),
-        clusters: places,
-        namespace,
-        prune: prune.unwrap_or(true),
-        health_deadline_ms: u64::try_from(deadline.as_millis()).ok()?,
-    };
-    for cluster in &application.clusters {
-        let namespace = application.namespace_in(cluster);
-        if !checks::is_label(&namespace) {
-            section.wrong("namespace", format!("is too long for a namespace in {cluster}: \"{namespace}\""));
-        }
-    }
-    Some(application)
-}
-
-/// Reads what an application follows: one of three keys, and no more than one.
-fn reference(section: &mut Section<'_>) -> Option<Reference> {
-    const KEYS: [&str; 3] = ["ref", "tag", "commit"];
-    let [name, tags, commit] = KEYS;
-    let name = section.parsed(name, checks::reference).map(Reference::Name);
-    let tags = section.parsed(tags, checks::range).map(Reference::Tags);
-    let commit = section.parsed(commit, CommitId::parse).map(Reference::Commit);
-    let given: Vec<&str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
-    match given.as_slice() {
-        [] => section.wrong(
-            "ref",
-            "is missing: give the full name of a ref, such as \"refs/heads/main\", or a tag, or a commit",
-        ),
-        [_] => {}
-        [first, others @ ..] => {
-            for other in others {
-                section.wrong(other, format!("contradicts {first}: give one of ref, tag and commit"));
-            }
-        }
-    }
-    name.or(tags).or(commit)
-}
-
-/// Reads the clusters of an application: at least one, none twice.
-fn places(section: &mut Section<'_>, known: &Names) -> Vec<Name> {
-    let items = section.list("clusters").unwrap_or_default();
-    if items.is_empty() {
-        section.wrong("clusters", format!("must list at least one cluster; {}", known.text()));
-    }
-    let mut places = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let place = match item.as_str() {
-            Some(text) => known.check(text, "cluster"),
-            None => Err("must be the name of a cluster".to_owned()),
-        };
-        match place {
-            Ok(place) if places.contains(&place) => {
-                section.wrong(&format!("clusters[{index}]"), format!("\"{place}\" is listed twice"));
-            }
-            Ok(place) => places.push(place),
-            Err(error) => section.wrong(&format!("clusters[{index}]"), error),
-        }
-    }
-    places
 }

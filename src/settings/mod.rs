@@ -15,19 +15,26 @@ use toml::Value;
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::health::Rules;
 use crate::lanes::Lanes;
 use crate::role::Part;
 use crate::role::Role;
+use crate::window::Window;
 
+mod applications;
 mod checks;
+mod ignore_rules;
 mod layers;
 mod lists;
 mod reader;
+mod rules;
 mod secrets;
 mod sections;
 mod servers;
+mod signers;
 mod table;
 mod units;
+mod windows;
 
 pub use self::lists::Access;
 pub use self::lists::Cluster;
@@ -89,9 +96,13 @@ pub struct Settings {
     pub sources: BTreeMap<Name, Source>,
     /// The clusters.
     pub clusters: BTreeMap<Name, Cluster>,
+    /// What is healthy, as far as this process asks.
+    pub health: Rules,
     /// The applications, in the order of the file.
     pub applications: Vec<Application>,
-    /// The files that these settings were read from: their own, and those of secrets.
+    /// When their targets may be written to, as far as this process decides it.
+    pub windows: Vec<Window>,
+    /// The files that these settings were read from: their own, and those of secrets and of signers.
     pub files: BTreeSet<PathBuf>,
     /// What is allowed but deserves a word at the start.
     pub warnings: Vec<String>,
@@ -168,6 +179,7 @@ fn build(
     let reading = Reading { layers, environment, part, poll, deadline: reconcile.map(|r| r.health_deadline) };
     let lists = Lists::read(&reading, problems);
     warnings.extend(lists.warnings);
+    let health = rules::rules(layers, part, problems);
     let data = data?;
     Some(Settings {
         part: part.clone(),
@@ -186,7 +198,9 @@ fn build(
         forges: lists.forges,
         sources: lists.sources,
         clusters: lists.clusters,
+        health,
         applications: lists.applications,
+        windows: lists.windows,
         files: BTreeSet::new(),
         warnings,
     })
@@ -198,6 +212,7 @@ struct Lists {
     sources: BTreeMap<Name, Source>,
     clusters: BTreeMap<Name, Cluster>,
     applications: Vec<Application>,
+    windows: Vec<Window>,
     warnings: Vec<String>,
 }
 
@@ -212,8 +227,11 @@ struct Reading<'a> {
 
 impl Lists {
     fn read(reading: &Reading<'_>, problems: &mut Vec<Problem>) -> Self {
-        let Reading { layers, environment, part, poll, deadline } = *reading;
+        let Reading { layers, environment, part, poll, .. } = *reading;
         let mut lists = Self::default();
+        if part.steers() {
+            lists.steered(reading, problems);
+        }
         if part.is_none() {
             return lists;
         }
@@ -221,7 +239,7 @@ impl Lists {
             lists.lanes(layers, problems);
             return lists;
         }
-        let [mut forges, mut sources, mut clusters, mut applications] = [const { Names::new() }; 4];
+        let [mut forges, mut sources, mut clusters] = [const { Names::new() }; 3];
         layers.items("forges", problems, |mut section| {
             let name = forges.take(&mut section);
             let forge = lists::forge(&mut section, environment, part, &mut lists.warnings);
@@ -246,15 +264,38 @@ impl Lists {
         }
         // Workers are told all of an application that they need with each job.
         if part.has_any(&[Role::Dispatch, Role::Report]) {
-            layers.items("applications", problems, |mut section| {
-                let name = applications.take(&mut section);
-                let deadline = deadline.unwrap_or_default();
-                let known = (&sources, &clusters);
-                lists.applications.extend(lists::application(&mut section, name, known, deadline));
-                section.finish();
-            });
+            lists.applications(reading, (&sources, &clusters), problems);
         }
         lists
+    }
+
+    /// Reads the applications, the rules about what is left to others in them, and the windows for them; `known` are the names of all sources and of all clusters.
+    fn applications(&mut self, reading: &Reading<'_>, known: (&Names, &Names), problems: &mut Vec<Problem>) {
+        let (layers, deadline) = (reading.layers, reading.deadline.unwrap_or_default());
+        let [mut applications, mut windows] = [const { Names::new() }; 2];
+        layers.items("applications", problems, |mut section| {
+            let name = applications.take(&mut section);
+            self.applications.extend(applications::application(&mut section, name, known, deadline));
+            section.finish();
+        });
+        layers.items("ignore_rules", problems, |mut section| {
+            ignore_rules::ignore_rule(&mut section, &applications, &mut self.applications);
+            section.finish();
+        });
+        layers.items("windows", problems, |mut section| {
+            let known = (&applications, known.1);
+            self.windows.extend(windows::window(&mut section, &mut windows, known));
+            section.finish();
+        });
+    }
+
+    /// Reads the applications for the sake of a person who steers them: of what they refer to, only the names.
+    fn steered(&mut self, reading: &Reading<'_>, problems: &mut Vec<Problem>) {
+        let [mut sources, mut clusters] = [const { Names::new() }; 2];
+        for (list, names) in [("sources", &mut sources), ("clusters", &mut clusters)] {
+            reading.layers.items(list, problems, |mut section| drop(names.take(&mut section)));
+        }
+        self.applications(reading, (&sources, &clusters), problems);
     }
 }
 

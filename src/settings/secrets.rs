@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::settings::checks;
 use crate::settings::reader::Environment;
 use crate::settings::reader::Section;
+use crate::settings::signers;
 
 /// How large may the file of a secret be, in bytes?
 const FILE_BYTES: u64 = 64 << 10;
@@ -52,7 +53,7 @@ pub fn url(
         Value::String(text) if checks::holds_password(text) && !section.is_environment(name) => {
             Err("must not hold a password: give it as { env = \"NAME\" } or { file = \"path\" }".to_owned())
         }
-        Value::String(text) => Secret::new(text).map_err(|error| error.to_string()),
+        Value::String(text) => Ok(Secret::address(text)),
         Value::Table(_)
         | Value::Array(_)
         | Value::Integer(_)
@@ -133,10 +134,11 @@ pub fn several(
     secrets
 }
 
-/// Returns a settings file and the files of secrets that it names. A `file` alone in a table is one, wherever it stands.
+/// Returns a settings file and the files of secrets and of lists of signers that it names. A `file` alone in a table is one, wherever it stands.
 pub fn files(path: &Path, table: &Table) -> BTreeSet<PathBuf> {
     let base = path.parent().unwrap_or(Path::new(""));
     let mut files = BTreeSet::from([path.to_path_buf()]);
+    files.extend(signers::files(base, table));
     let mut values: Vec<&Value> = table.values().collect();
     while let Some(value) = values.pop() {
         match value {

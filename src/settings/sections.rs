@@ -165,6 +165,14 @@ pub fn health_deadline(section: &mut Section<'_>) -> Option<Duration> {
     section.duration("health_deadline", &(SECOND..=24 * HOUR))
 }
 
+/// Reads the time that objects must stay healthy, in milliseconds.
+pub fn stable_for(section: &mut Section<'_>) -> Option<u64> {
+    if !section.has("stable_for") {
+        return None;
+    }
+    u64::try_from(section.duration("stable_for", &(SECOND..=HOUR))?.as_millis()).ok()
+}
+
 pub fn reconcile(mut section: Section<'_>) -> Option<Reconcile> {
     let parallel = section.whole("parallel", 1..=64);
     let requests = section.whole("requests", 1..=64);

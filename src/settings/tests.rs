@@ -3,6 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 mod parts;
+mod signers;
 
 use super::Access;
 use super::Environment;
@@ -372,6 +373,7 @@ fn the_examples_in_the_embedded_file_are_good_settings() {
         super::DEFAULTS.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect();
     let text: Vec<&str> = text.into_iter().filter(|line| !line.starts_with(' ')).collect();
     fs::write(folder.path().join("gitea-read-token"), SECRET).unwrap();
+    fs::write(folder.path().join("allowed_signers"), signers::KEY).unwrap();
     let names = ["GITEA_WEBHOOK_SECRET", "SHOP_WEBHOOK_SECRET", "GITEA_TOKEN"];
     let more = names.map(|name| (name, SECRET));
     // An App stands in the place of a token, and only at GitHub.

@@ -148,6 +148,14 @@ pub enum Error {
         /// The commit.
         commit: CommitId,
     },
+    /// A commit is larger than one may be whose signature is read.
+    #[error("read the signature of {commit}: the commit has more than {limit} bytes; shorten its message")]
+    LongCommit {
+        /// The commit.
+        commit: CommitId,
+        /// How many bytes it may have.
+        limit: usize,
+    },
     /// A commit does not have a path.
     #[error("find the path `{path}` in {commit}")]
     NoPath {
@@ -222,6 +230,7 @@ impl Error {
             Self::Outgrown { .. }
             | Self::TooManyRefs { .. }
             | Self::NotACommit { .. }
+            | Self::LongCommit { .. }
             | Self::NoPath { .. }
             | Self::Contents { .. } => Fault::Theirs,
         }

@@ -229,6 +229,14 @@ impl Source {
         self.in_the_cache(commit, |snapshot, _| snapshot.message()).await
     }
 
+    /// Returns a commit as Git stores it, without the header of the object, from the cache.
+    ///
+    /// # Errors
+    /// As [`Source::inputs`], and [`Error::LongCommit`] beyond 1 MiB.
+    pub async fn object(&self, commit: &CommitId) -> Result<Vec<u8>, Error> {
+        self.in_the_cache(commit, |snapshot, _| snapshot.object()).await
+    }
+
     /// Runs work that may connect on a thread of its own. It is told to end when this future is dropped or late.
     async fn on_a_line<T: Send + 'static>(
         &self,

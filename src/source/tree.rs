@@ -27,6 +27,8 @@ const ENTRIES_PER_FILE: usize = 10;
 const TREE_BYTES: usize = 8 << 20;
 /// How many characters of a strange name are shown?
 const SHOWN: usize = 200;
+/// How many bytes may a commit have whose signature is read?
+const COMMIT_BYTES: usize = 1 << 20;
 /// How many bytes of a commit's message are read?
 const MESSAGE_BYTES: usize = 64 << 10;
 /// Which bits of a mode tell the kind of an entry, and which kinds are these?
@@ -69,6 +71,15 @@ impl<'a> Snapshot<'a> {
         let commit = self.repository.find_commit(self.id).map_err(|e| self.cache.broken(&e))?;
         let bytes = commit.message_bytes();
         Ok(String::from_utf8_lossy(bytes.get(..MESSAGE_BYTES).unwrap_or(bytes)).into_owned())
+    }
+
+    /// Returns the commit as Git stores it. libgit2 holds it against its id.
+    pub(super) fn object(&self) -> Result<Vec<u8>, Error> {
+        if self.size(self.id, ObjectType::Commit)? > COMMIT_BYTES {
+            return Err(Error::LongCommit { commit: self.commit.clone(), limit: COMMIT_BYTES });
+        }
+        let object = self.store.read(self.id).map_err(|e| self.cache.broken(&e))?;
+        Ok(object.data().to_vec())
     }
 
     /// Names what stands at a path.

@@ -16,9 +16,6 @@ use crate::store::sql::query;
 /// How many deliveries does history keep? Of older ones only the runs stay.
 pub const DELIVERIES_KEPT: u32 = 100_000;
 
-/// How many records of events go with each delivery that goes? More than one may come with it.
-const CONSIDERED_AT_ONCE: i64 = 100;
-
 /// How many deliveries does one look for a name return?
 const FOUND_AT_ONCE: i64 = 20;
 
@@ -75,7 +72,7 @@ impl Store {
     }
 }
 
-/// Keeps a delivery, and forgets the oldest where there are too many.
+/// Keeps a delivery.
 pub async fn keep_heard(tx: &mut Tx, heard: &Heard) -> Result<(), Error> {
     let kept = query(
         "INSERT INTO deliveries (delivery, forge, received_at, heard) VALUES ($1, $2, $3, $4) \
@@ -87,18 +84,17 @@ pub async fn keep_heard(tx: &mut Tx, heard: &Heard) -> Result<(), Error> {
     .bind(column::to_json(heard, "a delivery")?)
     .row(&mut *tx)
     .await?;
-    let Some(kept) = kept else {
+    if kept.is_none() {
         // Heard before.
         return Ok(());
-    };
-    let newest = column::number(&kept, "seq")?;
+    }
     if let (true, LedTo::Accepted { events }) = (heard.pushed, &heard.led_to) {
         // In their order, so that two such reports do not wait for each other in a circle.
         for source in events.iter().map(|(_, source)| source).collect::<BTreeSet<_>>() {
             keep_told(tx, source, heard.received_at).await?;
         }
     }
-    forget(tx, newest).await
+    Ok(())
 }
 
 /// Keeps when a delivery last told of a push to a source.
@@ -111,24 +107,6 @@ async fn keep_told(tx: &mut Tx, source: &Name, at: Moment) -> Result<(), Error> 
     .bind(at.0)
     .run(tx)
     .await?;
-    Ok(())
-}
-
-/// Forgets what is older than the last deliveries that are kept, up to the one with the number `newest`.
-async fn forget(tx: &mut Tx, newest: i64) -> Result<(), Error> {
-    let oldest = newest.saturating_sub(i64::from(DELIVERIES_KEPT));
-    if oldest <= 0 {
-        return Ok(());
-    }
-    query(
-        "DELETE FROM considered WHERE event IN (SELECT event FROM considered WHERE at < \
-         (SELECT received_at FROM deliveries WHERE seq <= $1 ORDER BY seq DESC LIMIT 1) ORDER BY at LIMIT $2)",
-    )
-    .bind(oldest)
-    .bind(CONSIDERED_AT_ONCE)
-        .run(&mut *tx)
-        .await?;
-    query("DELETE FROM deliveries WHERE seq <= $1").bind(oldest).run(&mut *tx).await?;
     Ok(())
 }
 

@@ -73,7 +73,10 @@ impl Store {
     /// The store cannot be read.
     pub async fn statuses(&self, source: &Name, commit: &CommitId) -> Result<Vec<Status>, Error> {
         let rows =
-            query("SELECT * FROM statuses WHERE source = $1 AND commit_id = $2 ORDER BY context LIMIT $3")
+            query(
+                "SELECT context, phase, description, posted_phase, posted_description, posted_at, muted, wanting, \
+                 tries, due_at, why FROM statuses WHERE source = $1 AND commit_id = $2 ORDER BY context LIMIT $3",
+            )
                 .bind(source.as_str())
                 .bind(commit.as_str())
                 .bind(STATUSES_AT_ONCE)

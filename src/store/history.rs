@@ -22,6 +22,21 @@ const RUNS_AT_ONCE: u32 = 1_000;
 /// How many changes of a run are read back?
 const CHANGES_AT_ONCE: u32 = 5_000;
 
+/// The columns of a run. They are named, since a column that a newer process adds would end every statement that an older
+/// one has prepared.
+macro_rules! run {
+    () => {
+        "seq, run, source, application, cluster, commit_id, inputs, state, problems, received_at, at"
+    };
+}
+
+/// The columns of a row of the ledger.
+macro_rules! row {
+    () => {
+        "source, commit_id, application, cluster, phase, open, state, opened_at, moved_at"
+    };
+}
+
 impl Store {
     /// Returns runs of one application or of all, the newest first, at most 1,000.
     ///
@@ -29,9 +44,13 @@ impl Store {
     /// The store cannot be read.
     pub async fn runs(&self, application: Option<&Name>, limit: u32) -> Result<Vec<Run>, Error> {
         let query = match application {
-            Some(name) => query("SELECT * FROM runs WHERE application = $1 ORDER BY seq DESC LIMIT $2")
-                .bind(name.as_str()),
-            None => query("SELECT * FROM runs ORDER BY seq DESC LIMIT $1"),
+            Some(name) => query(concat!(
+                "SELECT ",
+                run!(),
+                " FROM runs WHERE application = $1 ORDER BY seq DESC LIMIT $2"
+            ))
+            .bind(name.as_str()),
+            None => query(concat!("SELECT ", run!(), " FROM runs ORDER BY seq DESC LIMIT $1")),
         };
         let rows = query.bind(limit.min(RUNS_AT_ONCE)).rows(self.read()).await?;
         let mut runs = Vec::with_capacity(rows.len());
@@ -47,7 +66,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn run(&self, id: &str) -> Result<Option<Run>, Error> {
-        let query = query("SELECT * FROM runs WHERE run = $1").bind(id);
+        let query = query(concat!("SELECT ", run!(), " FROM runs WHERE run = $1")).bind(id);
         let Some(row) = query.row(self.read()).await? else {
             return Ok(None);
         };
@@ -68,13 +87,31 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn verdicts(&self, source: &Name, commit: &CommitId) -> Result<Vec<Verdict>, Error> {
-        let rows =
-            query("SELECT * FROM ledger WHERE source = $1 AND commit_id = $2 ORDER BY application, cluster")
-                .bind(source.as_str())
-                .bind(commit.as_str())
-                .rows(self.read())
-                .await?;
+        let rows = query(concat!(
+            "SELECT ",
+            row!(),
+            " FROM ledger WHERE source = $1 AND commit_id = $2 ORDER BY application, cluster"
+        ))
+        .bind(source.as_str())
+        .bind(commit.as_str())
+        .rows(self.read())
+        .await?;
         rows.iter().map(verdict).collect()
+    }
+
+    /// Returns whether a target ever was to make a commit of a source true, as far as history goes back.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn knows_target(&self, source: &Name, target: &Target) -> Result<bool, Error> {
+        let row =
+            query("SELECT 1 FROM ledger WHERE source = $1 AND application = $2 AND cluster = $3 LIMIT 1")
+                .bind(source.as_str())
+                .bind(target.application.as_str())
+                .bind(target.cluster.as_str())
+                .row(self.read())
+                .await?;
+        Ok(row.is_some())
     }
 
     /// Returns rows that are open and were last heard of before a moment, the longest silent first.
@@ -82,11 +119,17 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn overdue(&self, before: Moment, limit: u32) -> Result<Vec<(Name, Target, CommitId)>, Error> {
-        let rows = query("SELECT * FROM ledger WHERE open = 1 AND moved_at < $1 ORDER BY moved_at LIMIT $2")
-            .bind(before.0)
-            .bind(limit)
-            .rows(self.read())
-            .await?;
+        let rows = query(concat!(
+            "SELECT ",
+            row!(),
+            " FROM ledger WHERE open = 1 AND moved_at < $1 AND NOT (phase = 'pending' AND EXISTS (SELECT 1 FROM held \
+             WHERE held.application = ledger.application AND held.cluster = ledger.cluster AND held.commits = 1)) \
+             ORDER BY moved_at LIMIT $2"
+        ))
+        .bind(before.0)
+        .bind(limit)
+        .rows(self.read())
+        .await?;
         let overdue =
             |row: &sql::Row| Ok((column::name(row, "source")?, column::target(row)?, column::commit(row)?));
         rows.iter().map(overdue).collect()

@@ -29,7 +29,10 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn memory(&self, source: &Name) -> Result<Vec<Memory>, Error> {
-        let rows = query("SELECT * FROM memory WHERE source = $1 ORDER BY application, cluster")
+        let rows = query(
+            "SELECT application, cluster, source, reference, inputs, commit_id, definition, dispatch, state FROM memory \
+             WHERE source = $1 ORDER BY application, cluster",
+        )
             .bind(source.as_str())
             .rows(self.read())
             .await?;
@@ -83,6 +86,37 @@ impl Store {
         .await?;
         tx.commit().await?;
         unsigned(number)
+    }
+
+    /// Returns the numbers of the definitions of some applications, by their names, as [`Store::definition`] does for one: in
+    /// one request where none has changed.
+    ///
+    /// # Errors
+    /// As [`Store::definition`].
+    pub async fn definitions(&self, applications: &[&Application]) -> Result<BTreeMap<Name, u64>, Error> {
+        let names = || applications.iter().map(|one| one.name.as_str());
+        let (Some(first), Some(last)) = (names().min(), names().max()) else { return Ok(BTreeMap::new()) };
+        // Whatever order the database gives to names: one that it leaves out is asked for by itself.
+        let rows =
+            query("SELECT application, number, digest FROM definitions WHERE application BETWEEN $1 AND $2")
+                .bind(first)
+                .bind(last)
+                .rows(self.read())
+                .await?;
+        let mut known = BTreeMap::new();
+        for row in &rows {
+            let number = unsigned(column::number(row, "number")?)?;
+            known.insert(column::text(row, "application")?, (column::text(row, "digest")?, number));
+        }
+        let mut numbers = BTreeMap::new();
+        for application in applications {
+            let number = match known.get(application.name.as_str()) {
+                Some((digest, number)) if *digest == self::digest(application)? => *number,
+                Some(_) | None => self.definition(application).await?,
+            };
+            numbers.insert(application.name.clone(), number);
+        }
+        Ok(numbers)
     }
 
     /// Returns where the references of a source led when dispatch last looked.

@@ -48,8 +48,10 @@ use crate::trace::Trace;
 
 mod column;
 mod delivery;
+mod drifts;
 mod error;
 mod explain;
+mod gate;
 mod history;
 mod memory;
 mod news;
@@ -66,6 +68,8 @@ mod wanted;
 pub use error::Error;
 pub use explain::Posting;
 pub use explain::Status;
+pub use gate::Held;
+pub use gate::Wish;
 pub use prune::Keep;
 pub use prune::Pruned;
 
@@ -211,6 +215,14 @@ impl Store {
         let mut tx = self.inner.write.begin().await?;
         turn.take(&mut tx).await?;
         Ok(tx)
+    }
+
+    /// Returns when the store answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        sql::query("SELECT 1").row(self.read()).await.map(drop)
     }
 
     fn read(&self) -> &Pool {

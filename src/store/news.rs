@@ -1,5 +1,5 @@
-//! News that statuses may have become due: within this process and, on Postgres, between processes. News may be lost;
-//! whoever waits for them also looks by itself now and then.
+//! News that statuses may have become due, or that targets may have opened: within this process and, on Postgres, between
+//! processes. News may be lost; whoever waits for them also looks by itself now and then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,9 @@ use crate::store::sql;
 /// Where do processes call each other? Within one database.
 const CHANNEL: &str = "windlass_due";
 
+/// Where do they call each other about what keeps targets closed?
+pub const GATE: &str = "windlass_gate";
+
 /// How long may a connection say nothing before another takes its place? One that is dead says nothing, too.
 const SILENT_AT_MOST: Duration = Duration::from_secs(60);
 
@@ -29,6 +32,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// The news of one store.
 pub struct News {
     here: Arc<Notify>,
+    /// Told when something has changed that keeps targets closed, or waits for them.
+    pub gate: Arc<Notify>,
     abroad: Option<Abroad>,
 }
 
@@ -41,18 +46,18 @@ struct Abroad {
 impl News {
     /// Returns news within this process.
     pub fn here() -> Self {
-        Self { here: Arc::new(Notify::new()), abroad: None }
+        Self { here: Arc::new(Notify::new()), gate: Arc::new(Notify::new()), abroad: None }
     }
 
     /// Returns news between the processes that share a database; a task carries them until they are dropped.
     pub fn between(options: PgConnectOptions, pool: PgPool) -> Self {
-        let (here, call) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let [here, gate, call] = [(); 3].map(|()| Arc::new(Notify::new()));
         let own = Uuid::now_v7().to_string();
-        let (heard, calls) = (here.clone(), call.clone());
+        let (heard, calls) = ([here.clone(), gate.clone()], call.clone());
         let carrier = tokio::spawn(async move {
             tokio::join!(hear(&options, &heard, &own), tell(&pool, &calls, &own));
         });
-        Self { here, abroad: Some(Abroad { call, carrier: carrier.abort_handle() }) }
+        Self { here, gate, abroad: Some(Abroad { call, carrier: carrier.abort_handle() }) }
     }
 
     /// Wakes whoever waits, here and elsewhere.
@@ -95,7 +100,7 @@ async fn tell(pool: &PgPool, calls: &Notify, own: &str) {
 }
 
 /// Hears the calls of other processes, over one connection after the other.
-async fn hear(options: &PgConnectOptions, heard: &Notify, own: &str) {
+async fn hear(options: &PgConnectOptions, heard: &[Arc<Notify>; 2], own: &str) {
     loop {
         if let Err(error) = listen(options, heard, own).await {
             tracing::debug!(error = chain(&error), "cannot hear other processes for now");
@@ -105,19 +110,21 @@ async fn hear(options: &PgConnectOptions, heard: &Notify, own: &str) {
 }
 
 /// Hears calls until the connection is lost, or silent for long.
-async fn listen(options: &PgConnectOptions, heard: &Notify, own: &str) -> Result<(), sqlx::Error> {
+async fn listen(options: &PgConnectOptions, heard: &[Arc<Notify>; 2], own: &str) -> Result<(), sqlx::Error> {
+    let [due, gate] = heard;
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(TURN_WITHIN);
     let pool = pool.connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
-    sql::answered(listener.listen(CHANNEL)).await?;
+    sql::answered(listener.listen_all([CHANNEL, GATE])).await?;
     // Whatever was called before this went unheard.
-    heard.notify_waiters();
+    heard.iter().for_each(|heard| heard.notify_waiters());
     loop {
         match tokio::time::timeout(SILENT_AT_MOST, listener.try_recv()).await {
             Ok(call) => match call? {
                 Some(call) if call.payload() == own => {}
-                Some(_) => heard.notify_waiters(),
+                Some(call) if call.channel() == GATE => gate.notify_waiters(),
+                Some(_) => due.notify_waiters(),
                 None => return Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into())),
             },
             Err(_silent) => return Ok(()),

@@ -34,7 +34,8 @@ impl Store {
     /// The store cannot be read.
     pub async fn due_but(&self, now: Moment, limit: u32, without: &[Name]) -> Result<Vec<Due>, Error> {
         let rows = query(
-            "SELECT *, (SELECT opened_at FROM ledger WHERE ledger.source = statuses.source \
+            "SELECT id, source, commit_id, context, application, cluster, run, phase, description, version, tries, sent, \
+             shown, trace, posted_phase, posted_at, (SELECT opened_at FROM ledger WHERE ledger.source = statuses.source \
              AND ledger.commit_id = statuses.commit_id AND ledger.application = statuses.application \
              AND ledger.cluster = statuses.cluster) AS opened_at FROM statuses WHERE wanting = 1 AND muted = 0 AND due_at <= $1 \
              AND replace($2, '\"' || source || '\"', '') = $2 ORDER BY id LIMIT $3",
@@ -100,7 +101,7 @@ impl Store {
         let check = due.check.as_ref().map(|check| column::to_json(check, "a check run")).transpose()?;
         query(
             "UPDATE statuses SET posted_phase = $1, posted_description = $2, posted_at = $3, \
-             wanting = CASE WHEN phase = $1 AND description = $2 THEN 0 ELSE 1 END, muted = 0, due_at = 0, tries = 0, why = NULL, \
+             wanting = CASE WHEN phase = $1 AND description = $2 AND version = $6 THEN 0 ELSE 1 END, muted = 0, due_at = 0, tries = 0, why = NULL, \
              sent = NULL, shown = $5 WHERE id = $4",
         )
         .bind(due.phase.word())
@@ -108,6 +109,7 @@ impl Store {
         .bind(at.0)
         .bind(due.id)
         .bind(check)
+        .bind(due.version)
         .run(self.write())
         .await?;
         Ok(())

@@ -32,7 +32,7 @@ pub struct Keep {
     pub days: u32,
     /// How many commits of each source, with all that became of them.
     pub commits: u32,
-    /// How many runs of each target; at least the last one is kept, however old it is.
+    /// How many runs of each target, and how many drifts; at least the last run is kept, however old it is.
     pub runs: u32,
     /// How many deliveries of each forge, and how many events.
     pub deliveries: u32,
@@ -55,14 +55,17 @@ pub struct Pruned {
     pub deliveries: u64,
     /// What dispatch made of events.
     pub considered: u64,
+    /// What somebody else changed in clusters.
+    pub drifts: u64,
 }
 
 impl Pruned {
     /// Returns whether there may be more: the call came to the most that it forgets at once.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        let Self { commits, runs, deliveries, considered } = *self;
-        [commits, runs, deliveries, considered].into_iter().any(|one| one >= u64::from(FORGOTTEN_AT_ONCE))
+        let Self { commits, runs, deliveries, considered, drifts } = *self;
+        let all = [commits, runs, deliveries, considered, drifts];
+        all.into_iter().any(|one| one >= u64::from(FORGOTTEN_AT_ONCE))
     }
 }
 
@@ -102,6 +105,7 @@ impl Store {
             runs: self.prune_runs(before, keep.runs).await?,
             deliveries: self.prune_deliveries(before, keep.deliveries).await?,
             considered: self.prune_considered(before, keep.deliveries).await?,
+            drifts: self.prune_drifts(before, keep.runs).await?,
         })
     }
 
@@ -176,6 +180,19 @@ impl Store {
             "DELETE FROM considered WHERE event IN (SELECT event FROM (SELECT event, at, row_number() \
              OVER (ORDER BY at DESC, event) AS place FROM considered) AS old \
              WHERE at < $1 OR place > $2 ORDER BY at, event LIMIT $3)",
+        )
+        .bind(before.0)
+        .bind(kept)
+        .bind(FORGOTTEN_AT_ONCE)
+        .run(self.write())
+        .await
+    }
+
+    async fn prune_drifts(&self, before: Moment, kept: u32) -> Result<u64, Error> {
+        query(
+            "DELETE FROM drifts WHERE seq IN (SELECT seq FROM (SELECT seq, at, row_number() \
+             OVER (PARTITION BY application, cluster ORDER BY seq DESC) AS place FROM drifts) AS old \
+             WHERE at < $1 OR place > $2 ORDER BY seq LIMIT $3)",
         )
         .bind(before.0)
         .bind(kept)

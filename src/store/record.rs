@@ -18,6 +18,7 @@ use crate::store::Error;
 use crate::store::Store;
 use crate::store::column;
 use crate::store::delivery;
+use crate::store::drifts;
 use crate::store::memory;
 use crate::store::sql;
 use crate::store::sql::Tx;
@@ -72,11 +73,13 @@ fn turn(report: &Report) -> Turn<'_> {
         Told::Heard(heard) => Turn::Forge(&heard.forge),
         Told::Considered(considered) => Turn::Source(&considered.source),
         Told::Run(progress) => Turn::Source(&progress.source),
+        Told::Drift(drift) => Turn::Source(&drift.source),
         Told::Rerun { source, .. }
         | Told::Roster { source, .. }
         | Told::Covered { source, .. }
         | Told::Superseded { source, .. }
         | Told::Waiting { source, .. }
+        | Told::Held { source, .. }
         | Told::Buried { source, .. } => Turn::Source(source),
     }
 }
@@ -106,6 +109,7 @@ async fn take_in(tx: &mut Tx, report: &Report) -> Result<BTreeSet<(Name, CommitI
             return Ok(touched);
         }
         Told::Run(progress) => return run(tx, progress, at).await,
+        Told::Drift(drift) => return drifts::keep(tx, drift, at).await.map(|()| touched),
         Told::Covered { dispatch, source, commit, target, run } => {
             let subject = subject(source, commit, target);
             let row = cover(tx, &subject, dispatch, run).await?;
@@ -116,6 +120,9 @@ async fn take_in(tx: &mut Tx, report: &Report) -> Result<BTreeSet<(Name, CommitI
         }
         Told::Waiting { dispatch, source, commit, target, why } => {
             (subject(source, commit, target), Row::waiting(dispatch, why))
+        }
+        Told::Held { dispatch, source, commit, target, why } => {
+            (subject(source, commit, target), Row::held(dispatch, why))
         }
         Told::Buried { dispatch, source, commit, target, why } => {
             (subject(source, commit, target), Row::buried(dispatch, why))
@@ -294,7 +301,7 @@ async fn sharers(
     target: &Target,
 ) -> Result<Vec<(Subject, String)>, Error> {
     let rows = query(
-        "SELECT * FROM covered WHERE run = $1 AND application = $2 AND cluster = $3 AND source = $4 \
+        "SELECT source, commit_id, application, cluster, dispatch FROM covered WHERE run = $1 AND application = $2 AND cluster = $3 AND source = $4 \
          ORDER BY commit_id, dispatch",
     )
     .bind(run)

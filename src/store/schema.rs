@@ -23,6 +23,8 @@ const STEPS: &[Step] = &[
     Step { sqlite: include_str!("step2.sql"), postgres: include_str!("postgres/step2.sql") },
     Step { sqlite: include_str!("step3.sql"), postgres: include_str!("postgres/step3.sql") },
     Step { sqlite: include_str!("step4.sql"), postgres: include_str!("postgres/step4.sql") },
+    Step { sqlite: include_str!("step5.sql"), postgres: include_str!("postgres/step5.sql") },
+    Step { sqlite: include_str!("step6.sql"), postgres: include_str!("postgres/step6.sql") },
 ];
 
 /// How long may a database take to come to the current form, with the wait for another process that brings it there?
@@ -30,6 +32,9 @@ const MIGRATE_WITHIN: Duration = Duration::from_secs(600);
 
 /// The same for Postgres, which otherwise ends statements sooner.
 const PATIENCE: &str = "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '10min'";
+
+/// For how long may a step wait for a table that is in use? It is tried again at the next start.
+const SOON: &str = "SET LOCAL lock_timeout = '5s'";
 
 /// Brings a file to the current form, one transaction a step.
 pub async fn bring_up_file(pool: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -71,6 +76,8 @@ pub async fn bring_up_database(pool: &PgPool, place: &str) -> Result<(), Error> 
         let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(turn::key("form"));
         lock.execute(&mut *tx).await.map_err(failed)?;
         let found = form(&mut tx).await.map_err(failed)?;
+        // Who waits for a table holds up all who come after, and the processes that run are among them.
+        sqlx::raw_sql(SOON).execute(&mut *tx).await.map_err(failed)?;
         for (to, step) in missing(found, place)? {
             let failed = |source| Error::Migrate { to, source };
             sqlx::raw_sql(step.postgres).execute(&mut *tx).await.map_err(failed)?;
@@ -178,7 +185,7 @@ mod tests {
         sqlx::query("PRAGMA user_version = 7").execute(file(&store)).await.unwrap();
         store.close().await;
         let error = Store::open(&path).await.err().unwrap();
-        assert!(matches!(error, Error::Newer { found: 7, known: 4, .. }), "{error:?}");
+        assert!(matches!(error, Error::Newer { found: 7, known: 6, .. }), "{error:?}");
         assert_eq!(error.fault(), Fault::Ours);
     }
 }

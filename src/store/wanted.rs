@@ -31,7 +31,7 @@ pub async fn want_again(
     for context in contexts {
         query(
             "UPDATE statuses SET posted_phase = NULL, posted_description = NULL, wanting = 1, due_at = 0, tries = 0, \
-             sent = NULL, trace = $4 WHERE source = $1 AND commit_id = $2 AND context = $3",
+             sent = NULL, version = version + 1, trace = $4 WHERE source = $1 AND commit_id = $2 AND context = $3",
         )
         .bind(source.as_str())
         .bind(commit.as_str())
@@ -85,10 +85,12 @@ pub async fn sum_up(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(),
     if !is_called(tx, source, commit).await? {
         return Ok(());
     }
-    let counts = counts(tx, source, commit).await?;
+    let (counts, pending) = counts(tx, source, commit).await?;
     if counts.all() == 0 {
         return Ok(());
     }
+    let waits = pending > 0 && pending == counts.open;
+    let held = if waits { held(tx, source, commit).await? } else { None };
     let bad = bad_targets(tx, source, commit).await?;
     let wanted = Wanted {
         source,
@@ -97,7 +99,7 @@ pub async fn sum_up(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(),
         target: None,
         run: None,
         phase: ledger::aggregate(&counts),
-        description: phrase::whole(&counts, &bad),
+        description: phrase::whole(&counts, &bad, held.as_deref()),
     };
     want(tx, wanted).await?;
     if counts.all() > SHOWN_TARGETS { mute(tx, source, commit).await } else { Ok(()) }
@@ -117,7 +119,22 @@ async fn is_called(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<bool
     Ok(called.is_some())
 }
 
-async fn counts(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Counts, Error> {
+/// Returns what the first target that is pending waits for, where it waits to be opened.
+async fn held(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Option<String>, Error> {
+    let row = query(
+        "SELECT state FROM ledger WHERE source = $1 AND commit_id = $2 AND phase = 'pending' \
+         ORDER BY application, cluster LIMIT 1",
+    )
+    .bind(source.as_str())
+    .bind(commit.as_str())
+    .row(tx)
+    .await?;
+    let row: Option<Row> = row.map(|row| column::json(&row, "state")).transpose()?;
+    Ok(row.and_then(|row| row.problem).map(|problem| problem.message))
+}
+
+/// Returns how many targets stand where, and how many of those that are open are pending.
+async fn counts(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(Counts, u64), Error> {
     let rows = query(
         "SELECT phase, count(*) AS number FROM ledger WHERE source = $1 AND commit_id = $2 GROUP BY phase",
     )
@@ -125,12 +142,14 @@ async fn counts(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Counts,
     .bind(commit.as_str())
     .rows(tx)
     .await?;
-    let mut counts = Counts::default();
+    let (mut counts, mut pending) = (Counts::default(), 0);
     for row in &rows {
         let number = u64::try_from(column::number(row, "number")?).unwrap_or(0);
-        counts.add(column::phase(row)?, number);
+        let phase = column::phase(row)?;
+        counts.add(phase, number);
+        pending += if phase == Phase::Pending { number } else { 0 };
     }
-    Ok(counts)
+    Ok((counts, pending))
 }
 
 /// Returns the first targets of a commit that failed or are in error, as many as a text names.

@@ -22,25 +22,25 @@ const SURE_EVERY: Duration = Duration::from_secs(5);
 const _: () = assert!(SURE_EVERY.as_secs() * 2 < LEASE_FOR.as_secs());
 
 /// Does the work of a duty whenever it is this process's, until told to stop. The work is dropped when the duty is lost.
-pub(super) async fn hold<F, W>(name: &'static str, queue: Queue, mut stop: Stop, work: F)
+pub(super) async fn hold<F, W>(name: String, queue: Queue, mut stop: Stop, work: F)
 where
     F: Fn(Stop) -> W + Send + 'static,
     W: Future<Output = ()> + Send + 'static,
 {
     while !*stop.borrow() {
         let assumed = tokio::select! {
-            assumed = queue.assume(name, LEASE_FOR) => assumed,
+            assumed = queue.assume(&name, LEASE_FOR) => assumed,
             () = told(&mut stop) => return,
         };
         match assumed {
             Ok(Some(tenure)) => {
-                tracing::info!(duty = name, "this process has the duty");
+                tracing::info!(duty = %name, "this process has the duty");
                 let working = work(stop.clone());
-                serve(name, &queue, &tenure, working, &mut stop).await;
+                serve(&name, &queue, &tenure, working, &mut stop).await;
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::debug!(duty = name, "failed to {}", chain(&error));
+                tracing::debug!(duty = %name, "failed to {}", chain(&error));
                 tokio::time::sleep(REST).await;
             }
         }
@@ -49,7 +49,7 @@ where
 
 /// Does the work until the duty is lost, or told to stop.
 async fn serve(
-    name: &'static str,
+    name: &str,
     queue: &Queue,
     tenure: &Tenure,
     work: impl Future<Output = ()> + Send + 'static,
@@ -69,7 +69,10 @@ async fn serve(
 /// Waits until the duty is another's.
 async fn lost(name: &str, queue: &Queue, tenure: &Tenure) {
     loop {
-        tokio::time::sleep(SURE_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(SURE_EVERY) => {}
+            () = queue.tenure_shaken(tenure) => {}
+        }
         match queue.still_holds(tenure).await {
             Ok(Settled::Done) => {}
             Ok(Settled::Lost) => return,

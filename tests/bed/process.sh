@@ -62,7 +62,7 @@ launch() {
     die "port $port, wanted by $part, is taken by another program: stop that, or set WINDLASS_BED_PORT to another base port"
   fi
   set_aside "$log"
-  WINDLASS_BED_PART="$RUN/$part" setsid "$@" >>"$log" 2>&1 </dev/null 9>&- &
+  WINDLASS_BED_PART="$RUN/$part" setsid "$@" >>"$log" 2>&1 </dev/null 8>&- 9>&- &
   echo "$!" >"$RUN/pid/$part"
   # Until setsid has become the program, the process is not yet one of the bed's.
   within 5 alive "$part" || give_up "$part" "ended at once"

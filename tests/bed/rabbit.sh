@@ -93,23 +93,42 @@ default_user_tags.administrator = true
 log.file = false
 log.console = true
 log.console.level = warning
-vm_memory_high_watermark.absolute = 1500MB
+vm_memory_high_watermark.absolute = $RABBIT_MEMORY
 disk_free_limit.absolute = 200MB
 raft.wal_max_size_bytes = 67108864
 END
+}
+
+# What a shell does to run a command inside a folder: it is told the folder, the bed's run folder and the command.
+# shellcheck disable=SC2016
+IN_FOLDER='mount --bind "$2" "$1/bed"
+  mount --rbind /proc "$1/proc"
+  mount --rbind /dev "$1/dev"
+  root="$1" && shift 2
+  exec chroot "$root" "$@"'
+# How much memory may a broker take before it is short of it?
+RABBIT_MEMORY=1500MB
+
+# rabbit_alarm on|off: the broker `rabbit` is short of memory, as it finds itself, or no longer.
+rabbit_alarm() {
+  local limit
+  case "$1" in
+    on) limit=1 ;;
+    off) limit="$RABBIT_MEMORY" ;;
+    *) die "it is scripts/bed alarm on, or off" ;;
+  esac
+  alive rabbit || die "no broker of this bed runs: run scripts/bed up rabbit, without a server of your own in its place"
+  unshare --mount --propagation private sh -euc "$IN_FOLDER" sh "$SHARE/rabbit" "$RUN" \
+    /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/bed/rabbit \
+    ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT="$PORT_EPMD" \
+    /usr/lib/rabbitmq/bin/rabbitmqctl --quiet -n rabbit@localhost set_vm_memory_high_watermark absolute "$limit"
 }
 
 # run_node PART PORT FOLDER: the broker is process 1's child no longer than this bed's, and sees the bed's run folder
 # as /bed. Told that it runs under systemd, its start script becomes the broker instead of waiting for it.
 run_node() {
   local part="$1" port="$2" root="$SHARE/$3" home="/bed/rabbit/$1"
-  # shellcheck disable=SC2016
-  launch "$part" "$port" unshare --mount --propagation private sh -euc '
-    mount --bind "$2" "$1/bed"
-    mount --rbind /proc "$1/proc"
-    mount --rbind /dev "$1/dev"
-    root="$1" && shift 2
-    exec chroot "$root" "$@"' sh "$root" "$RUN" \
+  launch "$part" "$port" unshare --mount --propagation private sh -euc "$IN_FOLDER" sh "$root" "$RUN" \
     /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/bed/rabbit "WINDLASS_BED_PART=$RUN/$part" \
     RUNNING_UNDER_SYSTEMD=true RABBITMQ_NODENAME="$part@localhost" \
     RABBITMQ_CONFIG_FILE="$home/rabbitmq.conf" RABBITMQ_ENABLED_PLUGINS_FILE="$home/plugins" \

@@ -1,8 +1,10 @@
 //! Measures windlass on the real parts of the test bed. `scripts/bench` builds it and runs this.
 //!
-//! `latency` measures one push after the other, from the delivery to the verdict; `door` measures how many deliveries
-//! are accepted while nothing is done with them; `scale` measures how work is shared by more and more workers. Nothing is asserted about time; what came in is counted again where
-//! it must have arrived.
+//! `latency` measures one push after the other, from the delivery to the verdict; `door` how many deliveries are accepted
+//! while nothing is done with them, and `door --rabbit` the same over RabbitMQ beside the least that could do it; `scale`
+//! how work is shared by more and more workers; `engine` whole repositories, beside the least that could apply them. Nothing
+//! is asserted about time; what came in is counted again where it
+//! must have arrived.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,12 +20,17 @@ use clap::Parser;
 use clap::Subcommand;
 use serde_json::json;
 
+mod bare;
+mod beside;
 mod door;
+mod engine;
 mod floor;
 mod knock;
 mod latency;
 mod numbers;
 mod scale;
+mod scene;
+mod shapes;
 mod statuses;
 #[path = "../world/mod.rs"]
 mod world;
@@ -62,11 +69,29 @@ enum What {
         #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 8])]
         workers: Vec<usize>,
     },
+    /// Whole repositories of many applications, and one application of many objects: seconds until all is healthy.
+    Engine {
+        /// How many applications of four objects?
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 300, 1000])]
+        applications: Vec<usize>,
+        /// How many objects in one application?
+        #[arg(long, default_value_t = 1500)]
+        objects: usize,
+    },
     /// Deliveries of 8 KB, accepted in a second, at 1, 64 and 256 connections.
     Door {
         /// For how many seconds at each number of connections?
         #[arg(long, default_value_t = 5)]
         seconds: u64,
+        /// Over RabbitMQ, beside a handler that only verifies and publishes.
+        #[arg(long)]
+        rabbit: bool,
+    },
+    /// Is that handler.
+    #[command(hide = true)]
+    Bare {
+        /// Where is the broker?
+        broker: String,
     },
 }
 
@@ -83,7 +108,12 @@ async fn main() {
         What::Scale { applications, workers } => {
             ("scale", scale::measure(&windlass, applications, &workers).await)
         }
-        What::Door { seconds } => ("door", door::measure(&windlass, seconds).await),
+        What::Engine { applications, objects } => {
+            ("engine", engine::measure(&windlass, &applications, objects).await)
+        }
+        What::Door { seconds, rabbit: false } => ("door", door::measure(&windlass, seconds).await),
+        What::Door { seconds, rabbit: true } => ("door at rabbit", beside::measure(&windlass, seconds).await),
+        What::Bare { broker } => return bare::serve(&broker).await,
     };
     say(&format!("\n{cores} cores, shared by windlass, the bed and this measurement."));
     if let Some(file) = json {

@@ -26,13 +26,13 @@ use crate::world::process::Home;
 use crate::world::process::Process;
 
 /// The secret of the webhook; nobody else knows of it.
-const SECRET: &str = "the bench signs with this";
+pub const SECRET: &str = "the bench signs with this";
 
 /// How large is a delivery's body, in bytes?
 const BODY_BYTES: usize = 8 << 10;
 
 /// At how many connections is measured?
-const CONNECTIONS: [usize; 3] = [1, 64, 256];
+pub const CONNECTIONS: [usize; 3] = [1, 64, 256];
 
 /// Measures so many seconds at each number of connections, prints a table and returns the numbers.
 pub async fn measure(program: &Path, seconds: u64) -> Value {
@@ -71,26 +71,7 @@ async fn measure_one(program: &Path, connections: usize, time: Duration) -> One 
     let mut process =
         Process::start(program, &home.config(), &[("SECRET", SECRET), ("WINDLASS__DOOR__SOURCE_RATE", "0")])
             .await;
-    let push = Push {
-        repository: "team/shop".to_owned(),
-        reference: RefName::parse("refs/heads/main").unwrap(),
-        before: None,
-        after: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
-        forced: false,
-    };
-    let delivery = Arc::new(Delivery::new(&push, SECRET, BODY_BYTES));
-    let mut knockers = Vec::new();
-    for _ in 0..connections {
-        knockers.push(Knocker::connect(&process.door).await);
-    }
-    let started = Instant::now();
-    let tasks =
-        knockers.into_iter().map(|knocker| tokio::spawn(knock(knocker, delivery.clone(), started + time)));
-    let mut times = Times::default();
-    for task in tasks.collect::<Vec<_>>() {
-        times.extend(task.await.unwrap());
-    }
-    let rate = times.count() as f64 / started.elapsed().as_secs_f64();
+    let (times, rate) = knock(&process.door, connections, time).await;
     let peak = process.peak_memory();
     process.kill();
     let queue = Queue::open(&home.data().join("queue.db")).await.unwrap();
@@ -101,8 +82,34 @@ async fn measure_one(program: &Path, connections: usize, time: Duration) -> One 
     One { times, rate, queued: depth.count, peak }
 }
 
-/// Posts one delivery after the other until the time is over.
-async fn knock(mut knocker: Knocker, delivery: Arc<Delivery>, until: Instant) -> Times {
+/// Posts deliveries of 8 KB to a door over so many connections until the time is over; returns how long each took, and
+/// how many there were in a second.
+pub async fn knock(door: &str, connections: usize, time: Duration) -> (Times, f64) {
+    let push = Push {
+        repository: "team/shop".to_owned(),
+        reference: RefName::parse("refs/heads/main").unwrap(),
+        before: None,
+        after: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
+        forced: false,
+    };
+    let delivery = Arc::new(Delivery::new(&push, SECRET, BODY_BYTES));
+    let mut knockers = Vec::new();
+    for _ in 0..connections {
+        knockers.push(Knocker::connect(door).await);
+    }
+    let started = Instant::now();
+    let until = started + time;
+    let tasks = knockers.into_iter().map(|knocker| tokio::spawn(knock_on(knocker, delivery.clone(), until)));
+    let mut times = Times::default();
+    for task in tasks.collect::<Vec<_>>() {
+        times.extend(task.await.unwrap());
+    }
+    let rate = times.count() as f64 / started.elapsed().as_secs_f64();
+    (times, rate)
+}
+
+/// Posts one delivery after the other.
+async fn knock_on(mut knocker: Knocker, delivery: Arc<Delivery>, until: Instant) -> Times {
     let mut times = Times::default();
     while Instant::now() < until {
         let started = Instant::now();
@@ -113,7 +120,8 @@ async fn knock(mut knocker: Knocker, delivery: Arc<Delivery>, until: Instant) ->
     times
 }
 
-fn settings(forge: &str) -> String {
+/// Settings of one source at a forge at `forge`.
+pub fn settings(forge: &str) -> String {
     let kubeconfig = bed("WINDLASS_BED_EAST_KUBECONFIG");
     format!(
         r#"

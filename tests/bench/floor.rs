@@ -17,6 +17,7 @@ use kube::api::Patch;
 use kube::api::PatchParams;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
+use serde_json::Value;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -79,10 +80,30 @@ fn fetch(folder: &Path, url: &str) {
 
 /// Returns the ConfigMaps of a namespace of `east`, as its administrator.
 pub async fn config_maps(namespace: &str) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
+    Api::namespaced_with(client().await, namespace, &resource)
+}
+
+/// Returns a client of `east`, as its administrator.
+pub async fn client() -> kube::Client {
     let kubeconfig = Kubeconfig::read_from(bed("WINDLASS_BED_EAST_KUBECONFIG")).unwrap();
     let config =
         kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    let client = kube::Client::try_from(config).unwrap();
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
-    Api::namespaced_with(client, namespace, &resource)
+    kube::Client::try_from(config).unwrap()
+}
+
+/// Applies an object, given as YAML, to a namespace.
+pub async fn apply(client: &kube::Client, namespace: &str, text: &str, dry: bool) {
+    let field = |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).unwrap();
+    let (kind, name) = (field("kind: ").to_lowercase(), field("  name: "));
+    let group = match field("apiVersion: ") {
+        "v1" => "/api/v1".to_owned(),
+        group => format!("/apis/{group}"),
+    };
+    let plural = if kind == "ingress" { "ingresses".to_owned() } else { format!("{kind}s") };
+    let dry = if dry { "&dryRun=All" } else { "" };
+    let path = format!("{group}/namespaces/{namespace}/{plural}/{name}?fieldManager=floor&force=true{dry}");
+    let request = http::Request::builder().method("PATCH").uri(path);
+    let request = request.header("content-type", "application/apply-patch+yaml");
+    let _object: Value = client.request(request.body(text.as_bytes().to_vec()).unwrap()).await.unwrap();
 }

@@ -8,6 +8,12 @@ use sqlx::ConnectOptions;
 use sqlx::Connection;
 use sqlx::PgConnection;
 use sqlx::sqlite::SqliteConnectOptions;
+use windlass::clock::now;
+use windlass::commit::CommitId;
+use windlass::commit::RefName;
+use windlass::courier::Courier;
+use windlass::event::Push;
+use windlass::forge::Kind;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
 use windlass::queue::rabbit::Options;
@@ -20,6 +26,8 @@ use crate::world::process::Process;
 use crate::world::process::part;
 use crate::world::proxy::Held;
 use crate::world::toxic::Toxic;
+use crate::world::unique;
+use crate::world::until;
 
 /// The secret of the webhook.
 pub const SECRET: &str = "the secret of a rig's webhook";
@@ -44,10 +52,15 @@ struct Slot {
 }
 
 impl Crew {
-    /// Makes room for them; none runs yet.
+    /// Makes room for them, in the shape that is asked for; none runs yet.
     pub async fn new() -> Self {
+        Self::over(Servers::where_asked().await).await
+    }
+
+    /// Makes room for several over servers, or for one alone without them; none runs yet.
+    pub async fn over(servers: Option<Servers>) -> Self {
         let slot = |part| Slot { part, process: None };
-        let Some(servers) = Servers::where_asked().await else {
+        let Some(servers) = servers else {
             return Self { home: Home::new(""), slots: vec![slot("run")], servers: None, lines: None };
         };
         let [broker, _] = servers.urls();
@@ -63,6 +76,11 @@ impl Crew {
         let Some((servers, _)) = &self.servers else { return };
         let [broker, database] = servers.authorities();
         self.lines = Some([Toxic::before(&broker).await, Toxic::before(&database).await]);
+    }
+
+    /// Is there but one process, which keeps all that it remembers in its folder?
+    pub fn is_alone(&self) -> bool {
+        self.servers.is_none()
     }
 
     /// The lines to the broker and to the database, where there are any.
@@ -134,10 +152,31 @@ impl Crew {
         self.slots.iter().filter_map(said).collect()
     }
 
+    /// Posts the delivery of a push to `main` and returns the status code of the answer; nothing where there is none.
+    pub async fn deliver(
+        &mut self,
+        repository: &str,
+        before: Option<&CommitId>,
+        after: &CommitId,
+    ) -> Option<u16> {
+        let push = Push {
+            repository: repository.to_owned(),
+            reference: RefName::parse("refs/heads/main").unwrap(),
+            before: before.cloned(),
+            after: Some(after.clone()),
+            forced: false,
+        };
+        let rules = Kind::Gitea.rules();
+        let (event, body) = rules.make_up(&push);
+        let headers = rules.sign(event, &unique(), body.as_bytes(), &Secret::new(SECRET).unwrap(), now());
+        let url = format!("{}/hooks/gitea", self.door().door);
+        Courier::new().unwrap().knock(&url, &headers, body).await.ok().map(|(status, _)| status)
+    }
+
     /// Returns one number from the history.
     pub async fn history(&self, query: &'static str) -> i64 {
         match &self.servers {
-            None => self.file("store.db", query).await,
+            None => self.file("store.db", query).await.unwrap(),
             Some((servers, _)) => {
                 let [_, database] = servers.urls();
                 let mut connection = PgConnection::connect(&database).await.unwrap();
@@ -146,17 +185,54 @@ impl Crew {
         }
     }
 
-    async fn file(&self, file: &str, query: &'static str) -> i64 {
+    /// Returns one text from the history, where there is one.
+    pub async fn text(&self, query: &'static str) -> Option<String> {
+        match &self.servers {
+            None => self.file("store.db", query).await,
+            Some((servers, _)) => {
+                let [_, database] = servers.urls();
+                let mut connection = PgConnection::connect(&database).await.unwrap();
+                sqlx::query_scalar(query).fetch_optional(&mut connection).await.unwrap()
+            }
+        }
+    }
+
+    /// Changes the database itself, where there is a server of it.
+    pub async fn execute(&self, statements: &'static str) {
+        let (servers, _) = self.servers.as_ref().expect("there are several processes");
+        let [_, database] = servers.urls();
+        let mut connection = PgConnection::connect(&database).await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+    }
+
+    /// Waits until the test itself reaches the broker and the database again.
+    pub async fn reached(&self) {
+        let Some((servers, queue)) = &self.servers else { return };
+        let [_, database] = servers.urls();
+        until("the broker and the database answer", async || {
+            for lane in lanes() {
+                queue.depth(&lane).await.ok()?;
+            }
+            PgConnection::connect(&database).await.ok().map(drop)
+        })
+        .await;
+    }
+
+    async fn file<T>(&self, file: &str, query: &'static str) -> Option<T>
+    where
+        T: for<'row> sqlx::Decode<'row, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Send + Unpin,
+    {
         let options = SqliteConnectOptions::new().filename(self.home.data().join(file)).read_only(true);
         let mut connection = options.connect().await.unwrap();
-        sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+        sqlx::query_scalar(query).fetch_optional(&mut connection).await.unwrap()
     }
 
     /// Returns how many messages wait or are worked on, where the latter can be known, and how many are dead.
     pub async fn messages(&self) -> (i64, i64) {
         let Some((_, queue)) = &self.servers else {
-            let left = self.file("queue.db", "SELECT count(*) FROM messages WHERE state < 4").await;
-            return (left, self.file("queue.db", "SELECT count(*) FROM messages WHERE state = 4").await);
+            let count = async |query| self.file("queue.db", query).await.unwrap();
+            let left = count("SELECT count(*) FROM messages WHERE state < 4").await;
+            return (left, count("SELECT count(*) FROM messages WHERE state = 4").await);
         };
         let (mut left, mut dead) = (0, 0);
         for lane in lanes() {

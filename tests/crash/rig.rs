@@ -10,16 +10,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use windlass::clock::now;
 use windlass::commit::CommitId;
-use windlass::commit::RefName;
-use windlass::courier::Courier;
-use windlass::event::Push;
-use windlass::forge::Kind;
-use windlass::secret::Secret;
 
 use crate::crew::Crew;
-use crate::crew::SECRET;
+use crate::world::crew::Servers;
 use crate::world::git::Repo;
 use crate::world::kube::Asked;
 use crate::world::kube::Kube;
@@ -65,13 +59,17 @@ pub struct Rig {
 impl Rig {
     /// Makes everything and starts windlass; nothing is pushed yet.
     pub async fn new(sections: &str) -> Self {
+        Self::with(Crew::new().await, sections).await
+    }
+
+    async fn with(crew: Crew, sections: &str) -> Self {
         let id = unique();
         let (installation, namespace, annex) =
             (format!("windlass-{id}"), format!("shop-{id}"), format!("annex-{id}"));
         let (repo, kube) = tokio::join!(Repo::create(), Kube::connect("east"));
         tokio::join!(kube.make_namespace(&namespace), kube.make_namespace(&annex));
         let (east, gitea) = (Proxy::before_cluster("east"), Proxy::before_gitea());
-        let (crew, state, delivered) = (Crew::new().await, 0, Vec::new());
+        let (state, delivered) = (0, Vec::new());
         let (graves, twice) = (Vec::new(), BTreeSet::new());
         let mut rig = Self {
             repo,
@@ -95,13 +93,22 @@ impl Rig {
 
     /// As [`Rig::settled`], with lines to the broker and the database that can be cut.
     pub async fn on_lines(sections: &str) -> Self {
-        let mut rig = Self::new(sections).await;
-        rig.crew.through_lines().await;
-        rig.crew.end();
-        rig.start().await;
-        rig.push().await;
-        rig.check().await;
-        rig
+        Self::new(sections).await.put_on_lines().await
+    }
+
+    /// As [`Rig::on_lines`], always of several processes.
+    pub async fn spread_on_lines(sections: &str) -> Self {
+        let crew = Crew::over(Some(Servers::create().await)).await;
+        Self::with(crew, sections).await.put_on_lines().await
+    }
+
+    async fn put_on_lines(mut self) -> Self {
+        self.crew.through_lines().await;
+        self.crew.end();
+        self.start().await;
+        self.push().await;
+        self.check().await;
+        self
     }
 
     /// As [`Rig::new`], with the first state pushed, applied and answered.
@@ -206,18 +213,7 @@ impl Rig {
     }
 
     async fn try_deliver(&mut self, commit: &CommitId) -> Option<u16> {
-        let push = Push {
-            repository: self.repo.full_name(),
-            reference: RefName::parse("refs/heads/main").unwrap(),
-            before: self.delivered.last().cloned(),
-            after: Some(commit.clone()),
-            forced: false,
-        };
-        let rules = Kind::Gitea.rules();
-        let (event, body) = rules.make_up(&push);
-        let headers = rules.sign(event, &unique(), body.as_bytes(), &Secret::new(SECRET).unwrap(), now());
-        let url = format!("{}/hooks/gitea", self.process().door);
-        let status = Courier::new().unwrap().knock(&url, &headers, body).await.ok().map(|(status, _)| status);
+        let status = self.crew.deliver(&self.repo.full_name(), self.delivered.last(), commit).await;
         if status == Some(202) {
             self.delivered.push(commit.clone());
         }
@@ -244,13 +240,19 @@ impl Rig {
         self.crew.history("SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0").await
     }
 
-    /// Returns how much is left to work on: messages, rows without a verdict, and deliveries that have no row yet.
+    /// Returns how much is left to work on: messages, rows without a verdict, and deliveries that have no row yet. What is on
+    /// loan is nobody's message here; and of what was refused, some may have been kept all the same, and have a row.
     async fn unworked(&self) -> i64 {
-        let rows = self.crew.history("SELECT count(DISTINCT commit_id) FROM ledger").await;
+        let known = self
+            .crew
+            .text("SELECT coalesce(string_agg(commit_id, ' '), '') FROM ledger")
+            .await
+            .unwrap_or_default();
         let delivered: BTreeSet<&CommitId> = self.delivered.iter().collect();
-        let unknown = i64::try_from(delivered.len()).unwrap() - rows;
+        let unknown = delivered.iter().filter(|one| !known.contains(one.as_str())).count();
+        let unknown = i64::try_from(unknown).unwrap();
         let open = self.crew.history("SELECT count(*) FROM ledger WHERE open = 1").await;
-        self.crew.messages().await.0 + open + unknown.max(0)
+        self.crew.messages().await.0 + open + unknown
     }
 
     /// Waits until every verdict is known, whether the forge was told or not.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Step;
-use crate::chance::Chance;
 use crate::rig::Rig;
+use crate::world::chance::Chance;
 use crate::world::kube::Asked;
 
 /// How many rounds are there where nobody says?

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep;
 
-use crate::chance::Chance;
 use crate::rig::Rig;
+use crate::world::chance::Chance;
 use crate::world::process::Process;
 use crate::world::toxic::Toxic;
 
@@ -83,7 +83,9 @@ async fn nothing_is_lost_in_a_storm() {
             warm = Some(memory(&mut rig));
         }
     }
+    // Who was told to stop last may have taken its time to.
     let tip = crate::world::until("the door takes a delivery", async || {
+        rig.start().await;
         (rig.try_push().await == Some(202)).then_some(())
     });
     tip.await;

@@ -1,9 +1,14 @@
 //! Success is told when objects work, not when they are written.
 
+use serde_json::json;
+
+use crate::world::manifests::definition;
 use crate::world::manifests::deployment;
 use crate::world::manifests::stuck_deployment;
+use crate::world::manifests::widget;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
+use crate::world::unique;
 use crate::world::windlass::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,6 +77,72 @@ async fn what_became_healthy_while_windlass_was_away_past_the_deadline_is_green(
             tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
             w.settle().await;
             w.expect(&first, "shop@east", "success", &["1 created", "healthy in"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_custom_resource_that_reports_nothing_is_no_success_unless_it_is_to_be_ignored() {
+    let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"2s\"")]);
+    setup
+        .run(async |w| {
+            let group = format!("bed-{}.example.org", unique());
+            let status = "status: { type: object, properties: { conditions: { type: array, items: { type: object } } } }";
+            let definition = format!("{}          {status}\n", definition(&group));
+            let silent = widget(&group, "one", "1");
+            let first = w.ship(&[("shop/crd.yaml", &definition), ("shop/a.yaml", &silent)]).await;
+            w.settle().await;
+            let words = ["Widget", "one", "not healthy by the deadline: its controller has reported nothing yet"];
+            w.expect(&first, "shop@east", "failure", &words).await;
+            let ignored =
+                silent.replace("  name: one\n", "  name: one\n  annotations: { windlass.dev/health: ignore }\n");
+            let second = w.ship(&[("shop/a.yaml", &ignored)]).await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+            w.east
+                .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
+                .await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_to_stay_healthy_is_no_success_before_it_did() {
+    let setup = Setup::default().applications([App::named("shop").with("stable_for = \"1s\"")]);
+    setup
+        .run(async |w| {
+            let group = format!("bed-{}.example.org", unique());
+            let status = "status: { type: object, properties: { conditions: { type: array, items: { type: object, \
+                          x-kubernetes-preserve-unknown-fields: true } } } }";
+            let definition = format!("{}          {status}\n", definition(&group));
+            let first =
+                w.ship(&[("shop/crd.yaml", &definition), ("shop/a.yaml", &widget(&group, "one", "1"))]).await;
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            let report = async |works: &str| {
+                let path = format!("/apis/{group}/v1/namespaces/{}/widgets/one?fieldManager=its", w.namespace);
+                let conditions = json!([{ "type": "Ready", "status": works, "reason": "Said", "message": "said" }]);
+                w.east.change(&path, &json!({ "status": { "conditions": conditions } })).await;
+            };
+            report("True").await;
+            let flaps = async {
+                for works in ["False", "True", "False", "True", "False", "True"] {
+                    // why: the object works for a shorter time than it must, again and again.
+                    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+                    report(works).await;
+                }
+                tokio::time::Instant::now()
+            };
+            let (step, calm) = tokio::join!(async {
+                w.watch_step().await;
+                tokio::time::Instant::now()
+            }, flaps);
+            assert!(step >= calm + std::time::Duration::from_millis(900), "it was unstable until then");
+            w.settle().await;
+            w.expect(&first, "shop@east", "success", &["2 created", "healthy in"]).await;
+            w.east
+                .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
+                .await;
         })
         .await;
 }

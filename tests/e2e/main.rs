@@ -7,8 +7,14 @@
     reason = "a test ends where it fails"
 )]
 
+mod annotations;
+mod drift;
 mod explained;
+mod force;
+mod going;
 mod health;
+mod hooks;
+mod ignored;
 mod objects;
 mod promise_1_and_2;
 mod promise_3;
@@ -19,6 +25,10 @@ mod promise_8_to_10;
 mod races;
 mod refs;
 mod refusals;
+mod signers;
 mod tags;
+mod takeover;
+mod waves;
+mod window;
 #[path = "../world/mod.rs"]
 mod world;

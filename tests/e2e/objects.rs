@@ -7,6 +7,7 @@ use windlass::outcome::Phase;
 use crate::world::manifests::config_map;
 use crate::world::manifests::definition;
 use crate::world::manifests::namespace;
+use crate::world::manifests::secret;
 use crate::world::manifests::widget;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
@@ -45,6 +46,29 @@ async fn a_field_removed_from_a_manifest_disappears_live() {
         let live = w.east.find(&w.path_of("one")).await.unwrap();
         assert_eq!(live["data"], json!({ "key": "1", "theirs": "3" }), "what others set is theirs");
         w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_secret_says_in_plain_is_windlass_s_as_all_else_is() {
+    World::run(async |w| {
+        let patrol = w.patrol();
+        let with = format!("{}  more: two\n", secret("one", "first"));
+        w.ship(&[("shop/one.yaml", &with)]).await;
+        w.settle().await;
+        let path = w.path_of("one").replace("configmaps", "secrets");
+        let east = w.east.clone();
+        let data = async || east.find(&path).await.unwrap()["data"].clone();
+        assert_eq!(data().await, json!({ "password": "Zmlyc3Q=", "more": "dHdv" }));
+        w.east.change(&path, &json!({ "data": { "password": "b3RoZXI=" } })).await;
+        w.drift_is_seen().await;
+        w.settle().await;
+        assert_eq!(data().await, json!({ "password": "Zmlyc3Q=", "more": "dHdv" }), "drift is seen");
+        drop(patrol);
+        w.ship(&[("shop/one.yaml", &secret("one", "first"))]).await;
+        w.settle().await;
+        assert_eq!(data().await, json!({ "password": "Zmlyc3Q=" }), "a key that was taken out is gone");
     })
     .await;
 }
@@ -190,6 +214,32 @@ async fn a_lost_webhook_is_healed_by_a_sweep() {
         w.settle().await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_webhook_is_healed_also_where_somebody_asked_for_one_of_its_targets() {
+    let setup = Setup::default().applications([App::named("shop"), App::named("blog")]);
+    setup
+        .run(async |w| {
+            let files = |value: &str| {
+                [("shop/one.yaml", config_map("one", value)), ("blog/two.yaml", config_map("two", value))]
+            };
+            let texts = files("1");
+            w.ship(&texts.each_ref().map(|(path, text)| (*path, text.as_str()))).await;
+            w.settle().await;
+            let texts = files("2");
+            let second = w.commit(&texts.each_ref().map(|(path, text)| (*path, text.as_str())));
+            w.ask_again("shop").await;
+            w.settle().await;
+            assert_eq!(w.value("one").await.as_deref(), Some("2"));
+            assert_eq!(w.value("two").await.as_deref(), Some("1"), "nobody told of it yet");
+            assert_eq!(w.sweep().await.moved, 1);
+            w.settle().await;
+            assert_eq!(w.value("two").await.as_deref(), Some("2"));
+            w.expect(&second, "blog@east", "success", &["1 configured"]).await;
+            assert_eq!(w.sweep().await.moved, 0);
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

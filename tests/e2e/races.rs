@@ -7,6 +7,7 @@ use windlass::reconcile;
 use crate::world::manifests::config_map;
 use crate::world::proxy::is_write;
 use crate::world::setup::Setup;
+use crate::world::windlass::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_five_pushes_during_a_stalled_pass_the_last_is_made_true_in_one_more_pass() {
@@ -32,6 +33,44 @@ async fn of_five_pushes_during_a_stalled_pass_the_last_is_made_true_in_one_more_
                 w.expect(overtaken, "shop@east", "warning", &["superseded by", commits[4].short()]).await;
             }
             w.expect(&commits[4], "shop@east", "success", &["1 configured"]).await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_only_a_pass_came_upon_that_got_to_no_end_stays_unanswered() {
+    Setup::proxied()
+        .run(async |w| {
+            let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+            w.dispatch_step().await;
+            // Nobody tells of this one, and the pass that finds it cannot take the fence.
+            let second = w.commit(&[("shop/one.yaml", &config_map("one", "2"))]);
+            w.before_east().refuse(1, 503, |line| is_write(line) && line.contains("/configmaps"));
+            let step = w.reconcile_step().await;
+            assert!(matches!(&step, reconcile::Step::Retried { .. }), "{step:?}");
+            let third = w.ship(&[("shop/one.yaml", &config_map("one", "3"))]).await;
+            w.settle().await;
+            w.expect(&first, "shop@east", "warning", &["superseded by", third.short()]).await;
+            w.expect(&third, "shop@east", "success", &["1 created"]).await;
+            assert!(w.verdicts(&second).await.is_empty(), "{}", w.dump().await);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_was_made_true_and_overtaken_before_its_turn_is_answered_as_a_whole() {
+    Setup::default()
+        .run(async |w| {
+            w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+            w.dispatch_step().await;
+            // It reads as the first does, and the first's pass finds it at the tip.
+            let second = w.ship(&[]).await;
+            w.reconcile_step().await;
+            w.report_all().await;
+            w.ship(&[("shop/one.yaml", &config_map("one", "3"))]).await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "success", &["1 created"]).await;
+            w.expect(&second, "", "success", &["1 target healthy"]).await;
         })
         .await;
 }
@@ -177,4 +216,31 @@ async fn a_process_that_ends_hands_a_pass_back_that_has_written_nothing_and_fini
             w.expect(&second, "shop@east", "success", &["1 configured"]).await;
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_commit_waits_for_no_retry_of_an_older_one() {
+    World::run(async |w| {
+        let held = config_map("held", "1")
+            .replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
+        w.ship(&[("shop/held.yaml", &held)]).await;
+        w.settle().await;
+        // It is being deleted and does not go, so that whatever writes it is tried again and again.
+        w.east.delete(&w.path_of("held")).await;
+        let second = w.ship(&[("shop/held.yaml", &held.replace("key: \"1\"", "key: \"2\""))]).await;
+        w.dispatch_step().await;
+        let tried = w.reconcile_step().await;
+        assert!(matches!(tried, reconcile::Step::Retried { .. }), "{tried:?}");
+        w.repo.remove(&["shop/held.yaml"]);
+        let third = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.dispatch_step().await;
+        let done = w.reconcile_step().await;
+        assert!(matches!(done, reconcile::Step::Done(_)), "{done:?}");
+        assert_eq!(w.value("one").await.as_deref(), Some("1"));
+        w.east.change(&w.path_of("held"), &serde_json::json!({ "metadata": { "finalizers": null } })).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "warning", &["superseded by", third.short()]).await;
+        w.expect(&third, "shop@east", "success", &["healthy in"]).await;
+    })
+    .await;
 }

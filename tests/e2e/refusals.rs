@@ -91,13 +91,19 @@ async fn what_the_cluster_forbids_is_red_in_its_own_words() {
 
 /// Lets the limited user do all things with the ConfigMaps of a namespace.
 async fn grant(w: &World, namespace: &str) {
+    let user = json!({ "kind": "User", "name": "limited", "apiGroup": "rbac.authorization.k8s.io" });
+    grant_to(w, namespace, &user).await;
+}
+
+/// Lets somebody do all things with the ConfigMaps of a namespace.
+async fn grant_to(w: &World, namespace: &str, subject: &serde_json::Value) {
     let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}");
     let role = json!({ "metadata": { "name": "limited" },
         "rules": [{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"] }] });
     w.east.create(&format!("{path}/roles"), &role).await;
     let binding = json!({ "metadata": { "name": "limited" },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "limited" },
-        "subjects": [{ "kind": "User", "name": "limited", "apiGroup": "rbac.authorization.k8s.io" }] });
+        "subjects": [subject] });
     w.east.create(&format!("{path}/rolebindings"), &binding).await;
 }
 
@@ -132,4 +138,32 @@ async fn a_commit_cannot_take_over_the_records_of_another_application() {
         w.expect(&first, "shop@east", "failure", &["windlass keeps its own records"]).await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_writes_what_its_service_account_may_and_nothing_else() {
+    let setup = Setup::default().applications([App::named("shop").with("service_account = \"deployer\"")]);
+    setup
+        .run(async |w| {
+            let path = format!("/api/v1/namespaces/{}/serviceaccounts", w.namespace);
+            w.east.create(&path, &json!({ "metadata": { "name": "deployer" } })).await;
+            let subject = json!({ "kind": "ServiceAccount", "name": "deployer", "namespace": w.namespace });
+            grant_to(w, &w.namespace, &subject).await;
+            w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+            let old = w.ship(&[("shop/old.yaml", &config_map("old", "1"))]).await;
+            w.settle().await;
+            w.expect(&old, "shop@east", "success", &["created"]).await;
+            w.repo.remove(&["shop/old.yaml"]);
+            let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "success", &["1 configured, 1 pruned"]).await;
+            let secret = secret("key", "something");
+            let third =
+                w.ship(&[("shop/key.yaml", &secret), ("shop/one.yaml", &config_map("one", "3"))]).await;
+            w.settle().await;
+            let words = format!("User \"system:serviceaccount:{}:deployer\" cannot", w.namespace);
+            w.expect(&third, "shop@east", "failure", &["secrets", "is forbidden", &words]).await;
+            assert_eq!(w.value("one").await.as_deref(), Some("2"), "nothing was written");
+        })
+        .await;
 }

@@ -3,6 +3,8 @@
 #![allow(missing_docs, reason = "the modules have their own")]
 
 // Floor 0.
+#[path = "../../src/annotation/mod.rs"]
+pub mod annotation;
 #[path = "../../src/application.rs"]
 pub mod application;
 #[path = "../../src/commit.rs"]
@@ -13,6 +15,8 @@ pub mod event;
 pub mod explanation;
 #[path = "../../src/fault.rs"]
 pub mod fault;
+#[path = "../../src/ignore.rs"]
+pub mod ignore;
 #[path = "../../src/job.rs"]
 pub mod job;
 #[path = "../../src/member.rs"]
@@ -21,8 +25,10 @@ pub mod member;
 pub mod moment;
 #[path = "../../src/object.rs"]
 pub mod object;
-#[path = "../../src/outcome.rs"]
+#[path = "../../src/outcome/mod.rs"]
 pub mod outcome;
+#[path = "../../src/pause.rs"]
+pub mod pause;
 #[path = "../../src/reference/mod.rs"]
 pub mod reference;
 #[path = "../../src/role.rs"]
@@ -37,7 +43,7 @@ pub mod trace;
 pub mod applyset;
 #[path = "../../src/bucket.rs"]
 pub mod bucket;
-#[path = "../../src/drift.rs"]
+#[path = "../../src/drift/mod.rs"]
 pub mod drift;
 #[path = "../../src/forge/mod.rs"]
 pub mod forge;
@@ -55,7 +61,13 @@ pub mod manifest;
 pub mod mask;
 #[path = "../../src/phrase.rs"]
 pub mod phrase;
-#[path = "../../src/plan.rs"]
+#[path = "../../src/plan/mod.rs"]
 pub mod plan;
 #[path = "../../src/select.rs"]
 pub mod select;
+#[path = "../../src/signer/mod.rs"]
+pub mod signer;
+#[path = "../../src/takeover.rs"]
+pub mod takeover;
+#[path = "../../src/window/mod.rs"]
+pub mod window;

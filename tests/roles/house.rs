@@ -101,6 +101,7 @@ pub fn lanes() -> Vec<Lane> {
     let mut all = vec![Lane::events(), Lane::reports(), Lane::duty("sweep"), Lane::duty("post")];
     for lane in LANES {
         all.extend([Lane::jobs(lane), Lane::watch(lane), Lane::reports_of(lane), Lane::asks(lane)]);
+        all.push(Lane::duty(&format!("patrol.{lane}")));
     }
     all
 }

@@ -48,6 +48,9 @@ const WRITES: &[(&str, &[&str])] = &[
             "dead.jobs.shared",
             "retry.watch.shared.1s",
             "dead.watch.shared",
+            "duty.patrol.shared",
+            "retry.duty.patrol.shared.1s",
+            "dead.duty.patrol.shared",
             "jobs.prod-eu",
             "watch.prod-eu",
             "reports.prod-eu",
@@ -56,6 +59,9 @@ const WRITES: &[(&str, &[&str])] = &[
             "dead.jobs.prod-eu",
             "retry.watch.prod-eu.1s",
             "dead.watch.prod-eu",
+            "duty.patrol.prod-eu",
+            "retry.duty.patrol.prod-eu.1s",
+            "dead.duty.patrol.prod-eu",
         ],
     ),
     (
@@ -84,6 +90,9 @@ const WRITES: &[(&str, &[&str])] = &[
             "dead.jobs.prod-eu",
             "retry.watch.prod-eu.1s",
             "dead.watch.prod-eu",
+            "duty.patrol.prod-eu",
+            "retry.duty.patrol.prod-eu.1s",
+            "dead.duty.patrol.prod-eu",
         ],
     ),
 ];
@@ -108,11 +117,23 @@ const READS: &[(&str, &[&str])] = &[
             "dead.asks.prod-eu",
             "dead.duty.sweep",
             "dead.duty.post",
+            "dead.duty.patrol.shared",
+            "dead.duty.patrol.prod-eu",
         ],
     ),
-    ("reconcile", &["jobs.shared.7", "watch.shared", "jobs.prod-eu.7", "watch.prod-eu"]),
+    (
+        "reconcile",
+        &[
+            "jobs.shared.7",
+            "watch.shared",
+            "duty.patrol.shared",
+            "jobs.prod-eu.7",
+            "watch.prod-eu",
+            "duty.patrol.prod-eu",
+        ],
+    ),
     ("report", &["reports", "reports.shared", "reports.prod-eu", "duty.post"]),
-    ("agent-prod-eu", &["jobs.prod-eu.7", "watch.prod-eu"]),
+    ("agent-prod-eu", &["jobs.prod-eu.7", "watch.prod-eu", "duty.patrol.prod-eu"]),
 ];
 
 /// Every exchange and every queue that may matter to one of them.
@@ -130,6 +151,8 @@ const EXCHANGES: &[&str] = &[
     "asks.prod-eu",
     "duty.sweep",
     "duty.post",
+    "duty.patrol.shared",
+    "duty.patrol.prod-eu",
     "retry.events.10s",
     "retry.reports.10s",
     "retry.reports.prod-eu.10s",
@@ -140,6 +163,8 @@ const EXCHANGES: &[&str] = &[
     "retry.asks.prod-eu.1s",
     "retry.duty.sweep.1s",
     "retry.duty.post.1s",
+    "retry.duty.patrol.shared.1s",
+    "retry.duty.patrol.prod-eu.1s",
     "dead.events",
     "dead.reports",
     "dead.reports.prod-eu",
@@ -148,6 +173,8 @@ const EXCHANGES: &[&str] = &[
     "dead.watch.shared",
     "dead.watch.prod-eu",
     "dead.asks.prod-eu",
+    "dead.duty.patrol.shared",
+    "dead.duty.patrol.prod-eu",
     "dead.duty.sweep",
     "dead.duty.post",
 ];
@@ -165,6 +192,8 @@ const QUEUES: &[&str] = &[
     "asks.prod-eu",
     "duty.sweep",
     "duty.post",
+    "duty.patrol.shared",
+    "duty.patrol.prod-eu",
     "retry.events.10s",
     "retry.jobs.prod-eu.60s",
     "dead.events",
@@ -177,6 +206,8 @@ const QUEUES: &[&str] = &[
     "dead.asks.prod-eu",
     "dead.duty.sweep",
     "dead.duty.post",
+    "dead.duty.patrol.shared",
+    "dead.duty.patrol.prod-eu",
 ];
 
 /// What is tried with a name.

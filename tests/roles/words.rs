@@ -46,6 +46,10 @@ fn application() -> Application {
         namespace: "shop".to_owned(),
         prune: true,
         health_deadline_ms: 1,
+        self_heal: windlass::application::SelfHeal::Correct,
+        stable_for_ms: None,
+        service_account: None,
+        ignore: Vec::new(),
     }
 }
 
@@ -76,6 +80,17 @@ async fn a_report_about_another_lanes_target_is_buried_and_changes_nothing() {
         agent.publish(vec![Draft::report_of("prod-eu", &report)]).await.unwrap();
         assert_eq!(reporter.step(SOON).await.unwrap(), expected, "{cluster}");
     }
+    // An application that nobody ever configured is nobody's to tell of.
+    let stranger = Target { application: name("stranger"), cluster: name("paris") };
+    let told = Told::Waiting {
+        dispatch: "d".to_owned(),
+        source: name("code"),
+        commit: commit.clone(),
+        target: stranger,
+        why: "the agent says so".to_owned(),
+    };
+    agent.publish(vec![Draft::report_of("prod-eu", &Report::new(Moment(1), told))]).await.unwrap();
+    assert_eq!(reporter.step(SOON).await.unwrap(), report::Step::PutOff);
     let told = store.verdicts(&name("code"), &commit).await.unwrap();
     assert_eq!(told.into_iter().map(|row| row.target).collect::<Vec<_>>(), [target("paris")]);
     // The way of the rest of the line is closed to it.
@@ -97,7 +112,14 @@ async fn an_agent_may_ask_for_its_own_targets_again_and_for_nothing_else() {
     let dispatcher = Dispatcher::new(dispatch.clone(), store, BTreeMap::new(), vec![application()], lanes());
     let reference = windlass::commit::RefName::parse("refs/heads/main").unwrap();
     let again = |cluster| What::Again { target: target(cluster), commit: None };
-    let cases = [(again("paris"), true), (again("east"), false), (What::Sweep { reference }, false)];
+    let drift = |cluster| What::Drift { target: target(cluster), own: false };
+    let cases = [
+        (again("paris"), true),
+        (again("east"), false),
+        (drift("paris"), true),
+        (drift("east"), false),
+        (What::Sweep { reference }, false),
+    ];
     for (what, granted) in cases {
         let event = Event {
             version: windlass::event::VERSION,

@@ -104,6 +104,10 @@ async fn no_number_of_a_definition_is_given_twice(place: Place) {
         namespace: "shop".into(),
         prune: true,
         health_deadline_ms: 300_000,
+        self_heal: windlass::application::SelfHeal::Correct,
+        stable_for_ms: None,
+        service_account: None,
+        ignore: Vec::new(),
     };
     let first = desk.store.definition(&shop(0)).await.unwrap();
     let changed: Vec<Application> = (1..=10).map(shop).collect();

@@ -138,7 +138,7 @@ pub fn progress(run: &str, dispatch: &str, commit: &CommitId, on: &str, phase: P
         inputs: Inputs("tree".into()),
         phase,
         changes: if phase == Phase::Applied { vec![change(Action::Configured)] } else { Vec::new() },
-        tally: Tally { created: 1, configured: 3, unchanged: 8, pruned: 0, kept: 0 },
+        tally: Tally { created: 1, configured: 3, unchanged: 8, pruned: 0, kept: 0, held: 0 },
         problems: if bad { vec![problem] } else { Vec::new() },
         received_at: Moment(900),
     }

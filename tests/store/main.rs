@@ -5,7 +5,9 @@
 mod between;
 mod deliveries;
 mod desk;
+mod drifts;
 mod explain;
+mod gate;
 mod ledger;
 mod memory;
 mod outbox;
@@ -13,3 +15,4 @@ mod place;
 mod prune;
 mod reach;
 mod stall;
+mod upgrade;

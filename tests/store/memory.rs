@@ -81,6 +81,10 @@ async fn the_number_of_a_definition_grows_with_every_change_and_only_then(place:
         namespace: "shop".into(),
         prune: true,
         health_deadline_ms: 300_000,
+        self_heal: windlass::application::SelfHeal::Correct,
+        stable_for_ms: None,
+        service_account: None,
+        ignore: Vec::new(),
     };
     let first = desk.store.definition(&shop).await.unwrap();
     assert_eq!(desk.store.definition(&shop).await.unwrap(), first);
@@ -90,6 +94,13 @@ async fn the_number_of_a_definition_grows_with_every_change_and_only_then(place:
     assert_eq!(desk.store.definition(&shop).await.unwrap(), first + 2);
     let other = Application { name: name("other"), ..shop.clone() };
     assert!(desk.store.definition(&other).await.unwrap() >= first);
+    let number = desk.store.definition(&other).await.unwrap();
+    // Many at once: one as it was, one that changed, one that was never seen.
+    let new = Application { name: name("a-new-one"), ..shop.clone() };
+    let all = desk.store.definitions(&[&moved, &other, &new]).await.unwrap();
+    assert_eq!((all[&name("shop")], all[&name("other")]), (first + 3, number));
+    assert_eq!(desk.store.definitions(&[&new, &moved, &other]).await.unwrap(), all);
+    assert_eq!(desk.store.definitions(&[]).await.unwrap().len(), 0);
     // A store that was lost does not count from below what clusters have seen.
     assert!(first > 1_700_000_000);
 }

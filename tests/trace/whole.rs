@@ -38,7 +38,6 @@ const WAYS: &[&str] = &[
     "hook > dispatch > job > watch > report > status",
     "hook > dispatch > report",
     "hook > dispatch > report > status",
-    "hook > report",
 ];
 
 /// Returns the way to each span from the first one of its trace; a parent that is missing shows as `?`.

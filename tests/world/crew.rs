@@ -35,12 +35,15 @@ impl Servers {
     pub async fn where_asked() -> Option<Self> {
         match std::env::var("WINDLASS_TEST_SHAPE").as_deref() {
             Err(_) | Ok("one") => None,
-            Ok("spread") => {
-                let (broker, database) = tokio::join!(Ground::new(), Database::create());
-                Some(Self { broker, database })
-            }
+            Ok("spread") => Some(Self::create().await),
             Ok(other) => panic!("WINDLASS_TEST_SHAPE is one or spread, and not {other}"),
         }
+    }
+
+    /// Makes them, whatever the shape.
+    pub async fn create() -> Self {
+        let (broker, database) = tokio::join!(Ground::new(), Database::create());
+        Self { broker, database }
     }
 
     /// Returns where the broker is.

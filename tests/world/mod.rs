@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub mod broker;
+pub mod chance;
 pub mod crew;
 pub mod database;
 pub mod door;
@@ -16,11 +17,13 @@ pub mod git;
 pub mod journal;
 pub mod kube;
 pub mod manifests;
+pub mod patrol;
 pub mod plan;
 pub mod process;
 pub mod proxy;
 pub mod settling;
 pub mod setup;
+pub mod signing;
 pub mod steps;
 pub mod toxic;
 pub mod windlass;

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::Weak;
 use std::time::Duration;
 
 use actix_web::App;
@@ -42,6 +43,8 @@ struct Shared {
     client: reqwest::Client,
     rules: Mutex<Vec<Rule>>,
     asked: Mutex<Vec<String>>,
+    /// Those that are open, and some that were.
+    connections: Mutex<Vec<Weak<std::net::TcpStream>>>,
 }
 
 /// Decides by a request's line, such as `PATCH /api/v1/namespaces/a/configmaps/b?force=true`.
@@ -62,6 +65,8 @@ enum Fate {
     HoldAnswer(Arc<Gate>),
     /// It is answered with this status and never sent on.
     Refuse(u16),
+    /// It is answered with 429, that many seconds to wait, and never sent on.
+    PutOff(u16),
     /// Its connection is cut before it is sent on.
     Cut,
     /// It is sent on, and its connection is cut instead of an answer.
@@ -114,7 +119,7 @@ impl Drop for Held {
 }
 
 /// The socket of a connection, for cutting it.
-struct Socket(std::net::TcpStream);
+struct Socket(Arc<std::net::TcpStream>);
 
 impl Proxy {
     /// Stands in front of the bed's Gitea.
@@ -133,20 +138,24 @@ impl Proxy {
     }
 
     fn start(upstream: String, authorization: Option<String>, client: reqwest::Client) -> Self {
-        let (rules, asked) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { upstream, authorization, client, rules, asked });
+        let (rules, asked, connections) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { upstream, authorization, client, rules, asked, connections });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let data = web::Data::from(shared.clone());
+        let (data, opened) = (web::Data::from(shared.clone()), shared.clone());
         let app = move || {
             let bodies = web::PayloadConfig::new(BODY_BYTES);
             App::new().app_data(data.clone()).app_data(bodies).default_service(web::to(answer))
         };
         let server = HttpServer::new(app)
             .workers(1)
-            .on_connect(|connection, data| {
+            .on_connect(move |connection, data| {
                 let stream = connection.downcast_ref::<actix_web::rt::net::TcpStream>().unwrap();
-                data.insert(Socket(stream.as_fd().try_clone_to_owned().unwrap().into()));
+                let socket = Arc::new(stream.as_fd().try_clone_to_owned().unwrap().into());
+                let mut connections = opened.connections.lock().unwrap();
+                connections.retain(|one| one.strong_count() > 0);
+                connections.push(Arc::downgrade(&socket));
+                data.insert(Socket(socket));
             })
             .disable_signals()
             .listen(listener)
@@ -185,6 +194,11 @@ impl Proxy {
         self.rule(times, Fate::Refuse(status), fits);
     }
 
+    /// Answers the next `times` requests that fit with 429 and how many seconds to wait, and does not send them on.
+    pub fn put_off(&self, times: usize, seconds: u16, fits: impl Fn(&str) -> bool + Send + 'static) {
+        self.rule(times, Fate::PutOff(seconds), fits);
+    }
+
     /// Cuts the connection of the next `times` requests that fit, and does not send them on.
     pub fn cut(&self, times: usize, fits: impl Fn(&str) -> bool + Send + 'static) {
         self.rule(times, Fate::Cut, fits);
@@ -198,6 +212,13 @@ impl Proxy {
     /// Neither sends the next `times` requests that fit on nor answers them.
     pub fn swallow(&self, times: usize, fits: impl Fn(&str) -> bool + Send + 'static) {
         self.rule(times, Fate::Swallow, fits);
+    }
+
+    /// Cuts all connections that are open, whatever is under way on them.
+    pub fn break_off(&self) {
+        for connection in self.shared.connections.lock().unwrap().iter().filter_map(Weak::upgrade) {
+            drop(connection.shutdown(Shutdown::Both));
+        }
     }
 
     /// Forgets all rules; what is held stays held.
@@ -279,6 +300,11 @@ async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared
     match &fate {
         Some(Fate::HoldRequest(gate)) => pass(gate, &request).await,
         Some(Fate::Refuse(status)) => return refusal(*status),
+        Some(Fate::PutOff(seconds)) => {
+            return HttpResponse::TooManyRequests()
+                .append_header(("retry-after", seconds.to_string()))
+                .finish();
+        }
         Some(Fate::Cut) => return cut(&request),
         Some(Fate::Swallow) => std::future::pending().await,
         Some(Fate::HoldAnswer(_) | Fate::CutAnswer) | None => {}
@@ -290,7 +316,8 @@ async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared
             drop(response.bytes().await);
             return cut(&request);
         }
-        Some(Fate::HoldRequest(_) | Fate::Refuse(_) | Fate::Cut | Fate::Swallow) | None => {}
+        Some(Fate::HoldRequest(_) | Fate::Refuse(_) | Fate::PutOff(_) | Fate::Cut | Fate::Swallow) | None => {
+        }
     }
     returned(response)
 }

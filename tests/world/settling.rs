@@ -68,8 +68,9 @@ impl World {
 
     /// Returns whether no message and no status is left. Asked along the flow, so that nothing slips past.
     async fn is_idle(&self) -> bool {
-        for lane in lanes() {
-            if self.crew.depth(&lane).await.0 > 0 {
+        // Twice: what waited for health may have had a job made.
+        for lane in lanes().iter().chain(&lanes()) {
+            if self.crew.depth(lane).await.0 > 0 {
                 return false;
             }
         }

@@ -42,10 +42,20 @@ impl Toxic {
     /// Lets nothing through any more, and ends nothing.
     pub async fn silence(&self) {
         for stream in ["upstream", "downstream"] {
-            let toxic =
-                json!({"name": stream, "type": "timeout", "stream": stream, "attributes": {"timeout": 0}});
-            self.ask("POST", &format!("proxies/{}/toxics", self.name), Some(toxic)).await;
+            self.silence_one(stream).await;
         }
+    }
+
+    /// Lets nothing through in one direction: `upstream` is to the server.
+    pub async fn silence_one(&self, stream: &str) {
+        let toxic =
+            json!({"name": stream, "type": "timeout", "stream": stream, "attributes": {"timeout": 0}});
+        self.ask("POST", &format!("proxies/{}/toxics", self.name), Some(toxic)).await;
+    }
+
+    /// Lets everything through in one direction again.
+    pub async fn speak_one(&self, stream: &str) {
+        self.ask("DELETE", &format!("proxies/{}/toxics/{stream}", self.name), None).await;
     }
 
     /// Lets everything take longer, in each direction.
@@ -61,7 +71,7 @@ impl Toxic {
     /// Lets everything through again.
     pub async fn speak(&self) {
         for stream in ["upstream", "downstream"] {
-            self.ask("DELETE", &format!("proxies/{}/toxics/{stream}", self.name), None).await;
+            self.speak_one(stream).await;
         }
     }
 

@@ -21,6 +21,7 @@ use windlass::event::What;
 use windlass::forge::Kind;
 use windlass::line::Line;
 use windlass::moment::Moment;
+use windlass::opening::Opener;
 use windlass::queue::Draft;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
@@ -260,6 +261,11 @@ impl World {
     /// The sweep, in the process of one of the workers.
     pub fn sweeper(&self) -> &Sweeper {
         &self.crew.worker().dispatch().sweeper
+    }
+
+    /// What asks for targets that have opened, in the process of one of the workers.
+    pub fn opener(&self) -> &Arc<Opener> {
+        &self.crew.worker().dispatch().opener
     }
 
     /// Writes files, commits them and pushes the commit to `main`; the forge has it then, and no delivery was sent.

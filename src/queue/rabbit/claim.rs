@@ -3,9 +3,9 @@
 //! Which process gets a queue of a lane is settled by numbers that are as good as drawn by lot (see `names`), so one
 //! process may have twice the share of another. Whoever has worked on a message that had to wait, and now has nothing left
 //! to do, therefore looks for queues where messages wait, and claims some: it consumes them anew with a higher number
-//! than whoever has them. The broker lets the other one finish what it has, and then gives the queue away. While no
-//! message has to wait, nobody looks. What waits at two looks in a row, and of which nothing is here, is another's: what
-//! is this process's own arrives in between.
+//! than whoever has them. The broker lets the other one finish what it has, and then gives the queue away. Whoever has
+//! nothing to do looks now and then without having seen that, since it may have joined late. What waits at two looks in a
+//! row, and of which nothing is here, is another's: what is this process's own arrives in between.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -31,6 +31,8 @@ use crate::queue::rabbit::names;
 const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// How often does it look in a row, as long as there is something to claim?
 const LOOKS: u32 = 8;
+/// How often does whoever has nothing to do look without a cause?
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How many milliseconds must a message have waited for a sign that there is too much work somewhere?
 pub(super) const LATE_MS: u64 = 250;
 /// Numbers of claims count the seconds from here on, the start of 2026: a later claim outdoes an earlier one.
@@ -40,6 +42,7 @@ const SINCE_MS: i64 = 1_767_225_600_000;
 const OURS_FOR: Duration = Duration::from_millis(500);
 
 /// What the consumer of a queue and whoever claims it know of each other.
+#[derive(Debug)]
 pub(super) struct Stake {
     pub(super) queue: String,
     /// The number of the latest claim, 0 for none.
@@ -80,7 +83,7 @@ impl Claimer {
     /// Looks for work whenever there was some and none is left, for ever.
     pub(super) async fn run(self) {
         loop {
-            self.hub.waited.notified().await;
+            self.cause().await;
             let mut before = BTreeSet::new();
             for look in 0..LOOKS {
                 // why: what was claimed before takes a while to come, too.
@@ -97,6 +100,17 @@ impl Claimer {
                         break;
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits until there was too much work somewhere, or whoever has nothing to do has had nothing for a while: a worker
+    /// that joins those who have claimed the queues of a lane is given none by lot.
+    async fn cause(&self) {
+        loop {
+            tokio::select! {
+                () = self.hub.waited.notified() => return,
+                () = sleep(LOOK_EVERY) => if self.hub.idle() > 0 { return },
             }
         }
     }

@@ -129,8 +129,11 @@ impl Feed {
         let prefetch = names::shape(&self.lane).prefetch;
         answer(step, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
         let mut arguments = FieldTable::default();
-        let priority = names::priority(&self.core.worker, &self.queue).max(claim);
-        arguments.insert("x-priority".into(), AMQPValue::LongInt(priority));
+        // Where several take from one queue at once, whoever has room is as good as any other.
+        if names::shape(&self.lane).single {
+            let priority = names::priority(&self.core.worker, &self.queue).max(claim);
+            arguments.insert("x-priority".into(), AMQPValue::LongInt(priority));
+        }
         let options = BasicConsumeOptions::default();
         let consumed = channel.basic_consume(self.queue.as_str().into(), "".into(), options, arguments);
         let consumer = answer(step, consumed).await?;
@@ -174,6 +177,7 @@ impl Feed {
             body: String::from_utf8_lossy(&delivery.data).into(),
             acker: delivery.acker,
             ended: Arc::clone(ended),
+            stake: Arc::clone(&self.stake),
         };
         if !arrival.note.left.is_zero() {
             self.core.send_on(&self.lane, &arrival, Onward::Hop).await;

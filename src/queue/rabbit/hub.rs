@@ -26,6 +26,7 @@ use crate::queue::Error;
 use crate::queue::WAITERS;
 use crate::queue::clock;
 use crate::queue::rabbit::claim::LATE_MS;
+use crate::queue::rabbit::claim::Stake;
 use crate::queue::rabbit::note::Note;
 
 /// A message that the broker delivered to this process.
@@ -38,6 +39,8 @@ pub(super) struct Arrival {
     pub(super) acker: Acker,
     /// Whether the consumer that it came through has ended: then it is somebody else's by now.
     pub(super) ended: Arc<AtomicBool>,
+    /// What claims of its queue go by.
+    pub(super) stake: Arc<Stake>,
 }
 
 impl Arrival {
@@ -52,6 +55,8 @@ impl Arrival {
 pub(super) struct Loan {
     pub(super) arrival: Arrival,
     until: Instant,
+    /// Did whoever had it try in vain to settle it? Then its lapse is no fault of the message.
+    worked: bool,
 }
 
 /// The messages of one lane in this process.
@@ -62,6 +67,8 @@ pub(super) struct Hub {
     pub(super) stirred: Notify,
     /// Told when a message came to be lent that had to wait for whoever took it.
     pub(super) waited: Notify,
+    /// Told when loans may have been lost with the consumers that they came through.
+    pub(super) purged: Notify,
     lease_for: Duration,
 }
 
@@ -107,7 +114,13 @@ static TICKETS: AtomicU64 = AtomicU64::new(0);
 
 impl Hub {
     pub(super) fn new(lease_for: Duration) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), stirred: Notify::new(), waited: Notify::new(), lease_for })
+        Arc::new(Self {
+            inner: Mutex::default(),
+            stirred: Notify::new(),
+            waited: Notify::new(),
+            purged: Notify::new(),
+            lease_for,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -169,7 +182,7 @@ impl Hub {
     pub(super) fn lend(&self, mut granted: Granted) -> Option<(u64, Arrival)> {
         let arrival = granted.arrival.take()?;
         let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
-        let loan = Loan { arrival: arrival.clone(), until: Instant::now() + self.lease_for };
+        let loan = Loan { arrival: arrival.clone(), until: Instant::now() + self.lease_for, worked: false };
         self.lock().loans.insert(ticket, loan);
         self.stirred.notify_one();
         if clock::wall().since(arrival.note.published_at) > LATE_MS {
@@ -181,16 +194,21 @@ impl Hub {
     /// Prolongs a loan; says whether it was still one.
     pub(super) fn extend(&self, ticket: u64) -> bool {
         let mut inner = self.lock();
-        let Some(loan) = inner.loans.get_mut(&ticket).filter(|loan| loan.arrival.is_ours()) else {
+        // A loan whose time is over is somebody else's next, though nobody may have come for it yet.
+        let now = Instant::now();
+        let Some(loan) =
+            inner.loans.get_mut(&ticket).filter(|loan| loan.arrival.is_ours() && loan.until > now)
+        else {
             return false;
         };
-        loan.until = Instant::now() + self.lease_for;
+        loan.until = now + self.lease_for;
         true
     }
 
     /// Takes a loan out, to settle it; its partition stays busy meanwhile.
     pub(super) fn settling(self: &Arc<Self>, ticket: u64) -> Option<Loan> {
         let loan = self.lock().loans.remove(&ticket)?;
+        loan.arrival.stake.note();
         if loan.arrival.is_ours() {
             return Some(loan);
         }
@@ -198,9 +216,9 @@ impl Hub {
         None
     }
 
-    /// Puts a loan back that could not be settled: it ends with its time.
+    /// Puts a loan back that could not be settled: it ends with its time, and counts as no delivery.
     pub(super) fn unsettled(&self, ticket: u64, loan: Loan) {
-        self.lock().loans.insert(ticket, loan);
+        self.lock().loans.insert(ticket, Loan { worked: true, ..loan });
         self.stirred.notify_one();
     }
 
@@ -232,8 +250,8 @@ impl Hub {
             inner.loans.iter().filter(|(_, loan)| loan.until <= now).map(|(ticket, _)| *ticket).collect();
         let mut spent = Vec::new();
         for ticket in over {
-            let Some(Loan { mut arrival, .. }) = inner.loans.remove(&ticket) else { continue };
-            arrival.before = arrival.before.saturating_add(1);
+            let Some(Loan { mut arrival, worked, .. }) = inner.loans.remove(&ticket) else { continue };
+            arrival.before = arrival.before.saturating_add(u32::from(!worked));
             if arrival.before >= DELIVERY_LIMIT {
                 spent.push(arrival);
             } else {
@@ -261,6 +279,7 @@ impl Hub {
             }
         }
         self.deal(&mut inner);
+        self.purged.notify_waiters();
     }
 
     /// Notes why no messages come; none when they do.

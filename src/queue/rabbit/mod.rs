@@ -46,6 +46,9 @@ use crate::queue::rabbit::publisher::Outgoing;
 use crate::queue::rabbit::publisher::Publisher;
 use crate::secret::Secret;
 
+/// How many messages are confirmed in one go?
+const PART: usize = 256;
+
 mod address;
 mod claim;
 mod core;
@@ -147,7 +150,15 @@ impl Rabbit {
 
     pub(super) async fn publish(&self, drafts: Vec<Draft>) -> Result<(), Error> {
         self.core.open()?;
-        timeout(PUBLISH_WITHIN, self.send(drafts)).await.unwrap_or(Err(Error::Unconfirmed))
+        let mut drafts = drafts.into_iter();
+        loop {
+            // Each part has its own time, since thousands of messages take longer than a door may wait for one.
+            let part: Vec<Draft> = drafts.by_ref().take(PART).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            timeout(PUBLISH_WITHIN, self.send(part)).await.unwrap_or(Err(Error::Unconfirmed))?;
+        }
     }
 
     async fn send(&self, drafts: Vec<Draft>) -> Result<(), Error> {
@@ -185,6 +196,15 @@ impl Rabbit {
     pub(super) async fn extend(&self, lease: &Lease) -> Result<Settled, Error> {
         let Some((hub, ticket)) = self.loan(lease)? else { return Ok(Settled::Lost) };
         Ok(if hub.extend(ticket) { Settled::Done } else { Settled::Lost })
+    }
+
+    /// Waits until consumers of the lane ended, and with them what they brought.
+    pub(super) async fn shaken(&self, lease: &Lease) {
+        let hub = self.core.hubs().get(&lease.lane).map(Arc::clone);
+        match hub {
+            Some(hub) => hub.purged.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     pub(super) async fn ack(&self, lease: &Lease) -> Result<Settled, Error> {

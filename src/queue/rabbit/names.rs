@@ -17,7 +17,7 @@ const EVENTS: u16 = 16;
 /// Into how many queues are the jobs of a lane spread, by their target? Publishers and workers must agree.
 const JOBS: u16 = 64;
 /// How many waits for health may one process hold at once? The messages are small, and so is what each costs.
-const WATCHES: u16 = 1_024;
+const WATCHES: u16 = 256;
 /// How many reports may one process hold at once? They are of different commits then.
 const REPORTS: u16 = 64;
 

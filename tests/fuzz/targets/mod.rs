@@ -6,6 +6,7 @@ mod deliveries;
 mod form;
 mod manifest;
 mod names;
+mod signers;
 mod standard;
 mod words;
 
@@ -22,6 +23,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("gitlab", deliveries::gitlab),
     ("manifest", manifest::run),
     ("names", names::run),
+    ("signers", signers::run),
     ("standard", standard::run),
     ("words", words::run),
 ];

@@ -1,10 +1,37 @@
 //! Whether a live object differs from what applying its manifest would make of it, and in which fields.
 
+mod ceded;
+mod declared;
+mod field;
+mod fight;
+mod fingerprint;
+mod foretold;
+mod meddled;
+mod suggest;
+
 use serde_json::Map;
 use serde_json::Value;
 
+pub use ceded::ceded;
+pub use declared::is_as_declared;
+pub use field::pointer;
+pub use fight::CALM_MS;
+pub use fight::fights;
+pub use fingerprint::fingerprint;
+pub use foretold::Difference;
+pub use foretold::Foretold;
+pub use foretold::foretell;
+pub use meddled::Sight;
+pub use meddled::latest_other;
+pub use suggest::Seen;
+pub use suggest::Suggestion;
+pub use suggest::suggest;
+
 /// How many differing fields are named at most?
 pub const NAMED_FIELDS: usize = 20;
+
+/// What is named where no value differs, but whose it is.
+const OWNERSHIP: &str = "metadata.managedFields";
 
 /// The metadata that only the server writes.
 const SERVER_METADATA: [&str; 7] = [
@@ -35,7 +62,7 @@ pub fn between(live: &Value, dry_run: &Value, manager: &str) -> Vec<String> {
         }
     }
     if found.is_empty() && owned(live, manager) != owned(dry_run, manager) {
-        found.push("metadata.managedFields".to_owned());
+        found.push(OWNERSHIP.to_owned());
     }
     found
 }
@@ -46,7 +73,7 @@ fn metadata(live: Option<&Value>, dry_run: Option<&Value>, found: &mut Vec<Strin
         |value: Option<&Value>| value.and_then(Value::as_object).cloned().unwrap_or_else(|| empty.clone());
     let (live, dry_run) = (fields(live), fields(dry_run));
     for key in keys(&live, &dry_run).filter(|key| !SERVER_METADATA.contains(key)) {
-        compare(live.get(key), dry_run.get(key), &format!("metadata.{key}"), found);
+        compare(live.get(key), dry_run.get(key), &field::within("metadata", key), found);
     }
 }
 
@@ -61,7 +88,7 @@ fn compare(live: Option<&Value>, dry_run: Option<&Value>, path: &str, found: &mu
     match (live, dry_run) {
         (Some(Value::Object(live)), Some(Value::Object(dry_run))) => {
             for key in keys(live, dry_run) {
-                compare(live.get(key), dry_run.get(key), &format!("{path}.{key}"), found);
+                compare(live.get(key), dry_run.get(key), &field::within(path, key), found);
             }
         }
         (Some(Value::Array(live)), Some(Value::Array(dry_run))) if live.len() == dry_run.len() => {
@@ -73,16 +100,25 @@ fn compare(live: Option<&Value>, dry_run: Option<&Value>, path: &str, found: &mu
     }
 }
 
+/// Returns whether a set of fields, in the form `fieldsV1`, has nothing within it: what it names is owned as a whole.
+fn is_leaf(fields: &Value) -> bool {
+    fields.as_object().is_none_or(|fields| fields.keys().all(|key| key == "."))
+}
+
 /// Returns the field set that a manager applied.
 fn owned<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
+    entry(object, manager).and_then(|entry| entry.get("fieldsV1"))
+}
+
+/// Returns what the server notes of the fields that a manager applied.
+fn entry<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
     let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array)?;
-    let ours = entries.iter().find(|entry| {
+    entries.iter().find(|entry| {
         let says = |field: &str| entry.get(field).and_then(Value::as_str);
         says("manager") == Some(manager)
             && says("operation") == Some("Apply")
             && says("subresource").is_none()
-    });
-    ours.and_then(|entry| entry.get("fieldsV1"))
+    })
 }
 
 #[cfg(test)]
@@ -104,6 +140,11 @@ mod tests {
                 json!({ "metadata": { "resourceVersion": "1", "labels": { "a": "1" } } }),
                 json!({ "metadata": { "resourceVersion": "2", "labels": { "a": "2" } } }),
                 vec!["metadata.labels.a"],
+            ),
+            (
+                json!({ "metadata": { "annotations": { "example.org/a": "1" } } }),
+                json!({ "metadata": { "annotations": { "example.org/a": "2" } } }),
+                vec!["metadata.annotations[example.org/a]"],
             ),
         ];
         for (live, dry_run, expected) in cases {

@@ -14,8 +14,18 @@ use crate::moment::Moment;
 use crate::object::ObjectId;
 use crate::object::Place;
 
-/// The version of [`Report`] that this windlass writes. The second one knows of deliveries.
-pub const VERSION: u32 = 2;
+mod drift;
+mod tally;
+
+pub use drift::Drift;
+pub use drift::Drifted;
+pub use drift::Fight;
+pub use tally::Counts;
+pub use tally::Tally;
+
+/// The newest version of [`Report`] that this windlass reads. The second one knows of deliveries, the third one of drift,
+/// the fourth one of what is held.
+pub const VERSION: u32 = 4;
 
 /// How far the work for a commit and a target has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -122,83 +132,6 @@ pub struct Change {
     pub note: Option<String>,
 }
 
-/// How many objects met which end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Created.
-    pub created: u64,
-    /// Configured.
-    pub configured: u64,
-    /// Unchanged.
-    pub unchanged: u64,
-    /// Pruned.
-    pub pruned: u64,
-    /// Kept although they left the commit.
-    pub kept: u64,
-}
-
-impl Tally {
-    /// Counts changes.
-    #[must_use]
-    pub fn of(changes: &[Change]) -> Self {
-        let mut tally = Self::default();
-        for change in changes {
-            match change.action {
-                Action::Created => tally.created += 1,
-                Action::Configured => tally.configured += 1,
-                Action::Unchanged => tally.unchanged += 1,
-                Action::Pruned => tally.pruned += 1,
-                Action::Kept => tally.kept += 1,
-            }
-        }
-        tally
-    }
-}
-
-/// How many targets of a commit stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Not final yet.
-    pub open: u64,
-    /// Healthy.
-    pub healthy: u64,
-    /// Failed.
-    pub failed: u64,
-    /// In error.
-    pub error: u64,
-    /// Superseded.
-    pub superseded: u64,
-}
-
-impl Counts {
-    /// Counts phases.
-    #[must_use]
-    pub fn of(phases: impl IntoIterator<Item = Phase>) -> Self {
-        let mut counts = Self::default();
-        for phase in phases {
-            counts.add(phase, 1);
-        }
-        counts
-    }
-
-    /// Counts more targets of a phase.
-    pub fn add(&mut self, phase: Phase, number: u64) {
-        match phase {
-            Phase::Pending | Phase::Running | Phase::Applied => self.open += number,
-            Phase::Healthy => self.healthy += number,
-            Phase::Failed => self.failed += number,
-            Phase::Error => self.error += number,
-            Phase::Superseded => self.superseded += number,
-        }
-    }
-
-    /// Returns how many targets were counted.
-    #[must_use]
-    pub fn all(&self) -> u64 {
-        self.open + self.healthy + self.failed + self.error + self.superseded
-    }
-}
-
 /// Something that stands in the way, in words for the author of the commit. Masked where it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -226,12 +159,33 @@ impl fmt::Display for Problem {
 /// What travels to the store: everything that history and statuses are made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// The version of this form: [`VERSION`].
+    /// The version of this form: the second, unless it knows no such thing.
     pub version: u32,
     /// When it was made.
     pub at: Moment,
     /// What it says.
     pub what: Told,
+}
+
+impl Report {
+    /// Makes a report, in the oldest form that can say it, so that one version older reads it too.
+    #[must_use]
+    pub fn new(at: Moment, what: Told) -> Self {
+        let version = match what {
+            Told::Held { .. } => VERSION,
+            Told::Drift(_) => 3,
+            Told::Heard(_)
+            | Told::Considered(_)
+            | Told::Rerun { .. }
+            | Told::Roster { .. }
+            | Told::Run(_)
+            | Told::Covered { .. }
+            | Told::Superseded { .. }
+            | Told::Waiting { .. }
+            | Told::Buried { .. } => 2,
+        };
+        Self { version, at, what }
+    }
 }
 
 /// What a report says.
@@ -266,6 +220,8 @@ pub enum Told {
     },
     /// A run has come further.
     Run(Progress),
+    /// Somebody else changed what was applied.
+    Drift(Drift),
     /// A commit shares the fate of a run that answers for it too.
     Covered {
         /// The dispatch that asked.
@@ -305,6 +261,19 @@ pub enum Told {
         /// Why, in words for whoever waits for the verdict.
         why: String,
     },
+    /// A commit waits for its target to open: a window closes it, or a pause.
+    Held {
+        /// The dispatch that asked.
+        dispatch: String,
+        /// The source of the commit.
+        source: Name,
+        /// The commit.
+        commit: CommitId,
+        /// The target.
+        target: Target,
+        /// What closes it, and until when, in words for whoever waits for the verdict.
+        why: String,
+    },
     /// A job was buried: its rows must not stay open.
     Buried {
         /// The dispatch that asked.
@@ -326,11 +295,16 @@ impl Told {
     pub fn by_worker(&self) -> Option<(&Name, &Target)> {
         match self {
             Self::Run(Progress { source, target, .. })
+            | Self::Drift(Drift { source, target, .. })
             | Self::Covered { source, target, .. }
             | Self::Superseded { source, target, .. }
             | Self::Waiting { source, target, .. }
             | Self::Buried { source, target, .. } => Some((source, target)),
-            Self::Heard(_) | Self::Considered(_) | Self::Rerun { .. } | Self::Roster { .. } => None,
+            Self::Heard(_)
+            | Self::Considered(_)
+            | Self::Rerun { .. }
+            | Self::Roster { .. }
+            | Self::Held { .. } => None,
         }
     }
 }

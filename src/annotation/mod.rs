@@ -1,0 +1,279 @@
+//! What the annotations of one object ask of windlass, in its own words and in those of Flux and Argo CD.
+//!
+//! Windlass's own word counts before another's. Values are compared without regard to case. What others' annotations say
+//! beyond [`ANNOTATIONS`] is passed over; an unknown word of windlass's own is a problem of the manifest.
+
+mod notes;
+mod pointer;
+mod table;
+mod turn;
+
+use serde_json::Value;
+
+use crate::application::SelfHeal;
+use crate::ignore::IgnoreRule;
+use crate::object::GroupKind;
+use crate::object::ObjectId;
+
+pub use pointer::Pointer;
+pub use table::ANNOTATIONS;
+pub use table::Annotation;
+pub use turn::Stage;
+pub use turn::Turn;
+
+use notes::Notes;
+use table::Ask;
+
+/// What the key of each of windlass's own annotations begins with.
+pub const PREFIX: &str = "windlass.dev/";
+
+/// How many fields may one object leave to others?
+pub const POINTERS: usize = 64;
+
+/// How many characters of an unknown key are repeated?
+const KEY_CHARACTERS: usize = 80;
+
+/// The annotation whose value is a list of fields, and not one of some words.
+pub const IGNORE: &str = "windlass.dev/ignore";
+
+/// The annotation that says what is done about an object's drift.
+pub const SELF_HEAL: &str = "windlass.dev/self-heal";
+
+/// The annotation whose value is a whole number.
+pub const WAVE: &str = "windlass.dev/wave";
+
+const ARGO_WAVE: &str = "argocd.argoproj.io/sync-wave";
+const HELM_WEIGHT: &str = "helm.sh/hook-weight";
+
+const SYNC: &str = "windlass.dev/sync";
+
+const FLUX: &str = "kustomize.toolkit.fluxcd.io/";
+const FLUX_RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
+
+/// What an object asks of windlass; the default is what one without annotations asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// What becomes of it once it left the commit.
+    pub prune: Prune,
+    /// How it is written.
+    pub sync: SyncMode,
+    /// What is done about its drift, where that is not what its application says.
+    pub self_heal: Option<SelfHeal>,
+    /// The fields that are left to others once it exists.
+    pub ignore: Vec<Pointer>,
+    /// The field managers to whom is left what they alone set; only rules of the settings name them.
+    pub managers: Vec<String>,
+    /// May it be deleted and created anew, where a field cannot be changed?
+    pub force: Force,
+    /// Does it count as healthy, whatever it says?
+    pub ignores_health: bool,
+    /// Its wave: it is written when what is of lower ones is healthy.
+    pub wave: i32,
+    /// Is it made anew in each rollout, and when?
+    pub hook: Option<Hook>,
+    /// Is it a hook that is never made anew, since more would go than the object?
+    pub is_kept: bool,
+    /// Is it, as a hook, deleted at the end of a rollout that succeeds? Else the next rollout deletes it.
+    pub is_cleared: bool,
+}
+
+/// What becomes of an object that left the commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prune {
+    /// It is deleted, within the guard.
+    #[default]
+    Enabled,
+    /// It is deleted only with the commit's consent.
+    Confirm,
+    /// It stays.
+    Disabled,
+}
+
+/// How an object is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncMode {
+    /// All that the manifest says is made true, whoever set it otherwise.
+    #[default]
+    Enabled,
+    /// It is created where it is not there, and left as it is from then on.
+    CreateOnly,
+    /// Fields that others own stay as they are.
+    Merge,
+    /// It is not written.
+    Disabled,
+}
+
+/// When in a rollout an object is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Before all others.
+    Before,
+    /// In its wave.
+    During,
+    /// When all others are healthy.
+    After,
+}
+
+/// Whether an object may be deleted and created anew, where a field cannot be changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Force {
+    /// It may not.
+    #[default]
+    Disabled,
+    /// It may, unless that deletes more than the object.
+    Enabled,
+    /// It may, whatever goes with it.
+    WithDataLoss,
+}
+
+impl Wish {
+    /// Returns what an object asks. What is not understood asks for nothing; [`problems`] tells of it.
+    #[must_use]
+    pub fn of(object: &Value) -> Self {
+        let mut wish = Self::default();
+        let notes = Notes::of(object);
+        let mut asked: Vec<&str> = Vec::new();
+        for row in ANNOTATIONS.iter().filter(|row| notes.asks(row)) {
+            if !asked.contains(&row.key) {
+                asked.push(row.key);
+                wish.take(row.ask, &notes);
+            }
+        }
+        wish.is_kept = wish.hook.is_some() && holds_data(object);
+        // Helm and Argo CD name several moments for one hook; those that windlass has none for disable it only where it has
+        // no other.
+        if wish.hook.is_some() && notes.text(SYNC).is_none() {
+            wish.sync = SyncMode::Enabled;
+        }
+        wish
+    }
+
+    fn take(&mut self, ask: Ask, notes: &Notes<'_>) {
+        match ask {
+            Ask::Prune(prune) => self.prune = prune,
+            Ask::Sync(sync) => self.sync = sync,
+            Ask::SelfHeal(self_heal) => self.self_heal = Some(self_heal),
+            Ask::Ignore => {
+                self.ignore = notes.text(IGNORE).and_then(|text| pointers(text).ok()).unwrap_or_default()
+            }
+            Ask::Force(force) => self.force = force,
+            Ask::Health(ignores) => self.ignores_health = ignores,
+            Ask::Wave => self.wave = notes.wave(),
+            Ask::Hook(hook) => self.hook = Some(hook),
+            Ask::Cleared(cleared) => self.is_cleared = cleared,
+        }
+    }
+
+    /// Adds what rules of the settings leave to others in the object that is called `id`. A field of theirs that is no
+    /// pointer is passed over: the settings were held against [`Pointer::parse`].
+    pub fn heed(&mut self, rules: &[IgnoreRule], id: &ObjectId) {
+        for rule in rules.iter().filter(|rule| rule.fits(id)) {
+            for pointer in rule.fields.iter().filter_map(|text| Pointer::parse(text).ok()) {
+                // Twice would take the next one out of a list too.
+                if !self.ignore.contains(&pointer) {
+                    self.ignore.push(pointer);
+                }
+            }
+            self.managers.extend(rule.managers.iter().cloned());
+        }
+    }
+
+    /// Returns whether each rollout makes it anew.
+    #[must_use]
+    pub fn is_made_anew(&self) -> bool {
+        self.hook.is_some() && !self.is_kept
+    }
+
+    /// Returns when in a rollout its turn comes.
+    #[must_use]
+    pub fn turn(&self) -> Turn {
+        let stage = match self.hook {
+            Some(Hook::Before) => Stage::Before,
+            Some(Hook::During) | None => Stage::Sync,
+            Some(Hook::After) => Stage::After,
+        };
+        Turn { stage, wave: self.wave }
+    }
+
+    /// Returns whether what is written depends on what others own in the live object.
+    #[must_use]
+    pub fn cedes(&self) -> bool {
+        self.sync == SyncMode::Merge || !self.ignore.is_empty() || !self.managers.is_empty()
+    }
+}
+
+/// Returns whether deleting an object of such a kind may delete more than the object.
+fn holds_data(object: &Value) -> bool {
+    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let group = crate::object::group_and_version(&text("apiVersion")).0.to_owned();
+    let kind = GroupKind { group, kind: text("kind") };
+    kind.holds_data() || (kind.group == "apps" && kind.kind == "StatefulSet")
+}
+
+/// Returns whether a live object says, with Flux's word for it, that nobody is to write it: a brake by hand.
+#[must_use]
+pub fn is_braked(live: &Value) -> bool {
+    Notes::of(live).has(FLUX_RECONCILE, "disabled")
+}
+
+/// Returns whether an object says itself that its drift is looked at, whatever its application says.
+#[must_use]
+pub fn asks_for_heal(object: &Value) -> bool {
+    matches!(Wish::of(object).self_heal, Some(SelfHeal::Correct | SelfHeal::Report))
+}
+
+/// Returns what is wrong with windlass's own annotations of an object: unknown keys, and values that are none.
+#[must_use]
+pub fn problems(object: &Value) -> Vec<String> {
+    let own = Notes::of(object).annotations.into_iter().flatten();
+    own.filter(|(key, _)| key.starts_with(PREFIX)).filter_map(|(key, value)| wrong(key, value)).collect()
+}
+
+fn wrong(key: &str, value: &Value) -> Option<String> {
+    let rows: Vec<&Annotation> = ANNOTATIONS.iter().filter(|row| row.key == key).collect();
+    if rows.is_empty() {
+        let key: String = key.chars().take(KEY_CHARACTERS).collect();
+        let mut known: Vec<&str> =
+            ANNOTATIONS.iter().filter_map(|row| row.key.strip_prefix(PREFIX)).collect();
+        known.dedup();
+        return Some(format!(
+            "has the annotation {key}, which is none; after {PREFIX} comes {}",
+            known.join(", ")
+        ));
+    }
+    let Some(text) = value.as_str() else {
+        return Some(format!("has the annotation {key} with a value that is no text; quote it"));
+    };
+    if key == IGNORE {
+        return pointers(text).err().map(|why| format!("has the annotation {key}, {why}"));
+    }
+    if key == WAVE {
+        let wrong = wave(text).is_none();
+        return wrong.then(|| {
+            format!("has the annotation {key} with a value that is no whole number, such as -1 or 2")
+        });
+    }
+    if rows.iter().any(|row| row.value.eq_ignore_ascii_case(text.trim())) {
+        return None;
+    }
+    let words: Vec<&str> = rows.iter().map(|row| row.value).collect();
+    Some(format!("has the annotation {key} with a value that is none; it may be {}", words.join(", ")))
+}
+
+/// Reads a wave; others' words too are whole numbers of 32 bits.
+fn wave(text: &str) -> Option<i32> {
+    text.trim().parse().ok()
+}
+
+fn pointers(text: &str) -> Result<Vec<Pointer>, String> {
+    let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    let found = words.take(POINTERS + 1).map(Pointer::parse).collect::<Result<Vec<_>, _>>()?;
+    match found.len() {
+        0 => Err("which names no field; write JSON pointers such as /spec/replicas".to_owned()),
+        1..=POINTERS => Ok(found),
+        _ => Err(format!("which names more than {POINTERS} fields")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! What stands on an object: its annotations and labels, as they are looked at.
+
+use serde_json::Map;
+use serde_json::Value;
+
+use super::ARGO_WAVE;
+use super::Annotation;
+use super::FLUX;
+use super::HELM_WEIGHT;
+use super::IGNORE;
+use super::WAVE;
+use super::wave;
+
+/// The annotations and labels of an object.
+pub(super) struct Notes<'a> {
+    pub(super) annotations: Option<&'a Map<String, Value>>,
+    labels: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Notes<'a> {
+    pub(super) fn of(object: &'a Value) -> Self {
+        let of = |field: &str| object.get("metadata")?.get(field)?.as_object();
+        Self { annotations: of("annotations"), labels: of("labels") }
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
+        self.annotations?.get(key)?.as_str()
+    }
+
+    /// Returns the wave; what is no number asks for none.
+    pub(super) fn wave(&self) -> i32 {
+        let others = || self.text(ARGO_WAVE).or_else(|| self.text(HELM_WEIGHT));
+        self.text(WAVE).or_else(others).and_then(wave).unwrap_or_default()
+    }
+
+    /// Is this row asked for, in windlass's own word or, where it has none for the key, in another's?
+    pub(super) fn asks(&self, row: &Annotation) -> bool {
+        match self.text(row.key) {
+            Some(_) if row.key == IGNORE || row.key == WAVE => true,
+            None if row.key == WAVE => self.text(ARGO_WAVE).or_else(|| self.text(HELM_WEIGHT)).is_some(),
+            Some(text) => row.value.eq_ignore_ascii_case(text.trim()),
+            None => row.alike.iter().any(|(key, value)| self.has(key, value)),
+        }
+    }
+
+    /// Argo CD's values are lists, and Flux looks at labels too.
+    pub(super) fn has(&self, key: &str, value: &str) -> bool {
+        let label =
+            self.labels.filter(|_| key.starts_with(FLUX)).and_then(|labels| labels.get(key)?.as_str());
+        let texts = self.text(key).into_iter().chain(label);
+        texts.flat_map(|text| text.split(',')).any(|one| one.trim().eq_ignore_ascii_case(value))
+    }
+}

@@ -1,0 +1,130 @@
+//! The arguments of the commands by which people steer what windlass does.
+
+use std::path::PathBuf;
+
+use clap::ArgGroup;
+use clap::Args;
+
+/// What is paused, by whom and why.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["target", "cluster", "all", "list"]))]
+pub struct Pause {
+    /// An application, or one of its targets.
+    #[arg(value_name = "APPLICATION[@CLUSTER]")]
+    pub target: Option<String>,
+    /// Every application in this cluster.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Everything.
+    #[arg(long)]
+    pub all: bool,
+    /// Why, for those who find it paused.
+    #[arg(long, value_name = "TEXT", required_unless_present = "list")]
+    pub why: Option<String>,
+    /// Who wants it so; recorded beside the user of the system.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Pauses nothing: prints what is paused, and what waits for a pause or a window to end.
+    #[arg(long, conflicts_with_all = ["why", "by"])]
+    pub list: bool,
+    /// The list as JSON.
+    #[arg(long, requires = "list")]
+    pub json: bool,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which pause ends.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["target", "cluster", "all"]))]
+pub struct Resume {
+    /// The application or the target, as it was paused.
+    #[arg(value_name = "APPLICATION[@CLUSTER]")]
+    pub target: Option<String>,
+    /// The cluster, as it was paused.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Ends the pause of everything; pauses of one application or cluster stay.
+    #[arg(long)]
+    pub all: bool,
+    /// Why, for the audit.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub why: String,
+    /// Who wants it so; recorded beside the user of the system.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Of what a pass is asked for.
+#[derive(Clone, Debug, Args)]
+pub struct Sync {
+    /// An application, or one of its targets.
+    #[arg(value_name = "APPLICATION[@CLUSTER]")]
+    pub target: String,
+    /// Makes this one pass although a window is closed or there is a pause; needs --why.
+    #[arg(long = "override", requires = "why")]
+    pub regardless: bool,
+    /// Why, for the audit.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Who wants it so; recorded beside the user of the system.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which orders are printed.
+#[derive(Clone, Debug, Args)]
+pub struct Audit {
+    /// How many orders.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Arguments;
+
+    #[test]
+    fn what_is_steered_is_named_and_has_a_reason() {
+        let cases: &[(&str, bool)] = &[
+            ("pause shop --why disk", true),
+            ("pause shop@east --why disk --by ana", true),
+            ("pause --cluster east --why disk", true),
+            ("pause --all --why disk", true),
+            ("pause --list", true),
+            ("pause --list --json", true),
+            ("pause shop", false),
+            ("pause --why disk", false),
+            ("pause shop --all --why disk", false),
+            ("pause shop --cluster east --why disk", false),
+            ("pause --list --why disk", false),
+            ("resume shop", true),
+            ("resume --all --why done", true),
+            ("resume", false),
+            ("sync shop", true),
+            ("sync shop@east --override --why outage", true),
+            ("sync shop --override", false),
+            ("sync", false),
+            ("audit --limit 5 --json", true),
+        ];
+        for (line, fine) in cases {
+            let words = std::iter::once("windlass").chain(line.split(' '));
+            assert_eq!(Arguments::try_parse_from(words).is_ok(), *fine, "{line}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The last look before the first write: may this target still be written to?
+
+use std::sync::PoisonError;
+
+use crate::application::SelfHeal;
+use crate::clock::now;
+use crate::event::Event;
+use crate::event::What;
+use crate::fault::chain;
+use crate::job::Job;
+use crate::job::Permit;
+use crate::job::Reason;
+use crate::moment::Moment;
+use crate::pause::Pause;
+use crate::queue::Draft;
+use crate::window;
+
+use super::Begun;
+use super::Ended;
+use super::Error;
+use super::Reconciler;
+
+impl Reconciler {
+    /// Returns what forbids a job to begin to write: the window that has closed since it was dispatched, or a pause that
+    /// was made since.
+    pub(super) async fn forbidden(&self, begun: &Begun) -> Option<String> {
+        let job = &begun.job;
+        let goes_on = job.rollout.as_ref().map(|_| begun.rollout().is_some());
+        if let Some(why) = ended(job.permit, goes_on, now()) {
+            return Some(why);
+        }
+        if job.permit == Permit::Regardless {
+            return None;
+        }
+        self.pauses().await.iter().find(|pause| pause.scope.covers(&job.target)).map(window::paused)
+    }
+
+    /// Returns the pauses. A process without the store knows none, and goes by what dispatch decided. Where the store does
+    /// not answer, those count that were last seen.
+    async fn pauses(&self) -> Vec<Pause> {
+        let Some(store) = &self.hands.store else { return Vec::new() };
+        let pauses = store.pauses().await;
+        let mut seen = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        match pauses {
+            Ok(pauses) => pauses.clone_into(&mut seen),
+            Err(error) => tracing::warn!("the pauses last seen count: failed to {}", chain(&error)),
+        }
+        seen.clone()
+    }
+
+    /// Ends a job without a write: dispatch is asked again, and has its commit wait.
+    pub(super) async fn hand_back(&self, job: &Job, why: String) -> Result<Ended, Error> {
+        let (id, target) = (uuid::Uuid::now_v7().to_string(), job.target.clone());
+        let what = match job.reason {
+            Reason::Moved | Reason::Unsure => What::Again { target, commit: Some(job.commit.clone()) },
+            Reason::Drifted => What::Drift { target, own: job.application.self_heal == SelfHeal::Off },
+        };
+        let event = Event::new(id, job.application.source.clone(), what, job.received_at);
+        self.hands.queue.publish(vec![Draft::ask(&self.hands.lane, &event)]).await?;
+        tracing::info!(target.name = %job.target, commit.id = %job.commit, why, "handed back before the first write");
+        Ok(Ended::HandedBack { why })
+    }
+}
+
+/// Returns why a permit has ended, if it has. `goes_on` says of a job that was to go on with a run whether it does: what has
+/// begun goes on to its end, but where the target reads something else by now, that has not begun.
+fn ended(permit: Permit, goes_on: Option<bool>, now: Moment) -> Option<String> {
+    match permit {
+        Permit::Until(_) if goes_on == Some(true) => None,
+        Permit::Regardless if goes_on == Some(false) => {
+            Some("it was let through for another commit".to_owned())
+        }
+        Permit::Until(until) if now >= until => Some("a window has closed its target".to_owned()),
+        Permit::Never => Some("its target is closed".to_owned()),
+        Permit::Until(_) | Permit::Usual | Permit::Regardless => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ended;
+    use crate::job::Permit;
+    use crate::moment::Moment;
+
+    #[test]
+    fn a_permit_ends_at_its_moment() {
+        for (permit, over) in [
+            (Permit::Usual, false),
+            (Permit::Regardless, false),
+            (Permit::Never, true),
+            (Permit::Until(Moment(1_001)), false),
+            (Permit::Until(Moment(1_000)), true),
+            (Permit::Until(Moment(999)), true),
+        ] {
+            assert_eq!(ended(permit, None, Moment(1_000)).is_some(), over, "{permit:?}");
+        }
+        for (permit, goes_on, over) in [
+            (Permit::Usual, true, false),
+            (Permit::Usual, false, false),
+            (Permit::Regardless, true, false),
+            (Permit::Regardless, false, true),
+            (Permit::Never, true, true),
+            (Permit::Until(Moment(999)), true, false),
+            (Permit::Until(Moment(999)), false, true),
+            (Permit::Until(Moment(1_001)), false, false),
+        ] {
+            assert_eq!(ended(permit, Some(goes_on), Moment(1_000)).is_some(), over, "{permit:?} {goes_on}");
+        }
+    }
+}

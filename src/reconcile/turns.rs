@@ -1,0 +1,130 @@
+//! Turns: what is written once all before it is healthy.
+
+use std::collections::BTreeMap;
+
+use crate::annotation::Stage;
+use crate::annotation::Turn;
+use crate::cluster::Cluster;
+use crate::job::Reason;
+use crate::object::Live;
+use crate::object::ObjectId;
+
+use super::Applied;
+use super::Error;
+use super::Reconciler;
+use super::check::Checked;
+
+/// An object that is not healthy yet, or not gone.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) api_version: String,
+    pub(super) id: ObjectId,
+    pub(super) turn: Turn,
+    /// Is it waited for to be gone? It left the commit and was deleted.
+    pub(super) going: bool,
+}
+
+impl Waiting {
+    /// Waits until an object is gone, which comes after all that is written and before what is to come later.
+    pub(super) fn going(live: &Live) -> Self {
+        let turn = Turn { stage: Stage::Sync, wave: i32::MAX };
+        Self { api_version: live.api_version.clone(), id: live.id.clone(), turn, going: true }
+    }
+}
+
+/// What is left to later parts of the run, since what comes before it is not healthy yet.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The first turn that waits.
+    pub(super) next: Option<Turn>,
+    /// What would have been written in it and in those after it.
+    pub(super) writes: Vec<Checked>,
+    /// How many objects would have been pruned.
+    pub(super) prune: usize,
+    /// Does the run end here all the same? What is left of it is made by the pass that heals it.
+    pub(super) stopped: bool,
+}
+
+impl Reconciler {
+    /// Writes what comes once all else is healthy and what left the commit is pruned. A pass with hooks has its end waited
+    /// for: only then are they known to have done their work.
+    ///
+    /// # Errors
+    /// As [`Reconciler::apply`].
+    #[tracing::instrument(skip_all)]
+    pub async fn conclude(&self, mut applied: Applied) -> Result<Applied, Error> {
+        let later = std::mem::take(&mut applied.later);
+        let over = !applied.problems.is_empty() || applied.held.next.is_some();
+        if over || (later.is_empty() && applied.hooks.is_empty()) {
+            return Ok(applied);
+        }
+        if !applied.fenced.ready.unmet.is_empty() {
+            let next = later.iter().map(|checked| checked.turn().0).min();
+            applied.held.next = Some(next.unwrap_or(Turn::END));
+            applied.held.stopped = true;
+            return Ok(applied);
+        }
+        let cluster = self.cluster_of(&applied.fenced.ready.begun)?;
+        self.write_turns(&cluster, &mut applied, later).await?;
+        if applied.problems.is_empty() && applied.held.next.is_none() && applied.waits() {
+            applied.held.next = Some(Turn::END);
+        }
+        Ok(applied)
+    }
+
+    /// Writes turn by turn, each once all before it are healthy. What has to wait is held.
+    pub(super) async fn write_turns(
+        &self,
+        cluster: &Cluster,
+        applied: &mut Applied,
+        rest: Vec<Checked>,
+    ) -> Result<(), Error> {
+        let mut turns = in_turns(rest);
+        while let Some(first) = turns.first_entry() {
+            let (turn, _) = *first.key();
+            if self.has_to_wait(cluster, applied, turn).await? {
+                applied.held.next = Some(turn);
+                applied.held.writes = turns.into_values().flatten().collect();
+                return Ok(());
+            }
+            self.write_stage(cluster, applied, first.remove()).await?;
+            if !applied.problems.is_empty() {
+                return Ok(());
+            }
+        }
+        self.hear(cluster, applied).await
+    }
+
+    /// Returns whether something of a turn before `turn` is not healthy yet. Drift is of what was written before, so it
+    /// waits for nothing.
+    async fn has_to_wait(&self, cluster: &Cluster, applied: &mut Applied, turn: Turn) -> Result<bool, Error> {
+        if applied.fenced.ready.begun.job.reason == Reason::Drifted {
+            return Ok(false);
+        }
+        // Without waves nothing is asked here.
+        if applied.unreported.iter().any(|one| one.turn < turn) {
+            self.hear(cluster, applied).await?;
+        }
+        Ok(applied.waiting.iter().chain(&applied.written).any(|one| one.turn < turn))
+    }
+
+    /// Has that waited for which is healthy only as far as nothing was reported of it, where its definition promises
+    /// a report.
+    async fn hear(&self, cluster: &Cluster, applied: &mut Applied) -> Result<(), Error> {
+        let kinds = applied.fenced.ready.begun.kinds.clone();
+        for one in std::mem::take(&mut applied.unreported) {
+            if cluster.reports(&kinds, &one.api_version, &one.id.kind).await? {
+                applied.waiting.push(one);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn in_turns(writes: Vec<Checked>) -> BTreeMap<(Turn, u8), Vec<Checked>> {
+    let mut turns = BTreeMap::<(Turn, u8), Vec<Checked>>::new();
+    for checked in writes {
+        turns.entry(checked.turn()).or_default().push(checked);
+    }
+    turns
+}

@@ -1,0 +1,100 @@
+//! `[[applications]]`: what belongs where.
+
+use std::time::Duration;
+
+use crate::application::Application;
+use crate::application::Name;
+use crate::commit::CommitId;
+use crate::reference::Reference;
+use crate::settings::checks;
+use crate::settings::lists::Names;
+use crate::settings::reader::Section;
+use crate::settings::sections;
+
+/// Reads an application; `known` are the names of all sources and of all clusters.
+pub fn application(
+    section: &mut Section<'_>,
+    name: Option<Name>,
+    (sources, clusters): (&Names, &Names),
+    deadline: Duration,
+) -> Option<Application> {
+    let source = section
+        .required("source", "the name of its source")
+        .and_then(|text| sources.check(&text, "source").map_err(|error| section.wrong("source", error)).ok());
+    let reference = reference(section);
+    let path = section.parsed("path", checks::folder);
+    let places = places(section, clusters);
+    let namespace = section.parsed("namespace", checks::namespace).unwrap_or_else(|| "default".to_owned());
+    let prune = section.flag("prune");
+    let self_heal = section.parsed("self_heal", checks::self_heal);
+    let service_account = section.parsed("service_account", checks::service_account);
+    let stable_for_ms = sections::stable_for(section);
+    let deadline = sections::health_deadline(section).unwrap_or(deadline);
+    let application = Application {
+        name: name?,
+        source: source?,
+        reference: reference?,
+        path: path.unwrap_or_default(),
+        clusters: places,
+        namespace,
+        prune: prune.unwrap_or(true),
+        health_deadline_ms: u64::try_from(deadline.as_millis()).ok()?,
+        self_heal: self_heal.unwrap_or_default(),
+        stable_for_ms,
+        service_account,
+        ignore: Vec::new(),
+    };
+    for cluster in &application.clusters {
+        let namespace = application.namespace_in(cluster);
+        if !checks::is_label(&namespace) {
+            section.wrong("namespace", format!("is too long for a namespace in {cluster}: \"{namespace}\""));
+        }
+    }
+    Some(application)
+}
+
+/// Reads what an application follows: one of three keys, and no more than one.
+fn reference(section: &mut Section<'_>) -> Option<Reference> {
+    const KEYS: [&str; 3] = ["ref", "tag", "commit"];
+    let [name, tags, commit] = KEYS;
+    let name = section.parsed(name, checks::reference).map(Reference::Name);
+    let tags = section.parsed(tags, checks::range).map(Reference::Tags);
+    let commit = section.parsed(commit, CommitId::parse).map(Reference::Commit);
+    let given: Vec<&str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
+    match given.as_slice() {
+        [] => section.wrong(
+            "ref",
+            "is missing: give the full name of a ref, such as \"refs/heads/main\", or a tag, or a commit",
+        ),
+        [_] => {}
+        [first, others @ ..] => {
+            for other in others {
+                section.wrong(other, format!("contradicts {first}: give one of ref, tag and commit"));
+            }
+        }
+    }
+    name.or(tags).or(commit)
+}
+
+/// Reads the clusters of an application: at least one, none twice.
+fn places(section: &mut Section<'_>, known: &Names) -> Vec<Name> {
+    let items = section.list("clusters").unwrap_or_default();
+    if items.is_empty() {
+        section.wrong("clusters", format!("must list at least one cluster; {}", known.text()));
+    }
+    let mut places = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let place = match item.as_str() {
+            Some(text) => known.check(text, "cluster"),
+            None => Err("must be the name of a cluster".to_owned()),
+        };
+        match place {
+            Ok(place) if places.contains(&place) => {
+                section.wrong(&format!("clusters[{index}]"), format!("\"{place}\" is listed twice"));
+            }
+            Ok(place) => places.push(place),
+            Err(error) => section.wrong(&format!("clusters[{index}]"), error),
+        }
+    }
+    places
+}

@@ -1,0 +1,63 @@
+//! What left the commit is pruned when it is gone, and not when somebody was told to let it go.
+
+use serde_json::json;
+use windlass::commit::CommitId;
+
+use crate::world::manifests::config_map;
+use crate::world::setup::App;
+use crate::world::setup::Setup;
+use crate::world::windlass::World;
+
+/// Ships a ConfigMap that a finalizer holds, and then the commit that it has left.
+async fn ship_and_drop(w: &mut World) -> CommitId {
+    let held = config_map("held", "1");
+    let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
+    w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+    w.settle().await;
+    w.repo.remove(&["shop/held.yaml"]);
+    w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await
+}
+
+async fn let_go(w: &World) {
+    w.east.change(&w.path_of("held"), &json!({ "metadata": { "finalizers": null } })).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_is_true_when_what_left_it_is_gone() {
+    World::run(async |w| {
+        let second = ship_and_drop(w).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        w.report_all().await;
+        w.post_step().await;
+        w.expect(&second, "shop@east", "pending", &["waiting for health"]).await;
+        let_go(w).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["1 configured, 1 pruned, healthy in"]).await;
+        assert_eq!(w.value("held").await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_finalizer_holds_past_the_deadline_fails_the_commit_and_is_tried_again_by_the_next() {
+    let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"2s\"")]);
+    setup
+        .run(async |w| {
+            let second = ship_and_drop(w).await;
+            w.settle().await;
+            let why = [
+                "ConfigMap/",
+                "/held: not gone by the deadline",
+                "finalizer bed.example.org/hold has to let it go",
+            ];
+            w.expect(&second, "shop@east", "failure", &why).await;
+            let third = w.ship(&[("shop/one.yaml", &config_map("one", "3"))]).await;
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            let_go(w).await;
+            w.settle().await;
+            w.expect(&third, "shop@east", "success", &["1 configured, 1 pruned"]).await;
+        })
+        .await;
+}

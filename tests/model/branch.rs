@@ -1,0 +1,249 @@
+//! What a branch declares, and how it is edited.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::fields::fields;
+use crate::objects::Key;
+use crate::objects::Kind;
+use crate::objects::NAMES;
+use crate::objects::Names;
+use crate::objects::ORDINARY;
+use crate::objects::Place;
+use crate::objects::merge;
+use crate::objects::set;
+use crate::objects::unset;
+use crate::objects::written;
+use crate::world::chance::Chance;
+
+/// How many objects does a branch declare at most? So many may always be pruned at once.
+const OBJECTS: usize = 10;
+
+/// How many files are there?
+const FILES: usize = 4;
+
+/// An object of the branch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// Its fields, as the model has them.
+    pub value: Value,
+    file: usize,
+    /// Does its manifest name its namespace where it need not?
+    named: bool,
+}
+
+/// What the branch declares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Branch {
+    pub objects: BTreeMap<Key, Declared>,
+    /// How each file is written: as documents, or as one list.
+    lists: [bool; FILES],
+    /// A number that no manifest holds.
+    pub remark: usize,
+    /// A text that is no good manifest.
+    pub bad: Option<&'static str>,
+}
+
+/// Which objects may come up, besides the ordinary ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flavour {
+    /// A namespace of the branch's own.
+    pub own: bool,
+    /// A kind of its own.
+    pub widgets: bool,
+}
+
+/// One that is always declared, so that no branch is empty by chance.
+pub const KEEP: Key = Key { kind: Kind::ConfigMap, place: Place::Home, name: "keep" };
+
+const OWN: Key = Key { kind: Kind::Namespace, place: Place::Cluster, name: "own" };
+const DEFINITION: Key = Key { kind: Kind::Definition, place: Place::Cluster, name: "widgets" };
+
+/// What the server refuses, and one that windlass itself cannot read.
+pub const BAD: &[&str] = &[
+    "apiVersion: v1\nkind: Service\nmetadata: { name: bad }\nspec: { ports: [{ port: 0 }] }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, labels: { a: 'not valid!' } }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\ndate: { a: b }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\nimmutable: perhaps\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: keep }\n",
+    "apiVersion: example.org/v1\nkind: Unheard\nmetadata: { name: bad }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, namespace: not-there-at-all }\n",
+    "apiVersion: v1\nkind: [\n",
+];
+
+impl Branch {
+    /// Returns one with a few objects.
+    pub fn new(chance: &mut Chance, names: &Names, flavour: Flavour) -> Self {
+        let mut branch = Self::default();
+        branch.declare(KEEP, chance, names);
+        for _ in 0..2 + chance.below(4) {
+            let _said = branch.add(chance, names, flavour);
+        }
+        branch
+    }
+
+    fn declare(&mut self, key: Key, chance: &mut Chance, names: &Names) {
+        let mut value = json!({ "metadata": {} });
+        merge(&mut value, &key.base(names));
+        let declared = Declared { value, file: chance.below(FILES), named: chance.below(2) == 0 };
+        self.objects.insert(key, declared);
+        for _ in 0..chance.below(5) {
+            self.vary(key, chance, names);
+        }
+    }
+
+    /// Edits it in one place and says how.
+    pub fn edit(&mut self, chance: &mut Chance, names: &Names, flavour: Flavour) -> String {
+        match chance.below(16) {
+            0..=3 => self.add(chance, names, flavour),
+            4..=5 => self.take_away(chance),
+            6 => self.rename(chance),
+            7 => self.relocate(chance),
+            8 => {
+                let (key, file) = (self.any(chance), chance.below(FILES));
+                self.change(key, |declared| declared.file = file);
+                format!("move {key:?} to file {file}")
+            }
+            9 => {
+                let file = chance.below(FILES);
+                self.lists[file] = !self.lists[file];
+                format!("write file {file} otherwise")
+            }
+            _ => {
+                let key = self.any(chance);
+                self.vary(key, chance, names)
+            }
+        }
+    }
+
+    fn add(&mut self, chance: &mut Chance, names: &Names, flavour: Flavour) -> String {
+        let key = self.fresh(chance, flavour);
+        if self.objects.contains_key(&key) || self.objects.len() >= OBJECTS {
+            return self.vary(key, chance, names);
+        }
+        self.declare(key, chance, names);
+        format!("add {key:?}")
+    }
+
+    fn fresh(&self, chance: &mut Chance, flavour: Flavour) -> Key {
+        let name = NAMES[chance.below(NAMES.len())];
+        let place = if chance.below(3) == 0 { Place::Annex } else { Place::Home };
+        let kind = ORDINARY[chance.below(ORDINARY.len())];
+        let dice = chance.below(4);
+        if flavour.widgets && dice == 0 {
+            return if self.objects.contains_key(&DEFINITION) {
+                Key { kind: Kind::Widget, place, name }
+            } else {
+                DEFINITION
+            };
+        }
+        if flavour.own && dice == 1 {
+            return if self.objects.contains_key(&OWN) { Key { kind, place: Place::Own, name } } else { OWN };
+        }
+        Key { kind, place, name }
+    }
+
+    /// Returns one of the objects.
+    pub fn any(&self, chance: &mut Chance) -> Key {
+        let keys: Vec<Key> = self.objects.keys().copied().collect();
+        keys[chance.below(keys.len())]
+    }
+
+    fn change(&mut self, key: Key, change: impl FnOnce(&mut Declared)) {
+        if let Some(declared) = self.objects.get_mut(&key) {
+            change(declared);
+        }
+    }
+
+    /// Sets a field of an object, or takes one away.
+    fn vary(&mut self, key: Key, chance: &mut Chance, names: &Names) -> String {
+        let all = fields(key.kind);
+        let (pointer, values) = &all[chance.below(all.len())];
+        let values = values.as_array().unwrap();
+        let (dice, value) = (chance.below(3), values[chance.below(values.len())].clone());
+        let Some(declared) = self.objects.get_mut(&key) else { return format!("leave {key:?} out") };
+        let needed = key.base(names).pointer(pointer).is_some();
+        if dice == 0 && !needed && declared.value.pointer(pointer).is_some() {
+            unset(&mut declared.value, pointer);
+            return format!("take {pointer} of {key:?} away");
+        }
+        let said = format!("set {pointer} of {key:?} to {value}");
+        set(&mut declared.value, pointer, value);
+        said
+    }
+
+    fn take_away(&mut self, chance: &mut Chance) -> String {
+        let key = self.any(chance);
+        if key == KEEP {
+            return "take nothing away".to_owned();
+        }
+        self.objects.remove(&key);
+        // What lives in it, or is an instance of it, goes with it.
+        self.objects.retain(|other, _| {
+            let inside = key.kind == Kind::Namespace && other.place == Place::Own;
+            let instance = key.kind == Kind::Definition && other.kind == Kind::Widget;
+            !inside && !instance
+        });
+        format!("take {key:?} away")
+    }
+
+    fn rename(&mut self, chance: &mut Chance) -> String {
+        let key = self.any(chance);
+        let to = Key { name: NAMES[chance.below(NAMES.len())], ..key };
+        self.rekey(key, to)
+    }
+
+    fn relocate(&mut self, chance: &mut Chance) -> String {
+        let key = self.any(chance);
+        let place = match key.place {
+            Place::Home | Place::Own => Place::Annex,
+            Place::Annex => Place::Home,
+            Place::Cluster => Place::Cluster,
+        };
+        self.rekey(key, Key { place, ..key })
+    }
+
+    fn rekey(&mut self, key: Key, to: Key) -> String {
+        // What these hold of their names cannot be changed, nor be another's.
+        let bound = key == KEEP || key.kind.is_ground() || self.objects.contains_key(&to);
+        if bound || (key.name != to.name && matches!(key.kind, Kind::Deployment | Kind::RoleBinding)) {
+            return format!("leave {key:?} where it is");
+        }
+        if let Some(declared) = self.objects.remove(&key) {
+            self.objects.insert(to, declared);
+        }
+        format!("make {to:?} of {key:?}")
+    }
+
+    /// Returns the manifest of an object.
+    pub fn manifest(&self, key: Key, names: &Names) -> Value {
+        let declared = &self.objects[&key];
+        let mut value = key.head(names, declared.named || key.place != Place::Home);
+        merge(&mut value, &declared.value);
+        if let Some(version) = declared.value.get("apiVersion").and_then(Value::as_str) {
+            value["apiVersion"] = json!(format!("{}/{version}", names.group));
+        }
+        written(&value)
+    }
+
+    /// Returns the files of the branch.
+    pub fn files(&self, names: &Names) -> Vec<(String, String)> {
+        let mut files: Vec<Vec<Value>> = vec![Vec::new(); FILES];
+        for (key, declared) in &self.objects {
+            files[declared.file].push(self.manifest(*key, names));
+        }
+        let mut all = vec![("remark.yaml".to_owned(), format!("# {}\n", self.remark))];
+        for (number, objects) in files.into_iter().enumerate().filter(|(_, objects)| !objects.is_empty()) {
+            let text = if self.lists[number] {
+                json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string()
+            } else {
+                objects.iter().map(|one| format!("---\n{one}\n")).collect()
+            };
+            all.push((format!("deep/{number}.yaml"), text));
+        }
+        all.extend(self.bad.map(|text| ("bad.yaml".to_owned(), text.to_owned())));
+        all
+    }
+}

@@ -1,0 +1,260 @@
+//! How every sequence must end.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::fields::fields;
+use crate::judge::applicable;
+use crate::judge::at;
+use crate::judge::difference;
+use crate::judge::lacks;
+use crate::judge::settled;
+use crate::objects::Key;
+use crate::play::Play;
+use crate::world::proxy::is_write;
+
+/// The status of the target.
+const TARGET: &str = "windlass/shop@east";
+
+impl Play {
+    /// Lets everything work again, waits until windlass has done all that it promises, and looks whether it has.
+    pub async fn end(&mut self) {
+        self.stage.heal().await;
+        self.let_go().await;
+        self.say("everything works again".to_owned());
+        if self.vanished {
+            self.push(true).await;
+        }
+        self.tell_the_tip().await;
+        self.stage.quiet().await;
+        self.stage.seen(&self.tip().clone()).await;
+        self.stage.quiet().await;
+        let same = self.pushed.iter().filter(|one| one.commit == *self.tip()).count() > 1;
+        if self.trouble {
+            // What a commit did wrong, or was forbidden, is tried again with the next one only.
+            self.branch.bad = None;
+            self.branch.remark += 1;
+            self.push(true).await;
+            self.stage.quiet().await;
+        }
+        let verdict = self.verdict().await;
+        let told = verdict.as_deref().is_none_or(|state| state == "success");
+        assert!(told || (same && !self.trouble), "the tip has the verdict {verdict:?}");
+        self.check_live().await;
+        self.check_a_whole_pass().await;
+        self.check_gone().await;
+        self.check_others().await;
+        self.check_statuses().await;
+        let dead = self.stage.crew.messages().await.1;
+        assert!(dead == 0 || self.trouble, "{dead} dead letters");
+    }
+
+    fn tip(&self) -> &windlass::commit::CommitId {
+        &self.pushed.last().expect("something was pushed").commit
+    }
+
+    /// Lets windlass know of the tip where its delivery was lost: by a delivery, by a restart, or by its own sweep.
+    async fn tell_the_tip(&mut self) {
+        if self.pushed.last().is_some_and(|last| last.delivered) {
+            return;
+        }
+        match self.chance.below(4) {
+            0 => {
+                self.say("the sweep sees the tip".to_owned());
+            }
+            1 => {
+                self.stage.kill(None);
+                self.stage.start().await;
+            }
+            _ => {
+                let tip = self.tip().clone();
+                assert!(self.stage.deliver(None, &tip).await, "the door takes a delivery");
+            }
+        }
+    }
+
+    /// Returns the newest status of the target on the tip.
+    async fn verdict(&self) -> Option<String> {
+        let statuses = self.stage.repo.statuses(self.tip()).await;
+        statuses.into_iter().rfind(|status| status.context == TARGET).map(|status| status.state)
+    }
+
+    /// Makes sure that the cluster holds the tip: at once, or as soon as the drift is corrected.
+    async fn check_live(&self) {
+        if self.drifted {
+            self.stage.until("live equals the tip", async || self.differs().await.map_or(Ok(()), Err)).await;
+            self.stage.quiet().await;
+        }
+        if let Some(why) = self.differs().await {
+            panic!("live does not equal the tip: {why}");
+        }
+    }
+
+    /// Returns what differs from the tip.
+    async fn differs(&self) -> Option<String> {
+        let set = self.set();
+        for key in self.branch.objects.keys() {
+            let manifest = self.branch.manifest(*key, &self.stage.names);
+            // A widget may be declared in another version of its kind than it is usually looked at.
+            let version = manifest["apiVersion"].as_str().unwrap_or_default();
+            let path = key.path(&self.stage.names);
+            let path = path.replace(&format!("{}/v1", self.stage.names.group), version);
+            let Some(live) = self.stage.kube.find(&path).await else {
+                return Some(format!("{path} is not there"));
+            };
+            let query = "fieldManager=windlass:shop&force=true&dryRun=All&fieldValidation=Strict";
+            let (asked, kind) = (applicable(&manifest, &set), "application/apply-patch+yaml");
+            let dry = self.stage.kube.ask("PATCH", &format!("{path}?{query}"), kind, &asked).await;
+            let dry = match dry {
+                Ok(dry) => dry,
+                Err((code, words)) => return Some(format!("{path} is refused: {code} {words}")),
+            };
+            let fields = difference(&settled(&live), &settled(&dry), "");
+            if !fields.is_empty() {
+                return Some(format!("{path} would be changed by its manifest {manifest}: {fields:?}"));
+            }
+            if let Some(why) = lacks(&manifest, &live).or_else(|| self.left_behind(*key, &manifest, &live)) {
+                return Some(format!("{path}: {why}; manifest {manifest}; live {live}"));
+            }
+        }
+        None
+    }
+
+    /// Returns a field that no manifest sets any more and nobody else ever set, but that is still there.
+    fn left_behind(&self, key: Key, manifest: &Value, live: &Value) -> Option<String> {
+        // Only keys of maps and items of lists: in the place of other fields the server puts its defaults.
+        let free = [
+            "/labels/",
+            "/annotations/",
+            "/data/",
+            "/binaryData/",
+            "/stringData/",
+            "/hard/",
+            "/requests/",
+            "/@",
+        ];
+        let base = key.base(&self.stage.names);
+        for (pointer, _) in fields(key.kind) {
+            let is_free = free.iter().any(|part| pointer.contains(part));
+            let shown = pointer.replace("/stringData/", "/data/");
+            let set = at(manifest, pointer).is_some_and(|value| !value.is_null())
+                || base.pointer(pointer).is_some();
+            if !is_free || set || self.meddled.contains(&(key, pointer)) || pointer.ends_with("/image") {
+                continue;
+            }
+            if pointer.ends_with("/args") || pointer.ends_with("/env") || pointer.ends_with("/limits") {
+                continue;
+            }
+            if let Some(value) = at(live, &shown) {
+                return Some(format!("{shown} is left behind: {value}"));
+            }
+        }
+        None
+    }
+
+    /// Makes sure that a whole pass writes nothing but the application's own record: everything is as declared.
+    async fn check_a_whole_pass(&mut self) {
+        let mut asked = self.stage.east.asked();
+        self.branch.remark += 1;
+        self.push(true).await;
+        self.stage.quiet().await;
+        let verdict = self.verdict().await;
+        assert_eq!(verdict.as_deref(), Some("success"), "a push that changes nothing");
+        let since = self.stage.east.asked();
+        let own = format!("/namespaces/{}/", self.stage.names.installation);
+        let writes: Vec<_> = since.iter().filter(|line| is_write(line) && !line.contains(&own)).collect();
+        assert!(writes.is_empty(), "a pass after everything was as declared wrote: {writes:?}");
+        if let Some(why) = self.differs().await {
+            panic!("live does not equal the tip after one more pass: {why}");
+        }
+        asked.extend(since);
+        self.check_deletes(&asked);
+    }
+
+    /// Makes sure that nothing was deleted but what left the branch at some time.
+    fn check_deletes(&self, asked: &[String]) {
+        let allowed: BTreeSet<String> = self.dropped.iter().map(|key| key.path(&self.stage.names)).collect();
+        for line in asked.iter().filter(|line| line.starts_with("DELETE")) {
+            let path = line.split([' ', '?']).nth(1).unwrap_or_default();
+            let group = &self.stage.names.group;
+            let path = path.replace(&format!("{group}/v2"), &format!("{group}/v1"));
+            assert!(allowed.contains(&path), "{path} never left the branch, but was deleted");
+        }
+    }
+
+    /// Makes sure that nothing is left of what left the branch.
+    async fn check_gone(&self) {
+        for key in self.declared.iter().filter(|key| !self.branch.objects.contains_key(*key)) {
+            if self.strays.contains(key) {
+                continue;
+            }
+            let path = key.path(&self.stage.names);
+            self.stage
+                .until("what left the branch is gone", async || match self.stage.kube.find(&path).await {
+                    // The server takes its time with what holds others.
+                    Some(live) if live["metadata"]["deletionTimestamp"].is_null() => {
+                        Err(format!("{path}: {live}"))
+                    }
+                    _ => Ok(()),
+                })
+                .await;
+        }
+    }
+
+    /// Makes sure that what is not the application's is as it was: whole objects, and fields of the application's objects.
+    async fn check_others(&self) {
+        for (key, before) in &self.bystanders {
+            let live = self.stage.kube.find(&key.path(&self.stage.names)).await;
+            assert_eq!(live.as_ref(), Some(before), "{key:?} is nobody's business");
+        }
+        for one in &self.foreign {
+            let live = self.stage.kube.find(&one.key.path(&self.stage.names)).await;
+            let (tip, ever) = (self.branch.objects.contains_key(&one.key), self.declared.contains(&one.key));
+            let Some(live) = live.filter(|live| live["metadata"]["uid"] == one.uid) else {
+                assert!(ever, "{one:?} was never the application's and is gone");
+                continue;
+            };
+            let held = &live["metadata"]["annotations"][&one.annotation];
+            assert!(!tip || *held == *one.value, "{one:?} became {held}");
+        }
+    }
+
+    /// Makes sure that each commit has one verdict, and nothing after it.
+    async fn check_statuses(&self) {
+        let files: Vec<_> = self.pushed.iter().map(|one| one.branch.files(&self.stage.names)).collect();
+        let forgotten: BTreeSet<_> = self.pushed.iter().take(self.forgotten).map(|one| &one.commit).collect();
+        for (number, pushed) in self.pushed.iter().enumerate() {
+            if forgotten.contains(&pushed.commit) {
+                continue;
+            }
+            let mut contexts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for status in self.stage.repo.statuses(&pushed.commit).await {
+                contexts.entry(status.context).or_default().push(status.state);
+            }
+            // What reads as another push did may have touched nothing.
+            let alike = files.iter().filter(|one| **one == files[number]).count() > 1;
+            let names: Vec<&str> = contexts.keys().map(String::as_str).collect();
+            let shown = format!("push {number}, {}: {contexts:?}", pushed.commit.short());
+            let unheard = pushed.lost || !pushed.delivered || alike;
+            // Where a pass came upon the commit before dispatch did, and dispatch never did, nobody knows its other targets.
+            let alone = names == [TARGET] && !pushed.delivered;
+            assert!(names == ["windlass", TARGET] || alone || (names.is_empty() && unheard), "{shown}");
+            for mut states in contexts.into_values() {
+                if self.stage.killed {
+                    states.dedup();
+                }
+                let last = states.last().cloned();
+                let finals: Vec<_> = states.iter().filter(|state| *state != "pending").collect();
+                // What failed may be healed by another delivery of the same commit.
+                let healed = finals.len() == 2
+                    && *finals[0] != "success"
+                    && *finals[0] != "warning"
+                    && finals[1] == "success";
+                assert!(finals.len() == 1 || healed, "{shown}");
+                assert_eq!(finals.last().copied(), last.as_ref(), "{shown}");
+            }
+        }
+    }
+}
