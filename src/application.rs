@@ -133,6 +133,20 @@ pub struct Application {
     /// The ServiceAccount in whose name it is written, where windlass does not write in its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ServiceAccount>,
+    /// What must be healthy before a commit of it is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Dependency>,
+}
+
+/// An application that must be healthy in a cluster before another one is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    /// The application that is waited for.
+    pub application: Name,
+    /// The cluster where it is waited for; without one, that of whoever waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Name>,
 }
 
 /// A ServiceAccount of a cluster.
@@ -189,6 +203,14 @@ impl Application {
         let ServiceAccount { namespace, name } = self.service_account.as_ref()?;
         let namespace = namespace.clone().unwrap_or_else(|| self.namespace_in(cluster));
         Some(format!("system:serviceaccount:{namespace}:{name}"))
+    }
+
+    /// Returns the targets that must be healthy before it is written in one cluster.
+    pub fn dependencies<'a>(&'a self, cluster: &'a Name) -> impl Iterator<Item = Target> + 'a {
+        self.depends_on.iter().map(|one| Target {
+            application: one.application.clone(),
+            cluster: one.cluster.as_ref().unwrap_or(cluster).clone(),
+        })
     }
 
     /// Returns its targets, in the order of its clusters.

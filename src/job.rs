@@ -17,7 +17,7 @@ use crate::outcome::Tally;
 
 /// The newest version of [`Job`] that this windlass reads. The second one knows of drift, the third one of permits and of
 /// drift where the application leaves it and single objects do not; the fourth one of runs that go on, of fights, and of
-/// applications with a ServiceAccount, a time to be stable, or rules about what is left to others.
+/// applications with a ServiceAccount, a time to be stable, dependencies, or rules about what is left to others.
 pub const VERSION: u32 = 4;
 
 /// The newest version of [`Watch`] that this windlass reads. The second one knows of what comes after it, and of
@@ -92,7 +92,7 @@ impl Job {
 pub fn version(reason: Reason, application: &Application, permit: Permit, fights: &[Fight]) -> u32 {
     // An older worker would write in its own name, and knows no application with a key that is new to it.
     let new = application.service_account.is_some() || application.stable_for_ms.is_some();
-    if new || !application.ignore.is_empty() || !fights.is_empty() {
+    if new || !application.depends_on.is_empty() || !application.ignore.is_empty() || !fights.is_empty() {
         return VERSION;
     }
     let first = application.self_heal == SelfHeal::Correct;

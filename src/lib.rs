@@ -32,8 +32,8 @@
 //! - [`patrol`] watches the metadata of what was applied, and asks for a pass of the applied commit where somebody else
 //!   changed or deleted it ([`drift`]). Such a pass is told to history alone: no verdict is rewritten.
 //!   Where somebody undoes the same correction again and again, it gives way.
-//! - A [`window`] or a [`mod@pause`] closes targets: [`dispatch`] then opens their rows and holds the rest back, and
-//!   [`opening`] asks for it as soon as they open. Before its first write, a pass looks once more whether it may.
+//! - A [`window`] or a [`mod@pause`] closes targets, and so does another target that they depend on until it is healthy:
+//!   [`dispatch`] then opens their rows and holds the rest back, and [`opening`] asks for it as soon as they open. Before its first write, a pass looks once more whether it may.
 //! - What nobody could work on is a dead letter: [`letters`] shows it and sends it back, also through [`control`], the
 //!   socket of a process that runs.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an

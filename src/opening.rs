@@ -1,6 +1,6 @@
 //! The opening: asks for what waits as soon as its target opens, and for what people wish.
 //!
-//! Comes in: the targets where something is held, the windows, the pauses, and time. Goes out: events. It decides nothing
+//! Comes in: the targets where something is held, the windows, the pauses, what others came to, and time. Goes out: events. It decides nothing
 //! that is not decided again: dispatch looks at the gate itself, and holds what came too early.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ use crate::event::What;
 use crate::moment::Moment;
 use crate::queue::Draft;
 use crate::queue::Queue;
+use crate::select;
 use crate::store::Held;
 use crate::store::Store;
 use crate::window::Gate;
@@ -91,6 +92,7 @@ impl Opener {
             return Ok(opened);
         }
         let gate = Gate::new(&self.windows, self.store.pauses().await?, now);
+        let awaited = self.awaited(&held).await?;
         for one in &held {
             if self.source_of(&one.target) != Some(&one.source) {
                 // Whoever waits for it is told by the sweep.
@@ -98,12 +100,33 @@ impl Opener {
                 continue;
             }
             let wait = match open(&gate, one) {
-                Ok(drift) => self.ask(one, drift, now, &mut opened.asked).await?,
+                // The verdict that its commits wait for brings the next look.
+                Ok(false) if !one.drift && awaited.contains_key(&one.target) => None,
+                Ok(drift) => {
+                    let drift = drift || awaited.contains_key(&one.target);
+                    self.ask(one, drift, now, &mut opened.asked).await?
+                }
                 Err(until) => until.map(|until| Duration::from_millis(until.since(now))),
             };
             opened.wait = opened.wait.min(wait.unwrap_or(LOOK_EVERY));
         }
         Ok(opened)
+    }
+
+    /// Returns why held targets wait for others, by what those were last dispatched with.
+    async fn awaited(&self, held: &[Held]) -> Result<BTreeMap<Target, String>, Error> {
+        let waits = |one: &&Application| {
+            !one.depends_on.is_empty() && held.iter().any(|held| held.target.application == one.name)
+        };
+        let waiting: Vec<&Application> = self.applications.iter().filter(waits).collect();
+        let needed: BTreeSet<&Name> =
+            waiting.iter().flat_map(|one| &one.depends_on).map(|one| &one.application).collect();
+        let theirs = self.applications.iter().filter(|one| needed.contains(&one.name));
+        let mut memory = BTreeMap::new();
+        for source in theirs.map(|one| &one.source).collect::<BTreeSet<_>>() {
+            memory.extend(self.store.memory(source).await?.into_iter().map(|row| (row.target.clone(), row)));
+        }
+        Ok(select::awaited(&waiting, &memory, &BTreeMap::new()))
     }
 
     /// Asks for a target that is open, unless that was done; returns after how long it is time to ask again.

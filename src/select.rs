@@ -1,7 +1,10 @@
 //! Which targets a movement of a ref touches.
 //!
 //! Comes in: what each target reads at the commits in question, and dispatch's memory. Goes out: the targets to work
-//! on, for each commit that must be answered. It never looks at what a delivery says about changed files.
+//! on, for each commit that must be answered, and those of them that wait for others. It never looks at what a delivery
+//! says about changed files.
+
+mod dependency;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +17,9 @@ use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::job::Reason;
 use crate::reference::Reference;
+
+pub use dependency::awaited;
+pub use dependency::refused;
 
 /// What dispatch remembers of a target. It may be lost: then the target counts as touched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

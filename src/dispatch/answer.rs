@@ -50,7 +50,9 @@ impl Dispatcher {
         if let (Reference::Tags(range), Some(name)) = (reference, resolved.name) {
             tracing::info!(event.id = event.id, source = %event.source, %range, tag = %name, commit.id = %tip, "tag chosen");
         }
-        let candidates = self.candidates(source, &question, applications, &commits).await?;
+        let wanted = |target: &Target| question.only.is_none_or(|only| target == only);
+        let candidates = self.candidates(source, applications, &commits, wanted).await?;
+        made.awaited.extend(self.awaited(source, &question, applications, &tip).await?);
         self.select(&question, applications, &commits, &candidates, made).await?;
         if question.answers_for_all() {
             made.led.push((reference.clone(), Some(tip)));
@@ -88,21 +90,20 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Returns what the wanted targets of some applications read at each commit.
     pub(super) async fn candidates(
         &self,
         source: &Source,
-        question: &Question<'_>,
         applications: &[&Application],
         commits: &[CommitId],
+        wanted: impl Fn(&Target) -> bool,
     ) -> Result<Vec<Candidate>, Error> {
         let numbers = self.store.definitions(applications).await?;
         let mut targets = Vec::new();
         for application in applications {
             let Some(definition) = numbers.get(&application.name) else { continue };
-            let wanted = |target: &Target| question.only.is_none_or(|only| target == only);
-            targets.extend(
-                application.targets().filter(wanted).map(|target| (*application, target, *definition)),
-            );
+            let targets_of = application.targets().filter(&wanted);
+            targets.extend(targets_of.map(|target| (*application, target, *definition)));
         }
         let paths: Vec<String> =
             targets.iter().map(|(one, target, _)| one.path_in(&target.cluster)).collect();

@@ -33,6 +33,8 @@ pub(super) struct Made<'a> {
     gate: &'a Gate<'a>,
     /// Does a person want it whatever windows and pauses say?
     pub(super) regardless: bool,
+    /// Those that wait for others, and in words for what.
+    pub(super) awaited: BTreeMap<Target, String>,
     /// The rosters come first, so that a row is most often open before its job begins; the ledger takes them in any
     /// order.
     pub(super) reports: Vec<Draft>,
@@ -66,6 +68,7 @@ impl<'a> Made<'a> {
             lanes,
             gate,
             regardless: false,
+            awaited: BTreeMap::new(),
             reports: Vec::new(),
             jobs: Vec::new(),
             memory: Vec::new(),
@@ -149,9 +152,10 @@ impl<'a> Made<'a> {
         if self.regardless {
             return Ok(Permit::Regardless);
         }
-        match self.gate.push(target) {
-            State::Open { until } => Ok(permit(until)),
-            State::Closed(closed) => Err(closed),
+        match (self.gate.push(target), self.awaited.get(target)) {
+            (State::Closed(closed), _) => Err(closed),
+            (State::Open { .. }, Some(why)) => Err(Closed { until: None, why: why.clone() }),
+            (State::Open { until }, None) => Ok(permit(until)),
         }
     }
 

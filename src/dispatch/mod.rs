@@ -6,6 +6,7 @@
 
 mod answer;
 mod asks;
+mod dependencies;
 mod drift;
 mod ends;
 mod error;

@@ -53,7 +53,8 @@ impl Dispatcher {
             let commits: Vec<CommitId> =
                 found.iter().filter(|one| *one != tip).chain([tip]).cloned().collect();
             let question = Question::of(event, &application.reference, None);
-            let candidates = self.candidates(source, &question, &[application], &commits).await?;
+            let candidates = self.candidates(source, &[application], &commits, |one| one == target).await?;
+            made.awaited.extend(self.awaited(source, &question, &[application], tip).await?);
             for one in candidates.iter().flat_map(|candidate| touched(candidate, found.contains(tip))) {
                 let Some(commit) = commits.get(one.commit) else { continue };
                 made.add(&question, commit, tip, &[&one], &[application]);

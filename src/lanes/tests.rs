@@ -36,6 +36,7 @@ fn lanes() -> Lanes {
         health_deadline_ms: 1,
         self_heal: crate::application::SelfHeal::Correct,
         stable_for_ms: None,
+        depends_on: Vec::new(),
         service_account: None,
         ignore: Vec::new(),
     };

@@ -21,8 +21,8 @@ use super::Error;
 use super::Reconciler;
 
 impl Reconciler {
-    /// Returns what forbids a job to begin to write: the window that has closed since it was dispatched, or a pause that
-    /// was made since.
+    /// Returns what forbids a job to begin to write: the window that has closed since it was dispatched, a pause that was
+    /// made since, or a commit that came since, for which others must be healthy first.
     pub(super) async fn forbidden(&self, begun: &Begun) -> Option<String> {
         let job = &begun.job;
         let goes_on = job.rollout.as_ref().map(|_| begun.rollout().is_some());
@@ -31,6 +31,10 @@ impl Reconciler {
         }
         if job.permit == Permit::Regardless {
             return None;
+        }
+        let depends = job.reason != Reason::Drifted && !job.application.depends_on.is_empty();
+        if depends && job.inputs != begun.inputs {
+            return Some(format!("what it depends on must be healthy at {} first", begun.tip.short()));
         }
         self.pauses().await.iter().find(|pause| pause.scope.covers(&job.target)).map(window::paused)
     }

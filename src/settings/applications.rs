@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::application::Application;
+use crate::application::Dependency;
 use crate::application::Name;
 use crate::commit::CommitId;
 use crate::reference::Reference;
@@ -10,6 +11,9 @@ use crate::settings::checks;
 use crate::settings::lists::Names;
 use crate::settings::reader::Section;
 use crate::settings::sections;
+
+/// How many others may an application depend on? Each of its jobs carries them.
+const DEPENDENCIES: usize = 64;
 
 /// Reads an application; `known` are the names of all sources and of all clusters.
 pub fn application(
@@ -29,6 +33,7 @@ pub fn application(
     let self_heal = section.parsed("self_heal", checks::self_heal);
     let service_account = section.parsed("service_account", checks::service_account);
     let stable_for_ms = sections::stable_for(section);
+    let depends_on = depends_on(section);
     let deadline = sections::health_deadline(section).unwrap_or(deadline);
     let application = Application {
         name: name?,
@@ -43,6 +48,7 @@ pub fn application(
         stable_for_ms,
         service_account,
         ignore: Vec::new(),
+        depends_on,
     };
     for cluster in &application.clusters {
         let namespace = application.namespace_in(cluster);
@@ -51,6 +57,20 @@ pub fn application(
         }
     }
     Some(application)
+}
+
+/// Reads what an application depends on; whether all of it is declared is known only when all applications are.
+fn depends_on(section: &mut Section<'_>) -> Vec<Dependency> {
+    const KEY: &str = "depends_on";
+    if !section.has(KEY) {
+        section.skip(KEY);
+        return Vec::new();
+    }
+    let found = section.each(KEY, checks::dependency).unwrap_or_default();
+    if found.len() > DEPENDENCIES {
+        section.wrong(KEY, format!("names {}: at most {DEPENDENCIES}", found.len()));
+    }
+    found
 }
 
 /// Reads what an application follows: one of three keys, and no more than one.

@@ -1,5 +1,7 @@
 //! What a text in the settings must be like, as rules whose errors say what is allowed.
 
+use crate::application::Dependency;
+use crate::application::Name;
 use crate::application::SelfHeal;
 use crate::application::ServiceAccount;
 
@@ -99,6 +101,16 @@ pub fn service_account(text: &str) -> Result<ServiceAccount, String> {
     let wrong =
         || "is no ServiceAccount: give its name, or its namespace/name, such as \"shop/deployer\"".to_owned();
     fine.then(found).ok_or_else(wrong)
+}
+
+/// Reads what an application depends on: another one, as `name`, or as `name@cluster`.
+pub fn dependency(text: &str) -> Result<Dependency, String> {
+    let (application, cluster) =
+        text.split_once('@').map_or((text, None), |(application, cluster)| (application, Some(cluster)));
+    let found = Name::parse(application).ok().zip(Some(cluster.map(Name::parse).transpose().ok()).flatten());
+    found.map(|(application, cluster)| Dependency { application, cluster }).ok_or_else(|| {
+        "must be the name of an application, or name@cluster, such as \"db\" or \"db@east\"".to_owned()
+    })
 }
 
 /// Reads what is done about drift.

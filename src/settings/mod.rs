@@ -19,6 +19,7 @@ use crate::health::Rules;
 use crate::lanes::Lanes;
 use crate::role::Part;
 use crate::role::Role;
+use crate::select;
 use crate::window::Window;
 
 mod applications;
@@ -278,6 +279,9 @@ impl Lists {
             self.applications.extend(applications::application(&mut section, name, known, deadline));
             section.finish();
         });
+        for message in select::refused(&self.applications) {
+            problems.push(Problem { key: "applications".to_owned(), place: layers.place(), message });
+        }
         layers.items("ignore_rules", problems, |mut section| {
             ignore_rules::ignore_rule(&mut section, &applications, &mut self.applications);
             section.finish();

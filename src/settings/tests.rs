@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+mod applications;
 mod parts;
 mod signers;
 
@@ -352,26 +353,15 @@ fn a_broken_or_absent_file_is_said_without_quoting_it() {
 }
 
 #[test]
-fn an_application_follows_a_ref_or_the_tags_of_a_range_or_a_commit() {
-    let folder = folder();
-    let long = "ab".repeat(32);
-    for (line, reference) in [
-        ("ref = \"refs/heads/main\"".to_owned(), "refs/heads/main"),
-        ("tag = \">=1.2, <2\"".to_owned(), "tags >=1.2, <2"),
-        (format!("commit = \"{long}\""), &long),
-    ] {
-        let text = GOOD.replace("ref = \"refs/heads/main\"", &line);
-        let settings = load(folder.path(), &text, &[]).unwrap();
-        assert_eq!(settings.applications[0].reference.to_string(), reference);
-    }
-}
-
-#[test]
 fn the_examples_in_the_embedded_file_are_good_settings() {
     let folder = folder();
     let text: Vec<&str> =
         super::DEFAULTS.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect();
-    let text: Vec<&str> = text.into_iter().filter(|line| !line.starts_with(' ')).collect();
+    let text: Vec<&str> = text
+        .into_iter()
+        .filter(|line| !line.starts_with(' '))
+        .chain(applications::DATABASE.lines())
+        .collect();
     fs::write(folder.path().join("gitea-read-token"), SECRET).unwrap();
     fs::write(folder.path().join("allowed_signers"), signers::KEY).unwrap();
     let names = ["GITEA_WEBHOOK_SECRET", "SHOP_WEBHOOK_SECRET", "GITEA_TOKEN"];

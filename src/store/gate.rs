@@ -299,7 +299,7 @@ impl Store {
     }
 
     /// Ends a transaction, and tells whoever opens targets to look.
-    async fn end(&self, mut tx: Tx) -> Result<(), Error> {
+    pub(super) async fn end(&self, mut tx: Tx) -> Result<(), Error> {
         if let Tx::Postgres(_) = tx {
             // Told with the end of the transaction, also when this process ends right after.
             query("SELECT pg_notify($1, '')").bind(news::GATE).rows(&mut tx).await?;

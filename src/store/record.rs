@@ -61,10 +61,28 @@ impl Store {
         for (source, commit) in &touched {
             wanted::sum_up(&mut tx, source, commit).await?;
         }
-        tx.commit().await?;
+        // A verdict may be what another target waits for.
+        if may_be_healthy(report) && holds_commits(&mut tx).await? {
+            self.end(tx).await?;
+        } else {
+            tx.commit().await?;
+        }
         self.announce();
         Ok(())
     }
+}
+
+fn may_be_healthy(report: &Report) -> bool {
+    match &report.what {
+        Told::Run(progress) => progress.phase == Phase::Healthy,
+        Told::Covered { .. } => true,
+        _ => false,
+    }
+}
+
+async fn holds_commits(tx: &mut Tx) -> Result<bool, Error> {
+    let held = query("SELECT application FROM held WHERE commits = 1 LIMIT 1").row(tx).await?;
+    Ok(held.is_some())
 }
 
 /// Returns whose turn a report takes.

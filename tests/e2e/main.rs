@@ -8,6 +8,7 @@
 )]
 
 mod annotations;
+mod depends;
 mod drift;
 mod explained;
 mod force;

@@ -27,12 +27,12 @@ fn of_wave(wave: &str, text: &str) -> String {
 }
 
 /// Returns a Deployment whose pod is only scheduled once [`let_go`] was called.
-fn gated(name: &str) -> String {
+pub fn gated(name: &str) -> String {
     format!("{}      schedulingGates: [{{ name: bed.example.org/wait }}]\n", deployment(name))
 }
 
 /// Has the pods of gated Deployments scheduled.
-async fn let_go(w: &World) {
+pub async fn let_go(w: &World) {
     let path = format!("/api/v1/namespaces/{}/pods", w.namespace);
     let pods = async || Some(w.east.list(&path).await).filter(|pods| !pods.is_empty());
     for pod in until("there are pods", pods).await {

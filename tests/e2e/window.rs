@@ -60,7 +60,7 @@ async fn resume(w: &World) {
     assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);
 }
 
-async fn order(w: &World, order: Order) {
+pub async fn order(w: &World, order: Order) {
     let audited = Audited { at: now(), by: "ana".into(), order, scope: shop(), why: "outage".into() };
     w.store().wish(&[target()], &audited).await.unwrap();
     assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);

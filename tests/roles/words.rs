@@ -48,6 +48,7 @@ fn application() -> Application {
         health_deadline_ms: 1,
         self_heal: windlass::application::SelfHeal::Correct,
         stable_for_ms: None,
+        depends_on: Vec::new(),
         service_account: None,
         ignore: Vec::new(),
     }

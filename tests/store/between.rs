@@ -106,6 +106,7 @@ async fn no_number_of_a_definition_is_given_twice(place: Place) {
         health_deadline_ms: 300_000,
         self_heal: windlass::application::SelfHeal::Correct,
         stable_for_ms: None,
+        depends_on: Vec::new(),
         service_account: None,
         ignore: Vec::new(),
     };

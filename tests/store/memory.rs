@@ -83,6 +83,7 @@ async fn the_number_of_a_definition_grows_with_every_change_and_only_then(place:
         health_deadline_ms: 300_000,
         self_heal: windlass::application::SelfHeal::Correct,
         stable_for_ms: None,
+        depends_on: Vec::new(),
         service_account: None,
         ignore: Vec::new(),
     };
