@@ -136,6 +136,9 @@ pub struct Application {
     /// What must be healthy before a commit of it is written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
+    /// What is done when a commit of it was written and does not work?
+    #[serde(default, skip_serializing_if = "OnFailure::is_usual")]
+    pub on_failure: OnFailure,
 }
 
 /// An application that must be healthy in a cluster before another one is written.
@@ -179,6 +182,27 @@ impl SelfHeal {
         [("correct", Self::Correct), ("report", Self::Report), ("off", Self::Off)];
 
     // So that older workers read the jobs of applications that want nothing unusual.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is done when a commit was written and does not become healthy, or could not be written to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// It stays as it is until a commit mends it.
+    #[default]
+    Keep,
+    /// The last commit that was healthy is made true again, until the reference moves.
+    Rollback,
+}
+
+impl OnFailure {
+    /// All of them, as settings name them.
+    pub const ALL: [(&'static str, Self); 2] = [("keep", Self::Keep), ("rollback", Self::Rollback)];
+
+    // As for what is done about drift.
     fn is_usual(&self) -> bool {
         *self == Self::default()
     }

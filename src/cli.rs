@@ -24,7 +24,9 @@ pub use history::History;
 pub use history::Suggest;
 pub use steer::Audit;
 pub use steer::Pause;
+pub use steer::Release;
 pub use steer::Resume;
+pub use steer::Rollback;
 pub use steer::Sync;
 
 /// The arguments of the program.
@@ -104,6 +106,10 @@ pub enum Command {
     Resume(Resume),
     /// Asks for a pass of an application now; with --override although a window is closed or there is a pause.
     Sync(Sync),
+    /// Makes an earlier commit of an application true again, and keeps it at that until `windlass release`.
+    Rollback(Rollback),
+    /// Lets an application that was rolled back follow its reference again.
+    Release(Release),
     /// Prints what people have told windlass to do, newest first: who, when, what and why.
     Audit(Audit),
     /// Shows dead letters: messages that were buried because nobody could work on them; sends them back, or drops them.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::application::Name;
 use crate::application::Target;
 use crate::commit::CommitId;
+use crate::commit::Inputs;
 use crate::commit::RefName;
 use crate::moment::Moment;
 
@@ -131,8 +132,8 @@ pub struct Rerun {
 
 /// The version of [`Event`] that this windlass writes; older ones are read, newer ones are buried.
 ///
-/// The second one knows of pull requests, reruns and forced pushes, the third one of drift, the fourth one of what waited
-/// and of objects that say themselves what is done about their drift.
+/// The second one knows of pull requests, reruns and forced pushes, the third one of drift, the fourth one of what waited,
+/// of what failed, and of objects that say themselves what is done about their drift.
 pub const VERSION: u32 = 4;
 
 /// Something that may call for work on one source: what travels from the doors to dispatch.
@@ -164,7 +165,11 @@ impl What {
     pub fn is_delivered(&self) -> bool {
         match self {
             Self::Push { .. } | Self::PullRequest { .. } | Self::Rerun { .. } => true,
-            Self::Sweep { .. } | Self::Again { .. } | Self::Drift { .. } | Self::Sync { .. } => false,
+            Self::Sweep { .. }
+            | Self::Again { .. }
+            | Self::Drift { .. }
+            | Self::Sync { .. }
+            | Self::Failed { .. } => false,
         }
     }
 
@@ -177,7 +182,7 @@ impl What {
             | Self::Sweep { .. }
             | Self::Again { .. } => 2,
             Self::Drift { own: false, .. } => 3,
-            Self::Drift { own: true, .. } | Self::Sync { .. } => VERSION,
+            Self::Drift { own: true, .. } | Self::Sync { .. } | Self::Failed { .. } => VERSION,
         }
     }
 }
@@ -263,5 +268,14 @@ pub enum What {
         target: Target,
         /// Does the person want it whatever windows and pauses say?
         regardless: bool,
+    },
+    /// A commit was written and does not work: its application may want the last one back that did.
+    Failed {
+        /// The target.
+        target: Target,
+        /// The commit.
+        commit: CommitId,
+        /// What the target read at that commit.
+        inputs: Inputs,
     },
 }

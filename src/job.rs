@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::application::OnFailure;
 use crate::application::SelfHeal;
 use crate::application::Target;
 use crate::commit::CommitId;
@@ -56,6 +57,9 @@ pub struct Job {
     /// The run that goes on with this job, where it is not the first one of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// The commit that was there before, where an earlier one is made true again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_from: Option<CommitId>,
 }
 
 /// A run that wrote the first waves of its objects, and waited until those were healthy.
@@ -80,6 +84,14 @@ impl Job {
         }
     }
 
+    /// Returns whether dispatch is to be told where the commit does not work, since the last one that did is wanted back.
+    /// Of one that is made true again itself it is not: there is nothing to go back to.
+    #[must_use]
+    pub fn tells_failure(&self) -> bool {
+        let again = self.rollback_from.is_some() || self.reason == Reason::Drifted;
+        self.application.on_failure == OnFailure::Rollback && !again
+    }
+
     /// Returns the job that goes on with a run of this one.
     #[must_use]
     pub fn going_on(&self, rollout: Rollout) -> Self {
@@ -92,7 +104,12 @@ impl Job {
 pub fn version(reason: Reason, application: &Application, permit: Permit, fights: &[Fight]) -> u32 {
     // An older worker would write in its own name, and knows no application with a key that is new to it.
     let new = application.service_account.is_some() || application.stable_for_ms.is_some();
-    if new || !application.depends_on.is_empty() || !application.ignore.is_empty() || !fights.is_empty() {
+    if new
+        || !application.depends_on.is_empty()
+        || application.on_failure != OnFailure::Keep
+        || !application.ignore.is_empty()
+        || !fights.is_empty()
+    {
         return VERSION;
     }
     let first = application.self_heal == SelfHeal::Correct;
@@ -173,6 +190,12 @@ pub struct Watch {
     /// The job that goes on when all are healthy; without one, the run is through then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Box<Job>>,
+    /// The commit that was there before, where an earlier one is made true again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_from: Option<CommitId>,
+    /// Is dispatch to be told where it does not work?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tells_failure: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -189,7 +212,7 @@ impl Watch {
 }
 
 /// Returns the version of a wait: the oldest that can say it. Whoever knows no time that all must be healthy for tells of
-/// health a little early.
+/// health a little early, and whoever tells dispatch of no failure leaves what does not work as it is.
 #[must_use]
 pub fn watch_version(next: Option<&Job>, going: &[(String, ObjectId)]) -> u32 {
     if next.is_some() || !going.is_empty() { WATCH_VERSION } else { 1 }

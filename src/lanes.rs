@@ -66,7 +66,7 @@ impl Lanes {
     /// Why it is not done.
     pub fn judge_ask(&self, lane: &str, event: &Event) -> Result<(), String> {
         match &event.what {
-            What::Again { target, .. } | What::Drift { target, .. } => {
+            What::Again { target, .. } | What::Drift { target, .. } | What::Failed { target, .. } => {
                 self.judge(lane, &event.source, target)
             }
             What::Push { .. }
@@ -74,7 +74,7 @@ impl Lanes {
             | What::Rerun { .. }
             | What::Sweep { .. }
             | What::Sync { .. } => Err(format!(
-                "lane {lane} may ask for its targets again and tell of their drift, and nothing else"
+                "lane {lane} may ask for its targets again, and tell of their drift and of what failed, and nothing else"
             )),
         }
     }

@@ -10,6 +10,7 @@ use crate::outcome::Counts;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
 use crate::outcome::Progress;
+use crate::outcome::Rollback;
 use crate::outcome::Tally;
 
 /// Where the work for one commit and one target stands, and by whose word.
@@ -31,6 +32,9 @@ pub struct Row {
     pub by: Option<CommitId>,
     /// How long it took from the event's arrival to this report, in milliseconds; only of runs.
     pub took_ms: Option<u64>,
+    /// That its target went back to an earlier commit: from this one, or to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
 }
 
 impl Row {
@@ -46,6 +50,7 @@ impl Row {
             others: 0,
             by: None,
             took_ms: None,
+            rollback: None,
         }
     }
 
@@ -60,6 +65,7 @@ impl Row {
             problem: progress.problems.first().cloned(),
             others,
             took_ms: Some(took_ms),
+            rollback: progress.rollback_from.clone().map(Rollback::From),
             ..Self::pending(&progress.dispatch)
         }
     }
@@ -90,6 +96,14 @@ impl Row {
         self.phase == Phase::Pending && self.problem.is_some()
     }
 
+    /// Returns the row of a commit that was made true, where an earlier one is made true again in its place.
+    #[must_use]
+    pub fn rolled_back(dispatch: &str, to: &CommitId, why: &str) -> Self {
+        let problem = Problem { object: None, place: None, message: why.to_owned() };
+        let rollback = Some(Rollback::To(to.clone()));
+        Self { phase: Phase::Superseded, problem: Some(problem), rollback, ..Self::pending(dispatch) }
+    }
+
     /// Returns the row of a job that was buried, and why it was.
     #[must_use]
     pub fn buried(dispatch: &str, why: &str) -> Self {
@@ -107,15 +121,32 @@ impl Row {
 /// Moves a row by a piece of news, and returns where it stands then.
 ///
 /// News that is not further than the row changes nothing: it is late, or came twice. A final row stays as it is,
-/// with one exception: what failed may be healed by *another* dispatch, since the cluster was then brought to hold
-/// that commit after all.
+/// with two exceptions. What failed may be healed by *another* dispatch, since the cluster was then brought to hold that
+/// commit after all. And where a target goes back to an earlier commit, the rows of both say so: the one says what
+/// became of it now, the other that it is there no more, until a *later* dispatch makes it true after all; what failed
+/// still says why.
 #[must_use]
 pub fn advance(row: Option<Row>, news: Row) -> Row {
     match row {
         None => news,
-        Some(row) if moves(&row, &news) => news,
+        // It was heard that it is there no more before it was heard why.
+        Some(row) if failed_before(&row, &news) => {
+            Row { dispatch: row.dispatch, rollback: row.rollback, ..news }
+        }
+        Some(row) if moves(&row, &news) => match (&news.rollback, row.phase) {
+            (Some(Rollback::To(_)), Phase::Failed | Phase::Error) => {
+                Row { dispatch: news.dispatch, rollback: news.rollback, ..row }
+            }
+            _ => news,
+        },
         Some(row) => row,
     }
+}
+
+fn failed_before(row: &Row, news: &Row) -> bool {
+    let there_no_more = row.phase == Phase::Superseded && matches!(row.rollback, Some(Rollback::To(_)));
+    let failed = matches!(news.phase, Phase::Failed | Phase::Error) && news.rollback.is_none();
+    there_no_more && failed && news.dispatch < row.dispatch
 }
 
 fn moves(row: &Row, news: &Row) -> bool {
@@ -131,7 +162,11 @@ fn moves(row: &Row, news: &Row) -> bool {
         && news.phase == Phase::Applied
         && row.run == news.run
         && news.tally.held < row.tally.held;
-    heals || waits || holds || goes_on || rank(row.phase) < rank(news.phase)
+    let later = row.dispatch < news.dispatch;
+    let rolls_back = news.rollback.is_some() && news.phase.is_final() && row.phase.is_final() && later;
+    let returns = matches!(row.rollback, Some(Rollback::To(_))) && news.phase == Phase::Healthy && later;
+    let heals = heals && (later || row.rollback.is_none());
+    heals || rolls_back || returns || waits || holds || goes_on || rank(row.phase) < rank(news.phase)
 }
 
 /// Returns how far a phase is; all final phases are equally far.
@@ -163,168 +198,4 @@ pub fn aggregate(counts: &Counts) -> Phase {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Row;
-    use super::advance;
-    use super::aggregate;
-    use crate::commit::CommitId;
-    use crate::outcome::Counts;
-    use crate::outcome::Phase;
-    use crate::outcome::Tally;
-
-    use Phase::{Applied, Error, Failed, Healthy, Pending, Running, Superseded};
-
-    fn row(phase: Phase, dispatch: &str) -> Row {
-        Row { phase, run: Some(format!("run-of-{dispatch}")), ..Row::pending(dispatch) }
-    }
-
-    #[test]
-    fn a_run_that_goes_from_wave_to_wave_moves_its_row_and_never_back() {
-        let with = |run: &str, held| Row {
-            run: Some(run.to_owned()),
-            tally: Tally { held, ..Tally::default() },
-            ..row(Applied, "d")
-        };
-        for (before, news, moves) in [
-            (with("r", 3), with("r", 1), true),
-            (with("r", 1), with("r", 0), true),
-            (with("r", 1), with("r", 1), false),
-            (with("r", 1), with("r", 3), false),
-            (with("r", 3), with("other", 1), false),
-        ] {
-            let expected = if moves { news.clone() } else { before.clone() };
-            assert_eq!(advance(Some(before.clone()), news.clone()), expected, "{before:?} {news:?}");
-        }
-    }
-
-    #[test]
-    fn news_of_the_same_dispatch_only_moves_a_row_forward() {
-        let finals = [Healthy, Failed, Error, Superseded];
-        for (rank, phase) in [Pending, Running, Applied].into_iter().enumerate() {
-            for (other, news) in [Pending, Running, Applied].into_iter().enumerate() {
-                let expected = if other > rank { news } else { phase };
-                assert_eq!(advance(Some(row(phase, "d")), row(news, "d")).phase, expected, "{phase} {news}");
-            }
-            for news in finals {
-                assert_eq!(advance(Some(row(phase, "d")), row(news, "d")).phase, news);
-                assert_eq!(advance(Some(row(news, "d")), row(phase, "d")).phase, news);
-            }
-        }
-        for phase in finals {
-            for news in finals {
-                assert_eq!(advance(Some(row(phase, "d")), row(news, "d")).phase, phase, "{phase} {news}");
-            }
-        }
-    }
-
-    #[test]
-    fn another_dispatch_may_heal_what_failed_and_nothing_else() {
-        let cases = [
-            (Failed, Healthy, Healthy),
-            (Error, Healthy, Healthy),
-            (Superseded, Healthy, Superseded),
-            (Healthy, Failed, Healthy),
-            (Failed, Error, Failed),
-            (Failed, Pending, Failed),
-            (Error, Applied, Error),
-            (Healthy, Pending, Healthy),
-            (Applied, Running, Applied),
-            (Applied, Failed, Failed),
-        ];
-        for (phase, news, expected) in cases {
-            assert_eq!(advance(Some(row(phase, "one")), row(news, "two")).phase, expected, "{phase} {news}");
-        }
-    }
-
-    #[test]
-    fn what_is_held_is_pending_until_a_pass_begins() {
-        let held = |why: &str| Row::held("d", why);
-        for phase in [Pending, Running, Applied] {
-            assert_eq!(advance(Some(row(phase, "d")), held("closed")), held("closed"), "{phase}");
-        }
-        for phase in [Healthy, Failed, Error, Superseded] {
-            assert_eq!(advance(Some(row(phase, "d")), held("closed")), row(phase, "d"), "{phase}");
-        }
-        assert_eq!(advance(Some(held("closed")), held("paused")), held("paused"));
-        assert_eq!(advance(Some(held("closed")), Row::pending("e")), held("closed"), "it is still held");
-        for phase in [Running, Applied, Healthy, Failed, Error, Superseded] {
-            assert_eq!(advance(Some(held("closed")), row(phase, "d")), row(phase, "d"));
-        }
-    }
-
-    #[test]
-    fn a_row_is_made_by_whatever_comes_first() {
-        for phase in [Pending, Running, Applied, Healthy, Failed, Error, Superseded] {
-            assert_eq!(advance(None, row(phase, "d")), row(phase, "d"));
-        }
-    }
-
-    /// Calls `check` with every order of `items`.
-    fn orders(items: &mut Vec<Row>, at: usize, check: &impl Fn(&[Row])) {
-        if at == items.len() {
-            check(items);
-        }
-        for other in at..items.len() {
-            items.swap(at, other);
-            orders(items, at + 1, check);
-            items.swap(at, other);
-        }
-    }
-
-    #[test]
-    fn any_order_and_number_of_the_reports_of_a_run_leave_the_same_row() {
-        for end in [Healthy, Failed, Error, Superseded] {
-            let last = row(end, "d");
-            let once = [Row::pending("d"), row(Running, "d"), row(Applied, "d"), last.clone()];
-            let mut twice: Vec<Row> = once.iter().cloned().chain([once[1].clone(), last.clone()]).collect();
-            orders(&mut twice, 0, &|reports| {
-                let left = reports.iter().cloned().fold(None, |row, news| Some(advance(row, news)));
-                assert_eq!(left.as_ref(), Some(&last), "{reports:?}");
-            });
-        }
-    }
-
-    #[test]
-    fn a_failure_and_the_dispatch_that_heals_it_may_come_in_any_order() {
-        let mut reports = vec![
-            Row::pending("one"),
-            row(Failed, "one"),
-            Row::pending("two"),
-            row(Running, "two"),
-            row(Healthy, "two"),
-        ];
-        orders(&mut reports, 0, &|reports| {
-            let left = reports.iter().cloned().fold(None, |row, news| Some(advance(row, news)));
-            assert_eq!(left, Some(row(Healthy, "two")));
-        });
-    }
-
-    #[test]
-    fn the_whole_is_open_while_a_part_is_and_then_as_bad_as_its_worst_part() {
-        let cases: [(&[Phase], Phase); 11] = [
-            (&[], Healthy),
-            (&[Healthy], Healthy),
-            (&[Healthy, Pending], Pending),
-            (&[Error, Running], Pending),
-            (&[Failed, Applied], Pending),
-            (&[Healthy, Failed, Error], Error),
-            (&[Healthy, Failed], Failed),
-            (&[Superseded, Failed], Failed),
-            (&[Superseded, Superseded], Superseded),
-            (&[Superseded, Healthy], Healthy),
-            (&[Healthy, Healthy], Healthy),
-        ];
-        for (phases, expected) in cases {
-            assert_eq!(aggregate(&Counts::of(phases.iter().copied())), expected, "{phases:?}");
-        }
-    }
-
-    #[test]
-    fn a_buried_job_is_an_error_that_says_why() {
-        let buried = Row::buried("d", "the job came 20 times without an end");
-        assert_eq!(buried.phase, Error);
-        assert_eq!(buried.problem.unwrap().message, "the job came 20 times without an end");
-        let by = CommitId::parse(&"b".repeat(40)).unwrap();
-        assert_eq!(Row::superseded("d", &by).by, Some(by));
-    }
-}
+mod tests;

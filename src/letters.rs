@@ -188,6 +188,7 @@ fn of_event(event: Event) -> About {
     let (target, commit) = match event.what {
         What::Again { target, commit } => (Some(target), commit),
         What::Drift { target, .. } | What::Sync { target, .. } => (Some(target), None),
+        What::Failed { target, commit, .. } => (Some(target), Some(commit)),
         What::Rerun { target, commit } => (target, Some(commit)),
         What::Push { after, .. } => (None, after),
         What::PullRequest { head, .. } => (None, Some(head)),

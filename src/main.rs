@@ -45,6 +45,8 @@ fn main() -> ExitCode {
         Command::Pause(asked) => block_on(print::steer::pause(&asked)),
         Command::Resume(asked) => block_on(print::steer::resume(&asked)),
         Command::Sync(asked) => block_on(print::steer::sync(&asked)),
+        Command::Rollback(asked) => block_on(print::rollback::rollback(&asked)),
+        Command::Release(asked) => block_on(print::rollback::release(&asked)),
         Command::Audit(asked) => block_on(print::steer::audit(&asked)),
         Command::Dead(asked) => block_on(print::dead::dead(&asked)),
         Command::Queue(asked) => block_on(print::queue::queue(&asked)),

@@ -91,7 +91,8 @@ impl Opener {
         if held.is_empty() {
             return Ok(opened);
         }
-        let gate = Gate::new(&self.windows, self.store.pauses().await?, now);
+        let gate =
+            Gate::new(&self.windows, self.store.pauses().await?, now).keeping(self.store.pins().await?);
         let awaited = self.awaited(&held).await?;
         for one in &held {
             if self.source_of(&one.target) != Some(&one.source) {

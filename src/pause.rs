@@ -1,4 +1,4 @@
-//! Pauses: what a person has told windlass to leave alone until further notice.
+//! Pauses and pins: what a person has told windlass to leave alone, or to keep at a commit, until further notice.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::application::Name;
 use crate::application::Target;
+use crate::commit::CommitId;
 use crate::moment::Moment;
 
 /// What a pause, or another order of a person, is about: targets by their application, their cluster, or both.
@@ -51,6 +52,21 @@ pub struct Pause {
     pub since: Moment,
 }
 
+/// A target that is kept at a commit until somebody releases it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The target.
+    pub target: Target,
+    /// The commit that it is kept at.
+    pub commit: CommitId,
+    /// Who wants it so.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub since: Moment,
+}
+
 /// What a person told windlass to do, as the audit has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,9 +79,17 @@ pub enum Order {
     Sync,
     /// Make one pass now, although a window is closed or there is a pause.
     Override,
+    /// Go back to a commit, and stay there.
+    Rollback,
+    /// Follow the reference again.
+    Release,
 }
 
 impl Order {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Pause, Self::Resume, Self::Sync, Self::Override, Self::Rollback, Self::Release];
+
     /// Returns the word that the store and pages use.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -74,13 +98,15 @@ impl Order {
             Self::Resume => "resume",
             Self::Sync => "sync",
             Self::Override => "override",
+            Self::Rollback => "rollback",
+            Self::Release => "release",
         }
     }
 
     /// Reads the word back.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Pause, Self::Resume, Self::Sync, Self::Override].into_iter().find(|one| one.word() == word)
+        Self::ALL.into_iter().find(|one| one.word() == word)
     }
 }
 
@@ -127,7 +153,7 @@ mod tests {
 
     #[test]
     fn orders_are_read_by_their_words() {
-        for order in [Order::Pause, Order::Resume, Order::Sync, Order::Override] {
+        for order in Order::ALL {
             assert_eq!(Order::from_word(order.word()), Some(order));
         }
         assert_eq!(Order::from_word("Pause"), None);

@@ -6,6 +6,7 @@ use crate::commit::CommitId;
 use crate::outcome::Counts;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
+use crate::outcome::Rollback;
 use crate::outcome::Tally;
 
 /// How many targets does the text of a whole commit name?
@@ -29,6 +30,8 @@ pub struct Facts<'a> {
     pub by: Option<&'a CommitId>,
     /// How long it took, in milliseconds.
     pub took_ms: Option<u64>,
+    /// That its target went back to an earlier commit.
+    pub rollback: Option<&'a Rollback>,
 }
 
 /// Returns what became of a commit in one target, as one line.
@@ -48,7 +51,14 @@ pub fn target(facts: &Facts<'_>) -> String {
             None => "superseded by a later commit before it was proven healthy".to_owned(),
         },
     };
-    line(&text)
+    match facts.rollback {
+        None => line(&text),
+        Some(Rollback::From(commit)) => line(&format!("rolled back from {}: {text}", commit.short())),
+        Some(Rollback::To(commit)) => {
+            let why = facts.problem.map_or_else(|| text.clone(), |_| trouble(facts, &text));
+            line(&format!("rolled back to {}: {why}", commit.short()))
+        }
+    }
 }
 
 fn applied(tally: &Tally) -> String {
@@ -183,12 +193,21 @@ mod tests {
     use crate::outcome::Counts;
     use crate::outcome::Phase;
     use crate::outcome::Problem;
+    use crate::outcome::Rollback;
     use crate::outcome::Tally;
 
     const TALLY: Tally = Tally { created: 1, configured: 3, unchanged: 8, pruned: 0, kept: 0, held: 0 };
 
     fn facts(phase: Phase) -> Facts<'static> {
-        Facts { phase, tally: &TALLY, problem: None, others: 0, by: None, took_ms: Some(4_120) }
+        Facts {
+            phase,
+            tally: &TALLY,
+            problem: None,
+            others: 0,
+            by: None,
+            took_ms: Some(4_120),
+            rollback: None,
+        }
     }
 
     fn problem(message: &str) -> Problem {
@@ -262,6 +281,34 @@ mod tests {
         let problem = Problem { object: None, place: None, message: why.into() };
         let text = target(&Facts { problem: Some(&problem), ..facts(Phase::Pending) });
         assert_eq!(text, format!("waiting: {why}"));
+    }
+
+    #[test]
+    fn both_commits_say_that_one_was_rolled_back_to_the_other() {
+        let commit = CommitId::parse(&"0123456789".repeat(4)).unwrap();
+        let (from, to) = (Rollback::From(commit.clone()), Rollback::To(commit));
+        let (quota, by) =
+            (problem("quota exceeded"), Problem { object: None, ..problem("by ana: it is slow") });
+        for (facts, text) in [
+            (
+                Facts { rollback: Some(&from), ..facts(Phase::Healthy) },
+                "rolled back from 012345678901: 3 configured",
+            ),
+            (
+                Facts { rollback: Some(&from), problem: Some(&quota), ..facts(Phase::Failed) },
+                "rolled back from 012345678901: Deployment/shop/web: quota exceeded",
+            ),
+            (
+                Facts { rollback: Some(&to), problem: Some(&quota), ..facts(Phase::Failed) },
+                "rolled back to 012345678901: Deployment/shop/web: quota exceeded",
+            ),
+            (
+                Facts { rollback: Some(&to), problem: Some(&by), ..facts(Phase::Superseded) },
+                "rolled back to 012345678901: by ana: it is slow",
+            ),
+        ] {
+            assert!(target(&facts).starts_with(text), "{}", target(&facts));
+        }
     }
 
     #[test]

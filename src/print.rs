@@ -36,6 +36,7 @@ pub mod explain;
 pub mod health;
 pub mod queue;
 pub mod read;
+pub mod rollback;
 pub mod steer;
 pub mod suggest;
 
@@ -217,6 +218,7 @@ fn in_words(run: &Run) -> String {
         others,
         by: None,
         took_ms: Some(run.took_ms),
+        rollback: run.rollback.as_ref(),
     })
 }
 
@@ -224,7 +226,7 @@ fn as_json(run: &Run) -> serde_json::Value {
     serde_json::json!({
         "run": run.run, "at": when(run), "source": run.source, "target": run.target.to_string(),
         "commit": run.commit, "phase": run.phase, "tally": run.tally, "changes": run.changes,
-        "problems": run.problems, "took_ms": run.took_ms,
+        "problems": run.problems, "took_ms": run.took_ms, "rollback": run.rollback,
     })
 }
 

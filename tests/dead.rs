@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde_json::Value;
 use windlass::application::Application;
 use windlass::application::Name;
+use windlass::application::OnFailure;
 use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::commit::Inputs;
@@ -67,6 +68,7 @@ fn job() -> Job {
             self_heal: windlass::application::SelfHeal::Correct,
             stable_for_ms: None,
             depends_on: Vec::new(),
+            on_failure: OnFailure::default(),
             service_account: None,
             ignore: Vec::new(),
         },
@@ -77,6 +79,7 @@ fn job() -> Job {
         reason: Reason::Moved,
         received_at: Moment(1),
         rollout: None,
+        rollback_from: None,
         permit: windlass::job::Permit::Usual,
         fights: Vec::new(),
     }

@@ -107,6 +107,7 @@ async fn told(queue: &Queue) -> (String, Option<CommitId>, Option<CommitId>) {
         | What::Sweep { .. }
         | What::Drift { .. }
         | What::Sync { .. }
+        | What::Failed { .. }
         | What::Again { .. }) => {
             panic!("{other:?}")
         }

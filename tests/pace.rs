@@ -115,6 +115,7 @@ fn told(source: &str, commit: usize, targets: &[usize], phase: Phase) -> Vec<Tol
         tally: Tally { created: 1, ..Tally::default() },
         problems: Vec::new(),
         received_at: Moment(1_000),
+        rollback_from: None,
     };
     targets.iter().map(|number| Told::Run(run(number))).collect()
 }

@@ -128,6 +128,7 @@ fn told(source: &str, phase: Phase) -> Told {
         tally: Tally { created: 1, ..Tally::default() },
         problems: Vec::new(),
         received_at,
+        rollback_from: None,
     })
 }
 

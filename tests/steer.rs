@@ -1,4 +1,4 @@
-//! `windlass pause`, `resume`, `sync` and `audit`, as a person calls them: while windlass is stopped, and while it runs.
+//! `windlass pause`, `resume`, `sync`, `rollback`, `release` and `audit`, as a person calls them: while windlass is stopped, and while it runs.
 
 #![allow(
     clippy::unwrap_used,
@@ -127,6 +127,47 @@ async fn pauses_are_made_shown_and_ended_and_the_audit_keeps_it_all() {
     assert_eq!(told, expected);
     assert_eq!(orders[0]["why"], "an outage");
     assert!(said(&call(&home, "audit --limit 1", &[])).contains("an outage"));
+}
+
+#[tokio::test]
+async fn targets_are_kept_at_a_commit_and_released() {
+    let home = home();
+    std::fs::create_dir_all(home.data()).unwrap();
+    Store::open(&home.data().join("store.db")).await.unwrap().close().await;
+    assert_eq!(said(&call(&home, "rollback --list", &[])), "Nothing is kept at a commit.\n");
+    let commit = "0123456789".repeat(4);
+    let rollback = |target: &str, to: &str| {
+        let line = format!("rollback {target} --to {to} --by ana --why");
+        call(&home, &line, &["checkout is slow"])
+    };
+    for (target, to, words) in [
+        ("blog", commit.as_str(), "find blog in the settings: no application is such; known: shop"),
+        ("shop", "main", "read --to: \"main\" is no commit"),
+        ("shop", "0123", "find 0123 among the commits of code that were answered: give its whole id"),
+    ] {
+        complained(&rollback(target, to), words);
+    }
+    complained(
+        &call(&home, "release shop", &[]),
+        "release shop: that is not kept at a commit; what is: nothing",
+    );
+    let kept = said(&rollback("shop", &commit));
+    assert!(kept.starts_with("Kept at 012345678901: shop@east, shop@west."), "{kept}");
+    let shown = lines(&call(&home, "rollback --list --json", &[]));
+    let kept: Vec<_> = shown.iter().map(|one| (one["kept"].as_str(), one["commit"].as_str())).collect();
+    let at = Some(commit.as_str());
+    assert_eq!(kept, [(Some("shop@east"), at), (Some("shop@west"), at)]);
+    let synced = said(&call(&home, "sync shop@east", &[]));
+    assert!(synced.contains("shop@east is kept at 012345678901, which is made true again"), "{synced}");
+    let released = said(&call(&home, "release shop@west --why mended", &[]));
+    assert!(released.starts_with("Released: shop@west."), "{released}");
+    complained(&call(&home, "release shop@west", &[]), "what is: shop@east");
+    let orders = lines(&call(&home, "audit --json", &[]));
+    let told: Vec<_> = orders.iter().map(|one| (one["order"].as_str(), one["for"].as_str())).collect();
+    let order = |word, of| (Some(word), Some(of));
+    assert_eq!(told, [order("release", "shop@west"), order("sync", "shop@east"), order("rollback", "shop")]);
+    let why = orders[2]["why"].as_str().unwrap();
+    assert_eq!(why, format!("to {commit}: checkout is slow"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

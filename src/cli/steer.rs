@@ -79,6 +79,50 @@ pub struct Sync {
     pub config: Option<PathBuf>,
 }
 
+/// Which targets go back to a commit, and stay there.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["target", "list"]))]
+pub struct Rollback {
+    /// An application, or one of its targets.
+    #[arg(value_name = "APPLICATION[@CLUSTER]", requires_all = ["to", "why"])]
+    pub target: Option<String>,
+    /// The commit that is made true again and kept: its id, or the beginning of one that was answered before.
+    #[arg(long, value_name = "COMMIT")]
+    pub to: Option<String>,
+    /// Why, for those who find it kept there.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Who wants it so; recorded beside the user of the system.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Rolls nothing back: prints which targets are kept at a commit.
+    #[arg(long, conflicts_with_all = ["to", "why", "by"])]
+    pub list: bool,
+    /// The list as JSON.
+    #[arg(long, requires = "list")]
+    pub json: bool,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which targets follow their references again.
+#[derive(Clone, Debug, Args)]
+pub struct Release {
+    /// An application, or one of its targets.
+    #[arg(value_name = "APPLICATION[@CLUSTER]")]
+    pub target: String,
+    /// Why, for the audit.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub why: String,
+    /// Who wants it so; recorded beside the user of the system.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// Which orders are printed.
 #[derive(Clone, Debug, Args)]
 pub struct Audit {
@@ -120,6 +164,16 @@ mod tests {
             ("sync shop@east --override --why outage", true),
             ("sync shop --override", false),
             ("sync", false),
+            ("rollback shop --to 0123456 --why slow", true),
+            ("rollback shop@east --to 0123456 --why slow --by ana", true),
+            ("rollback --list --json", true),
+            ("rollback shop --to 0123456", false),
+            ("rollback shop --why slow", false),
+            ("rollback --to 0123456 --why slow", false),
+            ("rollback --list --to 0123456", false),
+            ("release shop", true),
+            ("release shop@east --why mended", true),
+            ("release", false),
             ("audit --limit 5 --json", true),
         ];
         for (line, fine) in cases {

@@ -50,10 +50,7 @@ impl Dispatcher {
         if let (Reference::Tags(range), Some(name)) = (reference, resolved.name) {
             tracing::info!(event.id = event.id, source = %event.source, %range, tag = %name, commit.id = %tip, "tag chosen");
         }
-        let wanted = |target: &Target| question.only.is_none_or(|only| target == only);
-        let candidates = self.candidates(source, applications, &commits, wanted).await?;
-        made.awaited.extend(self.awaited(source, &question, applications, &tip).await?);
-        self.select(&question, applications, &commits, &candidates, made).await?;
+        self.select(source, &question, applications, &commits, made).await?;
         if question.answers_for_all() {
             made.led.push((reference.clone(), Some(tip)));
         }
@@ -63,16 +60,19 @@ impl Dispatcher {
     /// Adds what follows for each commit, the older first, the last being the tip.
     async fn select(
         &self,
+        source: &Source,
         question: &Question<'_>,
         applications: &[&Application],
         commits: &[CommitId],
-        candidates: &[Candidate],
         made: &mut Made<'_>,
     ) -> Result<(), Error> {
-        let memory = self.store.memory(&question.event.source).await?;
-        let touched = select(candidates, commits.len(), &memory, question.only.is_some());
         let Some(tip) = commits.last() else { return Ok(()) };
-        notes::note_targets(made.notes, candidates, &touched);
+        let wanted = |target: &Target| question.only.is_none_or(|only| target == only);
+        let candidates = self.candidates(source, applications, commits, wanted).await?;
+        made.awaited.extend(self.awaited(source, question, applications, tip).await?);
+        let memory = self.store.memory(&question.event.source).await?;
+        let touched = select(&candidates, commits.len(), &memory, question.only.is_some());
+        notes::note_targets(made.notes, &candidates, &touched);
         made.notes.commits.extend(
             commits.iter().filter(|one| !made.notes.commits.contains(one)).cloned().collect::<Vec<_>>(),
         );

@@ -35,6 +35,8 @@ pub(super) struct Made<'a> {
     pub(super) regardless: bool,
     /// Those that wait for others, and in words for what.
     pub(super) awaited: BTreeMap<Target, String>,
+    /// The commit that was there before, where an earlier one is made true again.
+    pub(super) rollback_from: Option<CommitId>,
     /// The rosters come first, so that a row is most often open before its job begins; the ledger takes them in any
     /// order.
     pub(super) reports: Vec<Draft>,
@@ -69,6 +71,7 @@ impl<'a> Made<'a> {
             gate,
             regardless: false,
             awaited: BTreeMap::new(),
+            rollback_from: None,
             reports: Vec::new(),
             jobs: Vec::new(),
             memory: Vec::new(),
@@ -188,7 +191,7 @@ impl<'a> Made<'a> {
         let _before = self.held.insert(target, held);
     }
 
-    fn report(&mut self, what: Told) {
+    pub(super) fn report(&mut self, what: Told) {
         self.reports.push(Draft::report(&Report::new(now(), what)));
     }
 
@@ -201,7 +204,10 @@ impl<'a> Made<'a> {
         dispatch: &str,
     ) {
         let job = Job {
-            version: crate::job::version(one.reason, application, permit, &[]),
+            version: match self.rollback_from {
+                Some(_) => crate::job::VERSION,
+                None => crate::job::version(one.reason, application, permit, &[]),
+            },
             target: one.target.clone(),
             dispatch: dispatch.to_owned(),
             application: application.clone(),
@@ -214,6 +220,7 @@ impl<'a> Made<'a> {
             permit,
             fights: Vec::new(),
             rollout: None,
+            rollback_from: self.rollback_from.clone(),
         };
         self.jobs.push(Draft::job(self.lanes.of(&job.target.cluster), &job));
     }

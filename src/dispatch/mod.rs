@@ -16,6 +16,7 @@ mod notes;
 mod publish;
 mod question;
 mod rerun;
+mod rollback;
 mod sync;
 
 use std::collections::BTreeMap;
@@ -141,9 +142,9 @@ impl Dispatcher {
         Self { windows, ..self }
     }
 
-    /// Returns what windows and pauses say now.
+    /// Returns what windows, pauses and pins say now.
     async fn gate(&self) -> Result<Gate<'_>, Error> {
-        Ok(Gate::new(&self.windows, self.store.pauses().await?, now()))
+        Ok(Gate::new(&self.windows, self.store.pauses().await?, now()).keeping(self.store.pins().await?))
     }
 
     /// Takes one event, waiting for it up to `wait`, and dispatches it.
@@ -251,6 +252,9 @@ impl Dispatcher {
         if let What::Sync { target, regardless } = &event.what {
             return self.sync(event, target, *regardless, notes).await;
         }
+        if let What::Failed { target, commit, inputs } = &event.what {
+            return self.roll_back(event, target, (commit, inputs), notes).await;
+        }
         let applications = self.concerned(event);
         notes::note_others(notes, event, &self.applications, &applications);
         if applications.is_empty() {
@@ -284,7 +288,11 @@ impl Dispatcher {
             What::Push { reference, .. } | What::Sweep { reference } => one.reference.follows(reference),
             What::Again { target, .. } => one.name == target.application,
             // Pull requests are not checked yet, reruns become events of their own, and the others are about one target.
-            What::PullRequest { .. } | What::Rerun { .. } | What::Drift { .. } | What::Sync { .. } => false,
+            What::PullRequest { .. }
+            | What::Rerun { .. }
+            | What::Drift { .. }
+            | What::Sync { .. }
+            | What::Failed { .. } => false,
         };
         self.applications.iter().filter(|one| one.source == event.source).filter(asked).collect()
     }

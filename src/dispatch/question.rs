@@ -33,7 +33,9 @@ impl<'a> Question<'a> {
             | (What::Sweep { .. }, Reference::Name(_) | Reference::Commit(_)) => (None, None, None),
             (What::Again { target, commit }, _) => (None, commit.as_ref(), Some(target)),
             (What::Sync { target, .. }, _) => (None, None, Some(target)),
-            (What::PullRequest { .. } | What::Rerun { .. } | What::Drift { .. }, _) => (None, None, None),
+            (What::PullRequest { .. } | What::Rerun { .. } | What::Drift { .. } | What::Failed { .. }, _) => {
+                (None, None, None)
+            }
         };
         Self { event, reference, before, after, only }
     }
@@ -55,7 +57,10 @@ pub(super) fn nobody(event: &Event) -> String {
             format!("pull request {number} is not checked: windlass acts on refs only so far")
         }
         What::Rerun { commit, .. } => format!("nobody follows checks of {}", commit.short()),
-        What::Again { target, .. } | What::Drift { target, .. } | What::Sync { target, .. } => {
+        What::Again { target, .. }
+        | What::Drift { target, .. }
+        | What::Sync { target, .. }
+        | What::Failed { target, .. } => {
             format!("no application {} of {} is configured", target.application, event.source)
         }
     }

@@ -26,6 +26,7 @@ const WAITING: u32 = 100;
 impl Dispatcher {
     /// Asks for a pass of the tip, and answers every commit that waits: one that reads the same shares the fate of that
     /// pass, any other is superseded. While the target is closed, all of them wait on, unless a person wants it `regardless`.
+    /// Of a target that is pinned, the commit that it is kept at is made true again.
     pub(super) async fn sync(
         &self,
         event: &Event,
@@ -36,6 +37,9 @@ impl Dispatcher {
         let Some(application) = self.configured(event, target) else {
             return Ok(Step::Nothing { why: question::nobody(event) });
         };
+        if let Some(pin) = self.store.pins().await?.into_iter().find(|pin| pin.target == *target) {
+            return self.keep(event, application, &pin, notes).await;
+        }
         let source =
             self.sources.get(&event.source).ok_or_else(|| Error::UnknownSource(event.source.clone()))?;
         let gate = self.gate().await?;

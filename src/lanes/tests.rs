@@ -2,6 +2,7 @@ use super::Lanes;
 use super::SHARED;
 use crate::application::Application;
 use crate::application::Name;
+use crate::application::OnFailure;
 use crate::application::Target;
 use crate::commit::CommitId;
 use crate::event::Event;
@@ -37,6 +38,7 @@ fn lanes() -> Lanes {
         self_heal: crate::application::SelfHeal::Correct,
         stable_for_ms: None,
         depends_on: Vec::new(),
+        on_failure: OnFailure::default(),
         service_account: None,
         ignore: Vec::new(),
     };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::application::Application;
+use crate::application::OnFailure;
 use crate::commit::Inputs;
 use crate::queue::Lane;
 use crate::reference::Reference;
@@ -35,6 +36,7 @@ fn job() -> Job {
             self_heal: crate::application::SelfHeal::Correct,
             stable_for_ms: None,
             depends_on: Vec::new(),
+            on_failure: OnFailure::default(),
             service_account: None,
             ignore: Vec::new(),
         },
@@ -45,6 +47,7 @@ fn job() -> Job {
         reason: job::Reason::Moved,
         received_at: Moment(1),
         rollout: None,
+        rollback_from: None,
         permit: job::Permit::Usual,
         fights: Vec::new(),
     }

@@ -24,7 +24,7 @@ pub use tally::Counts;
 pub use tally::Tally;
 
 /// The newest version of [`Report`] that this windlass reads. The second one knows of deliveries, the third one of drift,
-/// the fourth one of what is held.
+/// the fourth one of what is held or rolled back.
 pub const VERSION: u32 = 4;
 
 /// How far the work for a commit and a target has come.
@@ -156,6 +156,16 @@ impl fmt::Display for Problem {
     }
 }
 
+/// That a target went back to an earlier commit, as the rows of both commits say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollback {
+    /// The row is that of the commit which is made true again, and this is the one that was there before.
+    From(CommitId),
+    /// The row is that of the commit which was there before, and this is the one that is made true again.
+    To(CommitId),
+}
+
 /// What travels to the store: everything that history and statuses are made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -172,7 +182,7 @@ impl Report {
     #[must_use]
     pub fn new(at: Moment, what: Told) -> Self {
         let version = match what {
-            Told::Held { .. } => VERSION,
+            Told::Held { .. } | Told::RolledBack { .. } => VERSION,
             Told::Drift(_) => 3,
             Told::Heard(_)
             | Told::Considered(_)
@@ -274,6 +284,21 @@ pub enum Told {
         /// What closes it, and until when, in words for whoever waits for the verdict.
         why: String,
     },
+    /// An earlier commit is made true again in the place of this one.
+    RolledBack {
+        /// The dispatch that brings it about.
+        dispatch: String,
+        /// The source of the commit.
+        source: Name,
+        /// The commit that was made true before.
+        commit: CommitId,
+        /// The target.
+        target: Target,
+        /// The commit that is made true again.
+        to: CommitId,
+        /// Why, in words for the author of the commit.
+        why: String,
+    },
     /// A job was buried: its rows must not stay open.
     Buried {
         /// The dispatch that asked.
@@ -304,7 +329,8 @@ impl Told {
             | Self::Considered(_)
             | Self::Rerun { .. }
             | Self::Roster { .. }
-            | Self::Held { .. } => None,
+            | Self::Held { .. }
+            | Self::RolledBack { .. } => None,
         }
     }
 }
@@ -334,4 +360,7 @@ pub struct Progress {
     pub problems: Vec<Problem>,
     /// When the event reached windlass.
     pub received_at: Moment,
+    /// The commit that was there before, where this one is made true again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_from: Option<CommitId>,
 }

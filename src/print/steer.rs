@@ -88,6 +88,13 @@ pub async fn sync(asked: &cli::Sync) -> anyhow::Result<ExitCode> {
     let when = wake(&settings).await;
     let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
     out(&format!("Asked for a pass of {}. It is made {when}.\n", names.join(", ")))?;
+    for pin in store.pins().await?.into_iter().filter(|pin| targets.contains(&pin.target)) {
+        let at = pin.commit.short();
+        out(&format!(
+            "{} is kept at {at}, which is made true again, until `windlass release`.\n",
+            pin.target
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,7 +124,7 @@ pub async fn audit(asked: &cli::Audit) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(config: Option<&Path>) -> anyhow::Result<Option<(Settings, Store)>> {
+pub(super) async fn open(config: Option<&Path>) -> anyhow::Result<Option<(Settings, Store)>> {
     let Some(settings) = load(config, &Part::steward())? else { return Ok(None) };
     let store = store_of(&settings).await?;
     Ok(Some((settings, store)))
@@ -154,7 +161,7 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads what is meant, whether there is such or not.
-fn named(target: Option<&str>, cluster: Option<&str>) -> anyhow::Result<Scope> {
+pub(super) fn named(target: Option<&str>, cluster: Option<&str>) -> anyhow::Result<Scope> {
     let name = |text: &str| Name::parse(text).with_context(|| format!("read \"{text}\""));
     let (application, at) = match target.map(|text| text.split_once('@').unwrap_or((text, ""))) {
         Some((application, at)) => (Some(name(application)?), Some(at).filter(|at| !at.is_empty())),
@@ -164,7 +171,11 @@ fn named(target: Option<&str>, cluster: Option<&str>) -> anyhow::Result<Scope> {
 }
 
 /// Reads what is meant; there must be such.
-fn scope(settings: &Settings, target: Option<&str>, cluster: Option<&str>) -> anyhow::Result<Scope> {
+pub(super) fn scope(
+    settings: &Settings,
+    target: Option<&str>,
+    cluster: Option<&str>,
+) -> anyhow::Result<Scope> {
     let scope = named(target, cluster)?;
     let mut targets = settings.applications.iter().flat_map(|one| one.targets());
     if !targets.any(|target| scope.covers(&target)) && scope != Scope::default() {
@@ -175,7 +186,7 @@ fn scope(settings: &Settings, target: Option<&str>, cluster: Option<&str>) -> an
 }
 
 /// Reads a text that others will read.
-fn words(key: &str, text: &str) -> anyhow::Result<String> {
+pub(super) fn words(key: &str, text: &str) -> anyhow::Result<String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > CHARACTERS || text.chars().any(char::is_control) {
         bail!("read {key}: give 1 to {CHARACTERS} characters, on one line");
@@ -184,7 +195,7 @@ fn words(key: &str, text: &str) -> anyhow::Result<String> {
 }
 
 /// Returns who gives an order: the user of the system, after the name that was given.
-fn who(by: Option<&str>) -> anyhow::Result<String> {
+pub(super) fn who(by: Option<&str>) -> anyhow::Result<String> {
     let user = user();
     by.map_or(Ok(user.clone()), |by| Ok(format!("{} ({user})", words("--by", by)?)))
 }
@@ -205,7 +216,7 @@ fn user() -> String {
 }
 
 /// Has a windlass that runs look at once, and returns when it does. Over Postgres the store itself tells.
-async fn wake(settings: &Settings) -> &'static str {
+pub(super) async fn wake(settings: &Settings) -> &'static str {
     if settings.store.url.is_some() {
         return "now";
     }

@@ -174,6 +174,7 @@ fn subject(told: &Told) -> String {
         | Told::Superseded { source, commit, .. }
         | Told::Waiting { source, commit, .. }
         | Told::Held { source, commit, .. }
+        | Told::RolledBack { source, commit, .. }
         | Told::Buried { source, commit, .. } => (source, commit),
     };
     format!("{source}/{commit}")

@@ -110,6 +110,7 @@ pub(super) fn of_job(job: &Job, phase: Phase, problems: Vec<Problem>) -> Progres
         tally: Tally::default(),
         problems,
         received_at: job.received_at,
+        rollback_from: job.rollback_from.clone(),
     }
 }
 
@@ -150,6 +151,10 @@ impl Reconciler {
         }
         if begun.tip != begun.job.commit {
             drafts.push(self.report(begun.told_of_commit(&begun.run)));
+        }
+        if !whole && begun.job.tells_failure() {
+            let (source, target) = (&begun.job.application.source, &begun.job.target);
+            drafts.push(self.failure((source, target), (&begun.tip, &begun.inputs), begun.job.received_at));
         }
         self.hands.queue.publish(drafts).await?;
         log_end(&begun.run, &begun.job, phase, &tally);
@@ -211,6 +216,8 @@ impl Reconciler {
             received_at: job.received_at,
             tally,
             next: next.map(Box::new),
+            rollback_from: job.rollback_from.clone(),
+            tells_failure: job.tells_failure(),
         };
         Draft::watch(&self.hands.lane, &watch)
     }
@@ -264,6 +271,7 @@ impl Reconciler {
             tally,
             problems: problems.into_iter().take(PROBLEMS).map(cut).collect(),
             received_at: begun.job.received_at,
+            rollback_from: begun.job.rollback_from.clone(),
         })
     }
 }

@@ -12,7 +12,9 @@ use crate::job::Permit;
 use crate::job::Reason;
 use crate::moment::Moment;
 use crate::pause::Pause;
+use crate::pause::Pin;
 use crate::queue::Draft;
+use crate::reference::Reference;
 use crate::window;
 
 use super::Begun;
@@ -21,8 +23,8 @@ use super::Error;
 use super::Reconciler;
 
 impl Reconciler {
-    /// Returns what forbids a job to begin to write: the window that has closed since it was dispatched, a pause that was
-    /// made since, or a commit that came since, for which others must be healthy first.
+    /// Returns what forbids a job to begin to write: the window that has closed since it was dispatched, a pause or a pin
+    /// that was made since, or a commit that came since, for which others must be healthy first.
     pub(super) async fn forbidden(&self, begun: &Begun) -> Option<String> {
         let job = &begun.job;
         let goes_on = job.rollout.as_ref().map(|_| begun.rollout().is_some());
@@ -36,18 +38,22 @@ impl Reconciler {
         if depends && job.inputs != begun.inputs {
             return Some(format!("what it depends on must be healthy at {} first", begun.tip.short()));
         }
-        self.pauses().await.iter().find(|pause| pause.scope.covers(&job.target)).map(window::paused)
+        let kept_at = |pin: &&Pin| job.application.reference != Reference::Commit(pin.commit.clone());
+        let (pauses, pins) = self.orders().await;
+        let paused = pauses.iter().find(|pause| pause.scope.covers(&job.target)).map(window::paused);
+        let pin = pins.iter().filter(|_| job.reason != Reason::Drifted).find(|pin| pin.target == job.target);
+        paused.or_else(|| pin.filter(kept_at).map(window::pinned))
     }
 
-    /// Returns the pauses. A process without the store knows none, and goes by what dispatch decided. Where the store does
+    /// Returns the pauses and the pins. A process without the store knows none, and goes by what dispatch decided. Where the store does
     /// not answer, those count that were last seen.
-    async fn pauses(&self) -> Vec<Pause> {
-        let Some(store) = &self.hands.store else { return Vec::new() };
-        let pauses = store.pauses().await;
-        let mut seen = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
-        match pauses {
-            Ok(pauses) => pauses.clone_into(&mut seen),
-            Err(error) => tracing::warn!("the pauses last seen count: failed to {}", chain(&error)),
+    async fn orders(&self) -> (Vec<Pause>, Vec<Pin>) {
+        let Some(store) = &self.hands.store else { return (Vec::new(), Vec::new()) };
+        let orders = futures::try_join!(store.pauses(), store.pins());
+        let mut seen = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        match orders {
+            Ok(orders) => *seen = orders,
+            Err(error) => tracing::warn!("the pauses and pins last seen count: failed to {}", chain(&error)),
         }
         seen.clone()
     }

@@ -45,6 +45,7 @@ use crate::job::Watch;
 use crate::moment::Moment;
 use crate::outcome::Phase;
 use crate::pause::Pause;
+use crate::pause::Pin;
 use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Queue;
@@ -92,8 +93,8 @@ pub struct Reconciler {
     hands: Arc<Hands>,
     /// Is no pass to begin to write any more?
     winding_down: Arc<AtomicBool>,
-    /// The pauses that were last seen.
-    pauses: Arc<Mutex<Vec<Pause>>>,
+    /// The pauses and the pins that were last seen.
+    orders: Arc<Mutex<(Vec<Pause>, Vec<Pin>)>>,
     shown: Arc<Shown>,
 }
 
@@ -127,7 +128,7 @@ impl Reconciler {
         Self {
             hands: Arc::new(hands),
             winding_down: Arc::default(),
-            pauses: Arc::default(),
+            orders: Arc::default(),
             shown: Arc::default(),
         }
     }

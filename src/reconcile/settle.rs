@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use crate::application::Name;
+use crate::application::Target;
 use crate::clock::now;
+use crate::commit::CommitId;
+use crate::commit::Inputs;
+use crate::event::Event;
+use crate::event::What;
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::job::Job;
 use crate::job::Reason;
 use crate::job::Watch;
+use crate::moment::Moment;
 use crate::outcome::Drift;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
@@ -70,8 +77,27 @@ impl Reconciler {
             tally: watch.tally,
             problems,
             received_at: watch.received_at,
+            rollback_from: watch.rollback_from.clone(),
         };
-        self.tell(vec![Told::Run(progress)]).await
+        let mut drafts = vec![self.report(Told::Run(progress))];
+        if phase == Phase::Failed && watch.tells_failure {
+            let what = (&watch.source, &watch.target);
+            drafts.push(self.failure(what, (&watch.commit, &watch.inputs), watch.received_at));
+        }
+        Ok(self.hands.queue.publish(drafts).await?)
+    }
+
+    /// Returns the message by which dispatch hears that a commit was written and does not work.
+    pub(super) fn failure(
+        &self,
+        (source, target): (&Name, &Target),
+        (commit, inputs): (&CommitId, &Inputs),
+        received_at: Moment,
+    ) -> Draft {
+        let (target, commit, inputs) = (target.clone(), commit.clone(), inputs.clone());
+        let id = uuid::Uuid::now_v7().to_string();
+        let event = Event::new(id, source.clone(), What::Failed { target, commit, inputs }, received_at);
+        Draft::ask(&self.hands.lane, &event)
     }
 
     /// Buries what nobody can read; what a newer windlass wrote is left to one.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::application::Application;
 use crate::application::Dependency;
 use crate::application::Name;
+use crate::application::OnFailure;
 use crate::commit::CommitId;
 use crate::reference::Reference;
 use crate::settings::checks;
@@ -31,6 +32,7 @@ pub fn application(
     let namespace = section.parsed("namespace", checks::namespace).unwrap_or_else(|| "default".to_owned());
     let prune = section.flag("prune");
     let self_heal = section.parsed("self_heal", checks::self_heal);
+    let on_failure = section.parsed("on_failure", |text| checks::word(text, &OnFailure::ALL));
     let service_account = section.parsed("service_account", checks::service_account);
     let stable_for_ms = sections::stable_for(section);
     let depends_on = depends_on(section);
@@ -49,6 +51,7 @@ pub fn application(
         service_account,
         ignore: Vec::new(),
         depends_on,
+        on_failure: on_failure.unwrap_or_default(),
     };
     for cluster in &application.clusters {
         let namespace = application.namespace_in(cluster);

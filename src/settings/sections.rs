@@ -168,6 +168,7 @@ pub fn health_deadline(section: &mut Section<'_>) -> Option<Duration> {
 /// Reads the time that objects must stay healthy, in milliseconds.
 pub fn stable_for(section: &mut Section<'_>) -> Option<u64> {
     if !section.has("stable_for") {
+        section.skip("stable_for");
         return None;
     }
     u64::try_from(section.duration("stable_for", &(SECOND..=HOUR))?.as_millis()).ok()

@@ -179,7 +179,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "path = ",
         "paths = ",
-        "applications[0].paths: is no setting; known here: clusters, commit, health_deadline",
+        "applications[0].paths: is no setting; known here: clusters, commit, depends_on, health_deadline",
     ),
     ("east.kubeconfig", "no.kubeconfig", "clusters[0].kubeconfig: there is no file"),
     ("kubeconfig = ", "in_cluster = false #", "clusters[0]: give a kubeconfig, or in_cluster"),
@@ -357,11 +357,7 @@ fn the_examples_in_the_embedded_file_are_good_settings() {
     let folder = folder();
     let text: Vec<&str> =
         super::DEFAULTS.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect();
-    let text: Vec<&str> = text
-        .into_iter()
-        .filter(|line| !line.starts_with(' '))
-        .chain(applications::DATABASE.lines())
-        .collect();
+    let text: Vec<&str> = text.into_iter().filter(|line| !line.starts_with(' ')).collect();
     fs::write(folder.path().join("gitea-read-token"), SECRET).unwrap();
     fs::write(folder.path().join("allowed_signers"), signers::KEY).unwrap();
     let names = ["GITEA_WEBHOOK_SECRET", "SHOP_WEBHOOK_SECRET", "GITEA_TOKEN"];
@@ -376,11 +372,12 @@ fn the_examples_in_the_embedded_file_are_good_settings() {
         let others = |line: &&str| !keys.iter().any(|other| *other != key && line.starts_with(other));
         let rest: Vec<&str> = rest.iter().copied().filter(others).collect();
         assert!(rest.iter().any(|line| line.starts_with(key)), "{key} has an example");
-        load(folder.path(), &rest.join("\n"), &more).unwrap();
+        load(folder.path(), &(rest.join("\n") + applications::DATABASE), &more).unwrap();
     }
     let others = |line: &&str| !keys.iter().skip(1).any(|key| line.starts_with(key));
     let rest: Vec<&str> = rest.into_iter().filter(others).collect();
-    let github = rest.join("\n").replace("token = { env = \"GITEA_TOKEN\" }", &app.join("\n"));
+    let github = (rest.join("\n") + applications::DATABASE)
+        .replace("token = { env = \"GITEA_TOKEN\" }", &app.join("\n"));
     let settings =
         load(folder.path(), &github.replacen("kind = \"gitea\"", "kind = \"github\"", 1), &more).unwrap();
     assert!(settings.forges.values().all(|forge| forge.app.is_some() && forge.hook_url.is_some()));

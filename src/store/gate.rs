@@ -18,7 +18,7 @@ use crate::store::sql::Tx;
 use crate::store::sql::query;
 
 /// How many pauses, held targets or wishes are read at once? Those beyond are seen when others are gone.
-const AT_ONCE: u32 = 10_000;
+pub(super) const AT_ONCE: u32 = 10_000;
 
 /// How many orders may be asked for at once?
 const ORDERS_AT_ONCE: u32 = 1_000;
@@ -127,12 +127,7 @@ impl Store {
     pub async fn wish(&self, targets: &[Target], order: &Audited) -> Result<(), Error> {
         let mut tx = self.write().begin().await?;
         for target in targets {
-            query("INSERT INTO wishes (application, cluster, regardless) VALUES ($1, $2, $3)")
-                .bind(target.application.as_str())
-                .bind(target.cluster.as_str())
-                .bind(order.order == Order::Override)
-                .run(&mut tx)
-                .await?;
+            wished(&mut tx, target, order.order == Order::Override).await?;
         }
         note(&mut tx, order).await?;
         self.end(tx).await
@@ -342,8 +337,19 @@ fn scope(row: &Row) -> Result<Scope, Error> {
     Ok(Scope { application: part("application")?, cluster: part("cluster")? })
 }
 
+/// Adds the wish for a pass of a target.
+pub(super) async fn wished(tx: &mut Tx, target: &Target, regardless: bool) -> Result<(), Error> {
+    query("INSERT INTO wishes (application, cluster, regardless) VALUES ($1, $2, $3)")
+        .bind(target.application.as_str())
+        .bind(target.cluster.as_str())
+        .bind(regardless)
+        .run(tx)
+        .await
+        .map(drop)
+}
+
 /// Adds an order to the audit.
-async fn note(tx: &mut Tx, order: &Audited) -> Result<(), Error> {
+pub(super) async fn note(tx: &mut Tx, order: &Audited) -> Result<(), Error> {
     query("INSERT INTO audit (at, who, what, application, cluster, why) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(order.at.0)
         .bind(order.by.as_str())

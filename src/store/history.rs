@@ -152,6 +152,7 @@ fn run(row: &sql::Row, changes: Vec<Change>) -> Result<Run, Error> {
         received_at: column::moment(row, "received_at")?,
         at: column::moment(row, "at")?,
         took_ms: state.took_ms.unwrap_or(0),
+        rollback: state.rollback,
     })
 }
 

@@ -38,6 +38,7 @@ use crate::moment::Moment;
 use crate::outcome::Change;
 use crate::outcome::Phase;
 use crate::outcome::Problem;
+use crate::outcome::Rollback;
 use crate::outcome::Tally;
 use crate::secret::Secret;
 use crate::store::news::News;
@@ -56,6 +57,7 @@ mod history;
 mod memory;
 mod news;
 mod outbox;
+mod pins;
 mod postgres;
 mod prune;
 mod record;
@@ -155,6 +157,8 @@ pub struct Run {
     pub at: Moment,
     /// How long it took until then, in milliseconds.
     pub took_ms: u64,
+    /// That its target went back to this commit from another one.
+    pub rollback: Option<Rollback>,
 }
 
 /// What became of a commit in one target.

@@ -73,11 +73,8 @@ impl Store {
 }
 
 fn may_be_healthy(report: &Report) -> bool {
-    match &report.what {
-        Told::Run(progress) => progress.phase == Phase::Healthy,
-        Told::Covered { .. } => true,
-        _ => false,
-    }
+    let healthy = |told: &Told| matches!(told, Told::Run(progress) if progress.phase == Phase::Healthy);
+    healthy(&report.what) || matches!(report.what, Told::Covered { .. })
 }
 
 async fn holds_commits(tx: &mut Tx) -> Result<bool, Error> {
@@ -98,6 +95,7 @@ fn turn(report: &Report) -> Turn<'_> {
         | Told::Superseded { source, .. }
         | Told::Waiting { source, .. }
         | Told::Held { source, .. }
+        | Told::RolledBack { source, .. }
         | Told::Buried { source, .. } => Turn::Source(source),
     }
 }
@@ -141,6 +139,9 @@ async fn take_in(tx: &mut Tx, report: &Report) -> Result<BTreeSet<(Name, CommitI
         }
         Told::Held { dispatch, source, commit, target, why } => {
             (subject(source, commit, target), Row::held(dispatch, why))
+        }
+        Told::RolledBack { dispatch, source, commit, target, to, why } => {
+            (subject(source, commit, target), Row::rolled_back(dispatch, to, why))
         }
         Told::Buried { dispatch, source, commit, target, why } => {
             (subject(source, commit, target), Row::buried(dispatch, why))

@@ -52,6 +52,7 @@ pub fn describe(row: &Row) -> String {
         others: row.others,
         by: row.by.as_ref(),
         took_ms: row.took_ms,
+        rollback: row.rollback.as_ref(),
     })
 }
 

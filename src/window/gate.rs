@@ -1,4 +1,4 @@
-//! What windows and pauses say of targets at one moment.
+//! What windows, pauses and pins say of targets at one moment.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use crate::application::Target;
 use crate::moment::Moment;
 use crate::pause::Pause;
+use crate::pause::Pin;
 
 use super::Kind;
 use super::OnDrift;
@@ -42,11 +43,12 @@ enum Asked {
     Drift,
 }
 
-/// The windows and pauses at one moment.
+/// The windows, pauses and pins at one moment.
 #[derive(Debug)]
 pub struct Gate<'a> {
     windows: &'a [Window],
     pauses: Vec<Pause>,
+    pins: Vec<Pin>,
     now: Moment,
     /// What windows, by their places in the list, say together: many targets have the same ones.
     known: Mutex<BTreeMap<(Asked, Vec<usize>), State>>,
@@ -56,13 +58,19 @@ impl<'a> Gate<'a> {
     /// Takes the windows, the pauses and the moment.
     #[must_use]
     pub fn new(windows: &'a [Window], pauses: Vec<Pause>, now: Moment) -> Self {
-        Self { windows, pauses, now, known: Mutex::default() }
+        Self { windows, pauses, pins: Vec::new(), now, known: Mutex::default() }
+    }
+
+    /// Takes the pins too.
+    #[must_use]
+    pub fn keeping(self, pins: Vec<Pin>) -> Self {
+        Self { pins, ..self }
     }
 
     /// Returns whether a commit may be made true in a target.
     #[must_use]
     pub fn push(&self, target: &Target) -> State {
-        self.paused(target).unwrap_or_else(|| self.ask(Asked::Push, target))
+        self.paused(target).or_else(|| self.pinned(target)).unwrap_or_else(|| self.ask(Asked::Push, target))
     }
 
     /// Returns whether drift of a target may be corrected. Where a commit may be made true, drift may be corrected too.
@@ -82,6 +90,12 @@ impl<'a> Gate<'a> {
         Some(State::Closed(Closed { until: None, why: paused(pause) }))
     }
 
+    /// A pin keeps other commits from a target, and no correction of its drift.
+    fn pinned(&self, target: &Target) -> Option<State> {
+        let pin = self.pins.iter().find(|pin| pin.target == *target)?;
+        Some(State::Closed(Closed { until: None, why: pinned(pin) }))
+    }
+
     fn ask(&self, asked: Asked, target: &Target) -> State {
         let counts = |window: &Window| asked == Asked::Push || window.drift == OnDrift::Wait;
         let these = self.windows.iter().enumerate().filter(|(_, one)| counts(one) && one.is_for(target));
@@ -96,6 +110,14 @@ impl<'a> Gate<'a> {
 pub fn paused(pause: &Pause) -> String {
     let Pause { scope, by, why, since } = pause;
     format!("{scope} is paused by {by} since {}: {why}", Zone::utc().text(since.0.div_euclid(1_000)))
+}
+
+/// Returns what a pin says, as one line.
+#[must_use]
+pub fn pinned(pin: &Pin) -> String {
+    let Pin { target, commit, by, why, since } = pin;
+    let since = Zone::utc().text(since.0.div_euclid(1_000));
+    format!("{target} is kept at {} by {by} since {since}: {why}", commit.short())
 }
 
 fn state(windows: &[&Window], now: Moment) -> State {

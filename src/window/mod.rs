@@ -19,6 +19,7 @@ pub use gate::Closed;
 pub use gate::Gate;
 pub use gate::State;
 pub use gate::paused;
+pub use gate::pinned;
 pub use pattern::Pattern;
 pub use schedule::Schedule;
 pub use zone::Zone;

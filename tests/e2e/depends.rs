@@ -49,7 +49,7 @@ async fn a_target_is_written_when_what_it_depends_on_is_healthy_at_the_same_comm
             w.reconcile_step().await;
             w.report_all().await;
             w.post_step().await;
-            w.expect(&first, "shop@east", "pending", &["waiting: db@east is not healthy at"]).await;
+            w.expect(&first, "shop@east", "pending", &["waiting: nothing was applied to db@east yet"]).await;
             assert_eq!(w.opener().step(now()).await.unwrap().asked, 0);
             assert_eq!(value(w).await, None);
             let_go(w).await;
@@ -91,6 +91,10 @@ async fn what_fails_holds_its_dependents_up_until_a_commit_mends_it() {
             let failed = format!("waiting: db@east failed at {}", third.short());
             w.expect(&third, "shop@east", "pending", &[&failed]).await;
             assert_eq!(value(w).await.as_deref(), Some("1"));
+            w.ship(&[("db/db.yaml", &deployment("db"))]).await;
+            w.settle().await;
+            open(w, 1).await;
+            w.expect(&third, "shop@east", "success", &["healthy"]).await;
         })
         .await;
 }

@@ -26,6 +26,7 @@ mod promise_8_to_10;
 mod races;
 mod refs;
 mod refusals;
+mod rollback;
 mod signers;
 mod tags;
 mod takeover;

@@ -96,6 +96,7 @@ impl Station {
             tally: Tally { created: 1, ..Tally::default() },
             problems,
             received_at: Moment(1_000),
+            rollback_from: None,
         };
         self.record(Told::Run(progress)).await;
     }

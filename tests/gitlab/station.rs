@@ -108,6 +108,7 @@ impl Station {
             tally: Tally { created: 1, ..Tally::default() },
             problems: Vec::new(),
             received_at: Moment(1_000),
+            rollback_from: None,
         }))
         .await;
     }

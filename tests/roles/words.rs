@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use windlass::application::Application;
 use windlass::application::Name;
+use windlass::application::OnFailure;
 use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::dispatch;
@@ -49,6 +50,7 @@ fn application() -> Application {
         self_heal: windlass::application::SelfHeal::Correct,
         stable_for_ms: None,
         depends_on: Vec::new(),
+        on_failure: OnFailure::default(),
         service_account: None,
         ignore: Vec::new(),
     }

@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 use sqlx::Connection;
 use sqlx::PgConnection;
 use windlass::application::Application;
+use windlass::application::OnFailure;
 use windlass::commit::CommitId;
 use windlass::fault::Fault;
 use windlass::moment::Moment;
@@ -107,6 +108,7 @@ async fn no_number_of_a_definition_is_given_twice(place: Place) {
         self_heal: windlass::application::SelfHeal::Correct,
         stable_for_ms: None,
         depends_on: Vec::new(),
+        on_failure: OnFailure::default(),
         service_account: None,
         ignore: Vec::new(),
     };

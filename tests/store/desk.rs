@@ -141,6 +141,7 @@ pub fn progress(run: &str, dispatch: &str, commit: &CommitId, on: &str, phase: P
         tally: Tally { created: 1, configured: 3, unchanged: 8, pruned: 0, kept: 0, held: 0 },
         problems: if bad { vec![problem] } else { Vec::new() },
         received_at: Moment(900),
+        rollback_from: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod gate;
 mod ledger;
 mod memory;
 mod outbox;
+mod pins;
 mod place;
 mod prune;
 mod reach;

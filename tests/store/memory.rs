@@ -1,6 +1,7 @@
 //! What is remembered and listed.
 
 use windlass::application::Application;
+use windlass::application::OnFailure;
 use windlass::commit::Inputs;
 use windlass::fault::Fault;
 use windlass::moment::Moment;
@@ -84,6 +85,7 @@ async fn the_number_of_a_definition_grows_with_every_change_and_only_then(place:
         self_heal: windlass::application::SelfHeal::Correct,
         stable_for_ms: None,
         depends_on: Vec::new(),
+        on_failure: OnFailure::default(),
         service_account: None,
         ignore: Vec::new(),
     };

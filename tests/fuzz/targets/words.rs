@@ -70,6 +70,7 @@ fn row_is_usable(row: Row) {
         others: row.others,
         by: row.by.as_ref(),
         took_ms: row.took_ms,
+        rollback: row.rollback.as_ref(),
     };
     expect_words(&phrase::target(&facts), 500);
     let same = advance(Some(row.clone()), row.clone());
