@@ -22,6 +22,7 @@ pub use history::DriftCommand;
 pub use history::Explain;
 pub use history::History;
 pub use history::Suggest;
+pub use steer::Adopt;
 pub use steer::Audit;
 pub use steer::Pause;
 pub use steer::Release;
@@ -100,6 +101,8 @@ pub enum Command {
     Drift(Drift),
     /// Prints what became of a delivery or of a commit: each target, its run, and what the forge was told.
     Explain(Explain),
+    /// Prints what a pass of an application would change, and from whom it would take objects over; changes nothing.
+    Adopt(Adopt),
     /// Pauses an application, a cluster or everything: nothing is written there until `windlass resume`.
     Pause(Pause),
     /// Ends a pause; what waited is worked on at once.

@@ -126,6 +126,22 @@ impl Line {
     }
 }
 
+/// Returns reconcilers that are there to look: they tell their words to a queue of their own in the data folder, which
+/// nobody reads, and have no history. Nothing is sent to repositories or clusters yet.
+///
+/// # Errors
+/// As [`Line::build`].
+pub async fn lookers(settings: &Settings) -> Result<Vec<Reconciler>, Error> {
+    let queue = Queue::open(&queue_path(&settings.data)).await?;
+    let near = settings.forges.values().filter(|forge| forge.private).map(|forge| forge.api.as_str());
+    let courier = Courier::new()?.near(near);
+    let apps = forges::apps(settings, &courier);
+    let sources = hands::sources(settings, &apps)?;
+    let (lanes, policy) = (Arc::new(settings.lanes()), Policy::new(hands::required(settings)));
+    let parts = Parts { settings, queue, courier, apps, sources, lanes, policy };
+    Ok(parts.reconcile(None).await?.0)
+}
+
 impl Parts<'_> {
     fn dispatch(&self, store: &Store) -> Option<Dispatch> {
         let (settings, applications) = (self.settings, self.settings.applications.clone());

@@ -28,6 +28,7 @@ use windlass::settings::Settings;
 use windlass::store::Run;
 use windlass::store::Store;
 
+pub mod adopt;
 pub mod dead;
 pub mod deliveries;
 pub mod diff;

@@ -123,6 +123,20 @@ pub struct Release {
     pub config: Option<PathBuf>,
 }
 
+/// What is looked at before windlass takes it over.
+#[derive(Clone, Debug, Args)]
+pub struct Adopt {
+    /// An application, or one of its targets.
+    #[arg(value_name = "APPLICATION[@CLUSTER]")]
+    pub target: String,
+    /// As JSON, one line for each object.
+    #[arg(long)]
+    pub json: bool,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// Which orders are printed.
 #[derive(Clone, Debug, Args)]
 pub struct Audit {

@@ -239,7 +239,7 @@ impl Reconciler {
 }
 
 /// Returns what is told of a write: the fields that differed, and from whom the object was taken over.
-fn told(checked: &Checked, set: &str) -> Vec<String> {
+pub(super) fn told(checked: &Checked, set: &str) -> Vec<String> {
     if checked.anew {
         return vec![format!("deleted and created anew for {}", checked.fields.join(", "))];
     }

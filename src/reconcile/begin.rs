@@ -99,7 +99,7 @@ impl Reconciler {
     }
 
     /// Refuses a target that another installation, or this one by another name of the cluster, writes to.
-    fn is_ours(&self, job: &Job, parent: &Parent) -> Result<(), Error> {
+    pub(super) fn is_ours(&self, job: &Job, parent: &Parent) -> Result<(), Error> {
         let (owner, known_as) = (&parent.fence.installation, &parent.fence.cluster);
         if !owner.is_empty() && *owner != self.hands.installation {
             return Err(Error::Foreign(owner.clone()));

@@ -18,6 +18,7 @@ mod gate;
 mod hooks;
 mod policy;
 mod prepare;
+mod preview;
 mod prune;
 mod recreate;
 mod render;
@@ -64,6 +65,7 @@ pub use finish::Ended;
 pub use policy::Policy;
 pub use policy::Required;
 pub use prepare::Ready;
+pub use preview::Preview;
 
 /// What passes are made with.
 pub struct Hands {

@@ -73,6 +73,9 @@ impl Ready {
     }
 }
 
+/// A pass whose commit cannot be made true, and why.
+pub(super) type Refused = (Begun, Vec<Problem>);
+
 /// The objects of a commit, held against the cluster.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
@@ -105,11 +108,19 @@ impl Reconciler {
     /// The source or the cluster, where the next try may find it otherwise.
     #[tracing::instrument(skip_all)]
     pub async fn prepare(&self, begun: Begun) -> Result<Result<Ready, Ended>, Error> {
+        match self.weigh(begun).await? {
+            Ok(ready) => Ok(Ok(ready)),
+            Err((begun, problems)) => self.refuse(&begun, problems).await.map(Err),
+        }
+    }
+
+    /// Does all of that but telling of a commit that cannot be made true.
+    pub(super) async fn weigh(&self, begun: Begun) -> Result<Result<Ready, Refused>, Error> {
         let cluster = self.cluster_of(&begun)?;
         let mut begun = begun;
         let manifests = match self.render(&mut begun, &cluster).await? {
             Ok(manifests) => manifests,
-            Err(problems) => return self.refuse(&begun, problems).await.map(Err),
+            Err(problems) => return Ok(Err((begun, problems))),
         };
         let declared = Declared::of(&manifests);
         let (mut extent, set) = (Extent::default(), begun.parent.id());
@@ -117,7 +128,7 @@ impl Reconciler {
         let wanted = manifests.len();
         let found = match look(&cluster, &mut begun, &manifests, &extent).await? {
             Ok(found) => found,
-            Err(problems) => return self.refuse(&begun, problems).await.map(Err),
+            Err(problems) => return Ok(Err((begun, problems))),
         };
         let manager = member::manager(&begun.job.target.application);
         let (members, unknown) = (found.members.len(), found.unknown);
@@ -134,7 +145,7 @@ impl Reconciler {
         let mut sorted = self.sort(&checker, writes, same).await?;
         self.sort_hooks(&checker, &begun, hooks, &mut sorted).await?;
         if !sorted.problems.is_empty() {
-            return self.refuse(&begun, sorted.problems).await.map(Err);
+            return Ok(Err((begun, sorted.problems)));
         }
         sorted.left.extend(left);
         sorted.unchanged.extend(created);

@@ -1,5 +1,7 @@
 //! Objects that another tool applied before become an application's, with all that the tool set.
 
+use std::process::Command;
+
 use serde_json::Value;
 use serde_json::json;
 
@@ -85,6 +87,60 @@ async fn where_others_keep_what_they_own_nothing_is_taken_from_them() {
         w.settle().await;
         let object = w.east.find(&w.path_of("kubectl")).await.unwrap();
         assert_eq!(object["data"], json!({ "key": "old", "extra": "old", "theirs": "kept" }));
+    })
+    .await;
+}
+
+/// Asks what a pass of `shop` would change; returns what is said, and the exit code.
+fn adopt(w: &World, more: &[&str]) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+    let output =
+        command.args(["adopt", "shop@east"]).args(more).arg("--config").arg(w.config()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (said, output.status.code())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_pass_would_take_over_is_shown_before_and_nothing_is_written() {
+    World::run(async |w| {
+        make(w, TOOLS[0]).await;
+        let before = w.east.find(&w.path_of("kubectl")).await.unwrap();
+        let files = [
+            ("shop/kubectl.yaml", &*config_map("kubectl", "1")),
+            ("shop/one.yaml", &*config_map("one", "1")),
+        ];
+        let first = w.ship(&files).await;
+        let (said, code) = adopt(w, &[]);
+        assert_eq!(code, Some(3), "{said}");
+        let namespace = &w.namespace;
+        for line in [
+            format!("shop@east at {} of refs/heads/main\n", first.short()),
+            format!("  change    ConfigMap/{namespace}/kubectl  taken over from kubectl-client-side-apply, "),
+            "goes: data.extra, metadata.annotations.".to_owned(),
+            format!("  create    ConfigMap/{namespace}/one\n"),
+            "  0 objects are as declared already; nothing was written.\n".to_owned(),
+        ] {
+            assert!(said.contains(&line), "{line:?} is not in {said}");
+        }
+        let (lines, _) = adopt(w, &["--json"]);
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let would: Vec<_> =
+            lines.iter().map(|line| (line["would"].as_str(), line["name"].as_str())).collect();
+        assert_eq!(would, [(Some("change"), Some("kubectl")), (Some("create"), Some("one"))]);
+        assert_eq!(w.east.find(&w.path_of("kubectl")).await.unwrap(), before);
+        assert_eq!(w.value("one").await, None);
+        w.settle().await;
+        let (said, code) = adopt(w, &[]);
+        assert!(said.ends_with("  2 objects are as declared already; nothing was written.\n"), "{said}");
+        assert_eq!(code, Some(0));
+        // What cannot be made true is said as a commit would be told.
+        let broken = w.ship(&[("shop/one.yaml", "kind: [")]).await;
+        let (said, code) = adopt(w, &[]);
+        assert!(said.contains("  failed    ") && said.contains("shop/one.yaml"), "{said}");
+        assert_eq!(code, Some(1));
+        w.settle().await;
+        w.expect(&broken, "shop@east", "failure", &[]).await;
     })
     .await;
 }

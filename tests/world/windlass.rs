@@ -331,6 +331,11 @@ impl World {
         Courier::new().unwrap().knock(&url, &headers, body).await.unwrap().0
     }
 
+    /// Returns the settings file, with which a command of windlass is called.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("windlass.toml")
+    }
+
     /// Where the door is.
     pub fn door_url(&self) -> String {
         format!("http://{}", self.door.address)

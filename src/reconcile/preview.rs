@@ -1,0 +1,135 @@
+//! What a pass of a target's tip would do: found out as a pass does, and without a write.
+
+use std::collections::BTreeSet;
+
+use crate::application::Application;
+use crate::application::Target;
+use crate::clock::now;
+use crate::commit::CommitId;
+use crate::drift;
+use crate::drift::Foretold;
+use crate::job::Job;
+use crate::job::Permit;
+use crate::job::Reason;
+use crate::object::Live;
+use crate::outcome::Action;
+use crate::outcome::Change;
+use crate::outcome::Problem;
+use crate::plan;
+use crate::takeover::takeover;
+
+use super::Begun;
+use super::Error;
+use super::Ready;
+use super::Reconciler;
+use super::apply::told;
+use super::check::Checked;
+
+/// What a pass would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// The commit that it would make true; `None` where the reference leads nowhere.
+    pub tip: Option<CommitId>,
+    /// What it would do to which objects, by name; without those that are as declared.
+    pub changes: Vec<Change>,
+    /// How many objects are as declared already.
+    pub unchanged: usize,
+    /// Why it would write nothing, where it would not; or what it would leave undone.
+    pub problems: Vec<Problem>,
+}
+
+impl Reconciler {
+    /// Returns whether this is the one that reaches a cluster.
+    #[must_use]
+    pub fn reaches(&self, target: &Target) -> bool {
+        self.hands.clusters.contains_key(&target.cluster)
+    }
+
+    /// Finds out what a pass of the tip would do to a target, as its application is defined here. Everything is held against
+    /// the server's dry-run, whatever is known of it. Nothing is written, and nobody is told.
+    ///
+    /// # Errors
+    /// The source or the cluster; a target of another installation.
+    pub async fn preview(&self, application: &Application, target: &Target) -> Result<Preview, Error> {
+        let (cluster, source) = (self.cluster(&target.cluster)?, self.source(&application.source)?);
+        let (parent, kinds) = tokio::join!(cluster.parent(&target.application), cluster.kinds());
+        let (parent, kinds) = (parent?, kinds?);
+        let problem = |message: String| Problem { object: None, place: None, message };
+        let resolved = source.resolve(&application.reference, &[]).await?;
+        let Some(tip) = resolved.tip else {
+            let problems = vec![problem(application.reference.absence())];
+            return Ok(Preview { tip: None, changes: Vec::new(), unchanged: 0, problems });
+        };
+        let inputs = source.inputs(&tip, &application.path_in(&target.cluster)).await?;
+        let job = Job {
+            version: crate::job::VERSION,
+            target: target.clone(),
+            dispatch: "preview".to_owned(),
+            application: application.clone(),
+            // Lower than any other, so that nothing counts as done.
+            definition: 0,
+            commit: tip.clone(),
+            inputs: inputs.clone(),
+            before: None,
+            reason: Reason::Unsure,
+            received_at: now(),
+            permit: Permit::Never,
+            fights: Vec::new(),
+            rollout: None,
+            rollback_from: None,
+        };
+        self.is_ours(&job, &parent)?;
+        let run = uuid::Uuid::now_v7().to_string();
+        let begun = Begun { job, run, parent, kinds, tip: tip.clone(), inputs };
+        let refused = |problems| Preview { tip: Some(tip), changes: Vec::new(), unchanged: 0, problems };
+        if let Some(problem) = self.refusal(&begun).await? {
+            return Ok(refused(vec![problem]));
+        }
+        match self.weigh(begun).await? {
+            Ok(ready) => Ok(shown(ready)),
+            Err((_, problems)) => Ok(refused(problems)),
+        }
+    }
+}
+
+fn shown(ready: Ready) -> Preview {
+    let set = ready.begun.parent.id();
+    let manager = crate::member::manager(&ready.begun.job.target.application);
+    let write = |checked: &Checked| {
+        let action = if checked.write.live.is_some() { Action::Configured } else { Action::Created };
+        let notes: Vec<String> =
+            told(checked, &set).into_iter().chain(lost(checked, &set, &manager)).collect();
+        let note = Some(notes.join(", ")).filter(|note| !note.is_empty());
+        Change { object: checked.write.manifest.id.clone(), action, note }
+    };
+    let pruned = |live: &Live| Change { object: live.id.clone(), action: Action::Pruned, note: None };
+    let left = ready.left.iter().filter_map(|left| {
+        let note = Some(left.why.clone()?);
+        Some(Change { object: left.id.clone(), action: Action::Kept, note })
+    });
+    let mut changes: Vec<Change> =
+        ready.writes.iter().map(write).chain(ready.prune.iter().map(pruned)).chain(left).collect();
+    changes.extend(ready.kept);
+    changes.sort_by(|one, other| one.object.cmp(&other.object));
+    let (tip, unchanged) = (Some(ready.begun.tip), ready.unchanged.len());
+    Preview { tip, changes, unchanged, problems: ready.unmet }
+}
+
+/// Returns what goes from an object besides, because the tool that set it is taken over from and the manifest does not set
+/// it. No dry-run shows that before the fields are ours.
+fn lost(checked: &Checked, set: &str, manager: &str) -> Option<String> {
+    let live = checked.write.live.as_ref().filter(|live| plan::takes_over(&checked.write, live, set))?;
+    let patch = takeover(&live.value, manager)?;
+    let mut ours = live.value.clone();
+    let entries = ours.pointer_mut("/metadata/managedFields")?;
+    *entries = patch.pointer("/metadata/managedFields")?.clone();
+    let (Foretold::Changed(fields) | Foretold::Undecided(fields)) =
+        drift::foretell(&ours, &checked.write.manifest.value, Some(manager))
+    else {
+        return None;
+    };
+    let gone: BTreeSet<String> =
+        fields.into_iter().filter(|one| one.declared.is_none()).map(|one| one.field).collect();
+    let gone: Vec<String> = gone.into_iter().filter(|field| !checked.fields.contains(field)).collect();
+    (!gone.is_empty()).then(|| format!("goes: {}", gone.join(", ")))
+}
