@@ -194,7 +194,7 @@ pub enum OnFailure {
     /// It stays as it is until a commit mends it.
     #[default]
     Keep,
-    /// The last commit that was healthy is made true again, until the reference moves.
+    /// The last commit that was healthy is made true again, until the application reads something else.
     Rollback,
 }
 

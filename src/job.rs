@@ -57,9 +57,18 @@ pub struct Job {
     /// The run that goes on with this job, where it is not the first one of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
-    /// The commit that was there before, where an earlier one is made true again.
+    /// How an earlier commit is made true again, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollback_from: Option<CommitId>,
+    pub back: Option<Back>,
+}
+
+/// That an earlier commit is made true again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Back {
+    /// The commit that was there before, and what the target read there; nothing where that is this commit.
+    pub from: Option<(CommitId, Inputs)>,
+    /// Why, in words for the author of that commit.
+    pub why: String,
 }
 
 /// A run that wrote the first waves of its objects, and waited until those were healthy.
@@ -88,8 +97,14 @@ impl Job {
     /// Of one that is made true again itself it is not: there is nothing to go back to.
     #[must_use]
     pub fn tells_failure(&self) -> bool {
-        let again = self.rollback_from.is_some() || self.reason == Reason::Drifted;
+        let again = self.back.is_some() || self.reason == Reason::Drifted;
         self.application.on_failure == OnFailure::Rollback && !again
+    }
+
+    /// Returns the commit that was there before, where an earlier one is made true again.
+    #[must_use]
+    pub fn rollback_from(&self) -> Option<&CommitId> {
+        self.back.as_ref()?.from.as_ref().map(|(commit, _)| commit)
     }
 
     /// Returns the job that goes on with a run of this one.

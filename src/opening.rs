@@ -18,10 +18,12 @@ use crate::moment::Moment;
 use crate::queue::Draft;
 use crate::queue::Queue;
 use crate::select;
+use crate::select::Memory;
+use crate::select::State;
 use crate::store::Held;
 use crate::store::Store;
+use crate::window;
 use crate::window::Gate;
-use crate::window::State;
 use crate::window::Window;
 
 /// How long is waited at most before the next look? What is known to come is looked for when it comes; this is for what was
@@ -60,8 +62,20 @@ pub struct Opener {
     store: Store,
     applications: Vec<Application>,
     windows: Vec<Window>,
-    /// The targets that were asked for, when, and when dispatch had last found each closed.
-    asked: Mutex<BTreeMap<Target, (Moment, Moment)>>,
+    /// What was asked for of which targets.
+    asked: Mutex<BTreeMap<Target, Asked>>,
+}
+
+/// What was asked for of a target.
+#[derive(Clone, Debug)]
+struct Asked {
+    at: Moment,
+    /// When dispatch had last found it closed.
+    noted_at: Moment,
+    /// About its drift alone?
+    drift: bool,
+    /// What those that it depends on had come to.
+    standing: Vec<(String, State)>,
 }
 
 impl Opener {
@@ -93,7 +107,7 @@ impl Opener {
         }
         let gate =
             Gate::new(&self.windows, self.store.pauses().await?, now).keeping(self.store.pins().await?);
-        let awaited = self.awaited(&held).await?;
+        let waits = self.waits(&held).await?;
         for one in &held {
             if self.source_of(&one.target) != Some(&one.source) {
                 // Whoever waits for it is told by the sweep.
@@ -102,10 +116,12 @@ impl Opener {
             }
             let wait = match open(&gate, one) {
                 // The verdict that its commits wait for brings the next look.
-                Ok(false) if !one.drift && awaited.contains_key(&one.target) => None,
+                Ok(false) if !one.drift && waits.awaited.contains_key(&one.target) => None,
                 Ok(drift) => {
-                    let drift = drift || awaited.contains_key(&one.target);
-                    self.ask(one, drift, now, &mut opened.asked).await?
+                    let drift = drift || waits.awaited.contains_key(&one.target);
+                    let standing = waits.standing(&one.target);
+                    let asked = Asked { at: now, noted_at: one.noted_at, drift, standing };
+                    self.ask(one, asked, &mut opened.asked).await?
                 }
                 Err(until) => until.map(|until| Duration::from_millis(until.since(now))),
             };
@@ -114,8 +130,8 @@ impl Opener {
         Ok(opened)
     }
 
-    /// Returns why held targets wait for others, by what those were last dispatched with.
-    async fn awaited(&self, held: &[Held]) -> Result<BTreeMap<Target, String>, Error> {
+    /// Returns for what held targets wait, by what others were last dispatched with.
+    async fn waits(&self, held: &[Held]) -> Result<Waits, Error> {
         let waits = |one: &&Application| {
             !one.depends_on.is_empty() && held.iter().any(|held| held.target.application == one.name)
         };
@@ -127,31 +143,35 @@ impl Opener {
         for source in theirs.map(|one| &one.source).collect::<BTreeSet<_>>() {
             memory.extend(self.store.memory(source).await?.into_iter().map(|row| (row.target.clone(), row)));
         }
-        Ok(select::awaited(&waiting, &memory, &BTreeMap::new()))
+        let awaited = select::awaited(&waiting, &memory, &BTreeMap::new());
+        let mut standing = BTreeMap::new();
+        for (one, target) in waiting.iter().flat_map(|one| one.targets().map(move |target| (one, target))) {
+            let rows = one.dependencies(&target.cluster).filter_map(|needed| memory.get(&needed));
+            let rows: Vec<_> = rows.map(|row: &Memory| (row.dispatch.clone(), row.state)).collect();
+            standing.insert(target, rows);
+        }
+        Ok(Waits { awaited, standing })
     }
 
     /// Asks for a target that is open, unless that was done; returns after how long it is time to ask again.
-    async fn ask(
-        &self,
-        held: &Held,
-        drift: bool,
-        now: Moment,
-        asked: &mut usize,
-    ) -> Result<Option<Duration>, Error> {
-        let last = self.lock().get(&held.target).copied();
-        if let Some((at, noted_at)) = last {
-            let pause = if noted_at == held.noted_at { AGAIN_AFTER } else { AGAIN_SOON };
-            let passed = Duration::from_millis(now.since(at));
+    async fn ask(&self, held: &Held, now: Asked, asked: &mut usize) -> Result<Option<Duration>, Error> {
+        let last = self.lock().get(&held.target).cloned();
+        if let Some(last) = last.filter(|last| last.drift == now.drift) {
+            let pause = now.pause_after(&last, held);
+            let passed = Duration::from_millis(now.at.since(last.at));
             if passed < pause {
                 return Ok(Some(pause.saturating_sub(passed)));
             }
         }
         let target = held.target.clone();
-        let what =
-            if drift { What::Drift { target, own: true } } else { What::Sync { target, regardless: false } };
-        self.publish(&held.source, what, now).await?;
-        tracing::info!(target.name = %held.target, since_held_ms = now.since(held.since), "the target is open: what waits is asked for");
-        self.lock().insert(held.target.clone(), (now, held.noted_at));
+        let what = if now.drift {
+            What::Drift { target, own: true }
+        } else {
+            What::Sync { target, regardless: false }
+        };
+        self.publish(&held.source, what, now.at).await?;
+        tracing::info!(target.name = %held.target, since_held_ms = now.at.since(held.since), "the target is open: what waits is asked for");
+        self.lock().insert(held.target.clone(), now);
         *asked += 1;
         Ok(Some(AGAIN_AFTER))
     }
@@ -189,21 +209,44 @@ impl Opener {
         self.lock().retain(|target, _| held.contains(target));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Target, (Moment, Moment)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Target, Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For what held targets wait.
+struct Waits {
+    /// Why, for those that must.
+    awaited: BTreeMap<Target, String>,
+    /// What those that each depends on have come to.
+    standing: BTreeMap<Target, Vec<(String, State)>>,
+}
+
+impl Waits {
+    fn standing(&self, target: &Target) -> Vec<(String, State)> {
+        self.standing.get(target).cloned().unwrap_or_default()
+    }
+}
+
+impl Asked {
+    /// Returns how long after what was asked `last` the same is asked again: soon where dispatch has found the target closed
+    /// meanwhile; but where it waits for others, only once one of them has come to something else.
+    fn pause_after(&self, last: &Self, held: &Held) -> Duration {
+        let waits = held.until.is_none() && !self.standing.is_empty() && self.standing == last.standing;
+        if waits || self.noted_at == last.noted_at { AGAIN_AFTER } else { AGAIN_SOON }
     }
 }
 
 /// Returns whether what may be done in a target is about its drift alone; or, where nothing may, until when.
 fn open(gate: &Gate<'_>, held: &Held) -> Result<bool, Option<Moment>> {
     let until = match gate.push(&held.target) {
-        State::Open { .. } if held.commits => return Ok(false),
-        State::Open { .. } => return Ok(true),
-        State::Closed(closed) => closed.until,
+        window::State::Open { .. } if held.commits => return Ok(false),
+        window::State::Open { .. } => return Ok(true),
+        window::State::Closed(closed) => closed.until,
     };
     match gate.drift(&held.target) {
-        State::Open { .. } if held.drift => Ok(true),
-        State::Closed(closed) if held.drift => Err(until.into_iter().chain(closed.until).min()),
-        State::Open { .. } | State::Closed(_) => Err(until),
+        window::State::Open { .. } if held.drift => Ok(true),
+        window::State::Closed(closed) if held.drift => Err(until.into_iter().chain(closed.until).min()),
+        window::State::Open { .. } | window::State::Closed(_) => Err(until),
     }
 }

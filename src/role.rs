@@ -49,6 +49,8 @@ pub struct Part {
     operates: bool,
     /// Whether it needs to know applications and clusters by name.
     steers: bool,
+    /// Whether it only looks at repositories and clusters.
+    looks: bool,
 }
 
 impl Part {
@@ -77,6 +79,13 @@ impl Part {
         Self { steers: true, ..Self::none() }
     }
 
+    /// Returns the part of a process that finds out what a pass would do: it reaches repositories and clusters as
+    /// dispatch and reconcile do, and tells nobody.
+    #[must_use]
+    pub fn looker() -> Self {
+        Self { looks: true, ..Self::of([Role::Dispatch, Role::Reconcile], []) }
+    }
+
     /// Returns the part with these roles that reconciles the clusters of these lanes; with no lanes, of all.
     #[must_use]
     pub fn of(roles: impl IntoIterator<Item = Role>, lanes: impl IntoIterator<Item = Name>) -> Self {
@@ -85,6 +94,7 @@ impl Part {
             lanes: lanes.into_iter().collect(),
             operates: false,
             steers: false,
+            looks: false,
         }
     }
 
@@ -100,10 +110,10 @@ impl Part {
         roles.iter().any(|role| self.has(*role))
     }
 
-    /// Returns whether it is the whole line, so that a queue within the process is enough.
+    /// Returns whether it is the whole line, or meets no other part of it, so that a queue within the process is enough.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.roles.len() == Role::ALL.len()
+        self.roles.len() == Role::ALL.len() || self.looks
     }
 
     /// Returns whether it only reads what others have left.

@@ -79,7 +79,7 @@ fn job() -> Job {
         reason: Reason::Moved,
         received_at: Moment(1),
         rollout: None,
-        rollback_from: None,
+        back: None,
         permit: windlass::job::Permit::Usual,
         fights: Vec::new(),
     }

@@ -65,7 +65,7 @@ impl Dispatcher {
             permit,
             fights,
             rollout: None,
-            rollback_from: None,
+            back: None,
         };
         self.queue.publish(vec![Draft::job(self.lanes.of(&target.cluster), &job)]).await?;
         if held.is_some_and(|held| held.drift) && corrects && permit != Permit::Never {

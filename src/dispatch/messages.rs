@@ -9,6 +9,7 @@ use crate::clock::now;
 use crate::commit::CommitId;
 use crate::event::Event;
 use crate::explanation::Considered;
+use crate::job::Back;
 use crate::job::Job;
 use crate::job::Permit;
 use crate::lanes::Lanes;
@@ -35,8 +36,8 @@ pub(super) struct Made<'a> {
     pub(super) regardless: bool,
     /// Those that wait for others, and in words for what.
     pub(super) awaited: BTreeMap<Target, String>,
-    /// The commit that was there before, where an earlier one is made true again.
-    pub(super) rollback_from: Option<CommitId>,
+    /// How an earlier commit is made true again, where it is.
+    pub(super) back: Option<Back>,
     /// The rosters come first, so that a row is most often open before its job begins; the ledger takes them in any
     /// order.
     pub(super) reports: Vec<Draft>,
@@ -71,7 +72,7 @@ impl<'a> Made<'a> {
             gate,
             regardless: false,
             awaited: BTreeMap::new(),
-            rollback_from: None,
+            back: None,
             reports: Vec::new(),
             jobs: Vec::new(),
             memory: Vec::new(),
@@ -191,7 +192,7 @@ impl<'a> Made<'a> {
         let _before = self.held.insert(target, held);
     }
 
-    pub(super) fn report(&mut self, what: Told) {
+    fn report(&mut self, what: Told) {
         self.reports.push(Draft::report(&Report::new(now(), what)));
     }
 
@@ -204,7 +205,7 @@ impl<'a> Made<'a> {
         dispatch: &str,
     ) {
         let job = Job {
-            version: match self.rollback_from {
+            version: match self.back {
                 Some(_) => crate::job::VERSION,
                 None => crate::job::version(one.reason, application, permit, &[]),
             },
@@ -220,7 +221,7 @@ impl<'a> Made<'a> {
             permit,
             fights: Vec::new(),
             rollout: None,
-            rollback_from: self.rollback_from.clone(),
+            back: self.back.clone(),
         };
         self.jobs.push(Draft::job(self.lanes.of(&job.target.cluster), &job));
     }

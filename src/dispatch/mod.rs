@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::application::Application;
 use crate::application::Name;
+use crate::application::Target;
 use crate::clock::now;
 use crate::event::Event;
 use crate::event::What;
@@ -278,7 +279,9 @@ impl Dispatcher {
                 }
             }
         }
+        let held: Vec<Target> = made.held.keys().cloned().collect();
         let step = self.publish(made).await?;
+        self.keep_all(event, &held, notes).await?;
         failed.map_or(Ok(step), Err)
     }
 

@@ -47,7 +47,7 @@ fn job() -> Job {
         reason: job::Reason::Moved,
         received_at: Moment(1),
         rollout: None,
-        rollback_from: None,
+        back: None,
         permit: job::Permit::Usual,
         fights: Vec::new(),
     }

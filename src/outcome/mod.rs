@@ -286,7 +286,7 @@ pub enum Told {
     },
     /// An earlier commit is made true again in the place of this one.
     RolledBack {
-        /// The dispatch that brings it about.
+        /// The dispatch that brought it about.
         dispatch: String,
         /// The source of the commit.
         source: Name,
@@ -324,13 +324,13 @@ impl Told {
             | Self::Covered { source, target, .. }
             | Self::Superseded { source, target, .. }
             | Self::Waiting { source, target, .. }
+            | Self::RolledBack { source, target, .. }
             | Self::Buried { source, target, .. } => Some((source, target)),
             Self::Heard(_)
             | Self::Considered(_)
             | Self::Rerun { .. }
             | Self::Roster { .. }
-            | Self::Held { .. }
-            | Self::RolledBack { .. } => None,
+            | Self::Held { .. } => None,
         }
     }
 }

@@ -13,7 +13,6 @@ use windlass::outcome::Action;
 use windlass::outcome::Change;
 use windlass::reconcile::Preview;
 use windlass::role::Part;
-use windlass::role::Role;
 use windlass::settings::Settings;
 
 use super::WRONG;
@@ -29,8 +28,7 @@ const REFUSED: u8 = 1;
 
 /// Prints what a pass of each target would do; ends with 0 where nothing would be changed.
 pub async fn adopt(asked: &cli::Adopt) -> anyhow::Result<ExitCode> {
-    let Some(settings) = load(asked.config.as_deref(), &Part::of([Role::Dispatch, Role::Reconcile], []))?
-    else {
+    let Some(settings) = load(asked.config.as_deref(), &Part::looker())? else {
         return Ok(ExitCode::from(WRONG));
     };
     let scope = scope(&settings, Some(&asked.target), None)?;

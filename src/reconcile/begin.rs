@@ -22,7 +22,7 @@ use super::Reconciler;
 use super::finish::of_job;
 
 /// For how long after its event may a ref still stand where it stood before, in milliseconds?
-const LAG_MS: u64 = 60_000;
+pub(super) const LAG_MS: u64 = 60_000;
 
 /// A pass that knows what it shall make true.
 #[derive(Debug)]
@@ -71,6 +71,9 @@ impl Reconciler {
         self.is_ours(job, &parent)?;
         let inputs = source.inputs(&tip, &job.application.path_in(&job.target.cluster)).await?;
         let begun = Begun { run: run_of(job, &inputs), job: job.clone(), parent, kinds, tip, inputs };
+        if self.is_late(&begun).await {
+            return Ok(Start::Ended(Ended::Covered { run: begun.parent.fence.run }));
+        }
         self.leave_rollout(&begun).await?;
         // Before it is known whether there is work: a commit that is refused shares no verdict either.
         match self.refusal(&begun).await? {
@@ -148,6 +151,12 @@ impl Begun {
     /// Returns the run that this pass goes on with, if it does.
     pub(super) fn rollout(&self) -> Option<&Rollout> {
         self.job.rollout.as_ref().filter(|rollout| rollout.run == self.run)
+    }
+
+    /// Returns whether a pass before this one has written some of it: the waves before, or what it came to until it was put back.
+    pub(super) fn is_half_written(&self) -> bool {
+        let fence = &self.parent.fence;
+        self.rollout().is_some() || (fence.inputs.as_ref() == Some(&self.inputs) && !fence.done)
     }
 
     /// Returns whether the parent says that a pass with these inputs and this definition got to its end.

@@ -110,7 +110,7 @@ pub(super) fn of_job(job: &Job, phase: Phase, problems: Vec<Problem>) -> Progres
         tally: Tally::default(),
         problems,
         received_at: job.received_at,
-        rollback_from: job.rollback_from.clone(),
+        rollback_from: job.rollback_from().cloned(),
     }
 }
 
@@ -152,10 +152,7 @@ impl Reconciler {
         if begun.tip != begun.job.commit {
             drafts.push(self.report(begun.told_of_commit(&begun.run)));
         }
-        if !whole && begun.job.tells_failure() {
-            let (source, target) = (&begun.job.application.source, &begun.job.target);
-            drafts.push(self.failure((source, target), (&begun.tip, &begun.inputs), begun.job.received_at));
-        }
+        drafts.extend(if whole { self.rolled_back(begun) } else { self.failure_of(begun) });
         self.hands.queue.publish(drafts).await?;
         log_end(&begun.run, &begun.job, phase, &tally);
         let run = begun.run.clone();
@@ -216,13 +213,29 @@ impl Reconciler {
             received_at: job.received_at,
             tally,
             next: next.map(Box::new),
-            rollback_from: job.rollback_from.clone(),
+            rollback_from: job.rollback_from().cloned(),
             tells_failure: job.tells_failure(),
         };
         Draft::watch(&self.hands.lane, &watch)
     }
 
-    /// Ends a pass whose commit cannot be made true; nothing was written.
+    /// Tells the commit that was there before that an earlier one is made true again, once it is written.
+    fn rolled_back(&self, begun: &Begun) -> Option<Draft> {
+        let back = begun.job.back.as_ref()?;
+        let (dispatch, source) = (begun.job.dispatch.clone(), begun.job.application.source.clone());
+        let (target, to, why) = (begun.job.target.clone(), begun.tip.clone(), back.why.clone());
+        let commit = begun.job.rollback_from()?.clone();
+        Some(self.report(Told::RolledBack { dispatch, source, commit, target, to, why }))
+    }
+
+    /// Returns what dispatch is told where a commit was written, or a part of it, and does not work.
+    fn failure_of(&self, begun: &Begun) -> Option<Draft> {
+        let (source, target) = (&begun.job.application.source, &begun.job.target);
+        let commit = (&begun.tip, &begun.inputs);
+        begun.job.tells_failure().then(|| self.failure((source, target), commit, begun.job.received_at))
+    }
+
+    /// Ends a pass whose commit cannot be made true; nothing was written, or nothing more.
     pub(super) async fn refuse(&self, begun: &Begun, problems: Vec<Problem>) -> Result<Ended, Error> {
         if begun.job.reason == Reason::Drifted {
             return self.end_drift(begun, Vec::new(), problems).await;
@@ -231,7 +244,11 @@ impl Reconciler {
         if begun.tip != begun.job.commit {
             told.push(begun.told_of_commit(&begun.run));
         }
-        self.tell(told).await?;
+        let mut drafts: Vec<Draft> = told.into_iter().map(|what| self.report(what)).collect();
+        if begun.is_half_written() {
+            drafts.extend(self.failure_of(begun));
+        }
+        self.hands.queue.publish(drafts).await?;
         log_end(&begun.run, &begun.job, Phase::Failed, &Tally::default());
         Ok(Ended::Run { run: begun.run.clone(), phase: Phase::Failed })
     }
@@ -271,7 +288,7 @@ impl Reconciler {
             tally,
             problems: problems.into_iter().take(PROBLEMS).map(cut).collect(),
             received_at: begun.job.received_at,
-            rollback_from: begun.job.rollback_from.clone(),
+            rollback_from: begun.job.rollback_from().cloned(),
         })
     }
 }

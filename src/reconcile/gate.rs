@@ -21,28 +21,49 @@ use super::Begun;
 use super::Ended;
 use super::Error;
 use super::Reconciler;
+use super::begin::LAG_MS;
 
 impl Reconciler {
     /// Returns what forbids a job to begin to write: the window that has closed since it was dispatched, a pause or a pin
     /// that was made since, or a commit that came since, for which others must be healthy first.
-    pub(super) async fn forbidden(&self, begun: &Begun) -> Option<String> {
+    ///
+    /// # Errors
+    /// The repository may lag behind what was dispatched.
+    pub(super) async fn forbidden(&self, begun: &Begun) -> Result<Option<String>, Error> {
         let job = &begun.job;
         let goes_on = job.rollout.as_ref().map(|_| begun.rollout().is_some());
         if let Some(why) = ended(job.permit, goes_on, now()) {
-            return Some(why);
+            return Ok(Some(why));
         }
         if job.permit == Permit::Regardless {
-            return None;
+            return Ok(None);
         }
         let depends = job.reason != Reason::Drifted && !job.application.depends_on.is_empty();
         if depends && job.inputs != begun.inputs {
-            return Some(format!("what it depends on must be healthy at {} first", begun.tip.short()));
+            // Dispatch has seen another tip just now, where this is not the first try: it may be an older one that is seen here.
+            if job.reason == Reason::Unsure && now().since(job.received_at) < LAG_MS {
+                return Err(Error::Lagging);
+            }
+            return Ok(Some(format!("what it depends on must be healthy at {} first", begun.tip.short())));
         }
         let kept_at = |pin: &&Pin| job.application.reference != Reference::Commit(pin.commit.clone());
         let (pauses, pins) = self.orders().await;
         let paused = pauses.iter().find(|pause| pause.scope.covers(&job.target)).map(window::paused);
         let pin = pins.iter().filter(|_| job.reason != Reason::Drifted).find(|pin| pin.target == job.target);
-        paused.or_else(|| pin.filter(kept_at).map(window::pinned))
+        Ok(paused.or_else(|| pin.filter(kept_at).map(window::pinned)))
+    }
+
+    /// Returns whether an earlier commit was to be made true again, and something else came in the meantime: what is there is
+    /// neither that nor what did not work, or the person who wanted it has released the target.
+    pub(super) async fn is_late(&self, begun: &Begun) -> bool {
+        let Some(back) = &begun.job.back else { return false };
+        if begun.job.permit == Permit::Regardless {
+            let kept = |pin: &Pin| pin.target == begun.job.target && pin.commit == begun.tip;
+            return self.hands.store.is_some() && !self.orders().await.1.iter().any(kept);
+        }
+        let from = back.from.as_ref().map(|(_, inputs)| inputs);
+        let there = begun.parent.fence.inputs.as_ref();
+        there.is_some_and(|there| *there != begun.inputs && Some(there) != from)
     }
 
     /// Returns the pauses and the pins. A process without the store knows none, and goes by what dispatch decided. Where the store does
@@ -61,9 +82,15 @@ impl Reconciler {
     /// Ends a job without a write: dispatch is asked again, and has its commit wait.
     pub(super) async fn hand_back(&self, job: &Job, why: String) -> Result<Ended, Error> {
         let (id, target) = (uuid::Uuid::now_v7().to_string(), job.target.clone());
-        let what = match job.reason {
-            Reason::Moved | Reason::Unsure => What::Again { target, commit: Some(job.commit.clone()) },
-            Reason::Drifted => What::Drift { target, own: job.application.self_heal == SelfHeal::Off },
+        let from = job.back.as_ref().and_then(|back| back.from.clone());
+        let what = match (job.reason, from) {
+            (Reason::Moved | Reason::Unsure, Some((commit, inputs))) => {
+                What::Failed { target, commit, inputs }
+            }
+            (Reason::Moved | Reason::Unsure, None) => {
+                What::Again { target, commit: Some(job.commit.clone()) }
+            }
+            (Reason::Drifted, _) => What::Drift { target, own: job.application.self_heal == SelfHeal::Off },
         };
         let event = Event::new(id, job.application.source.clone(), what, job.received_at);
         self.hands.queue.publish(vec![Draft::ask(&self.hands.lane, &event)]).await?;

@@ -226,7 +226,7 @@ impl Reconciler {
         if job.reason == Reason::Drifted && ready.is_only_told() {
             return self.report_drift(ready).await;
         }
-        if let Some(why) = self.forbidden(&ready.begun).await {
+        if let Some(why) = self.forbidden(&ready.begun).await? {
             return self.hand_back(job, why).await;
         }
         let fenced = self.fence(ready).await?;

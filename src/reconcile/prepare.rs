@@ -213,7 +213,8 @@ impl Reconciler {
             return Ok(guard::Judged::default());
         }
         let message = self.source(&job.application.source)?.message(&begun.tip).await?;
-        let consent = guard::consents(&message, job.target.application.as_str());
+        // A commit that is made true again said so of what left it then.
+        let consent = job.back.is_none() && guard::consents(&message, job.target.application.as_str());
         Ok(guard::judge(leaving, members, wanted, self.hands.guard, consent))
     }
 }

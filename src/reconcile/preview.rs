@@ -45,8 +45,8 @@ impl Reconciler {
         self.hands.clusters.contains_key(&target.cluster)
     }
 
-    /// Finds out what a pass of the tip would do to a target, as its application is defined here. Everything is held against
-    /// the server's dry-run, whatever is known of it. Nothing is written, and nobody is told.
+    /// Finds out what a pass of the tip would do to a target, as its application is defined here. What differs is
+    /// held against the server's dry-run. Nothing is written, and nobody is told.
     ///
     /// # Errors
     /// The source or the cluster; a target of another installation.
@@ -66,8 +66,10 @@ impl Reconciler {
             target: target.clone(),
             dispatch: "preview".to_owned(),
             application: application.clone(),
-            // Lower than any other, so that nothing counts as done.
-            definition: 0,
+            // What was done counts where the target reads the same.
+            definition: Some(parent.fence.definition)
+                .filter(|_| parent.fence.inputs.as_ref() == Some(&inputs))
+                .unwrap_or_default(),
             commit: tip.clone(),
             inputs: inputs.clone(),
             before: None,
@@ -76,7 +78,7 @@ impl Reconciler {
             permit: Permit::Never,
             fights: Vec::new(),
             rollout: None,
-            rollback_from: None,
+            back: None,
         };
         self.is_ours(&job, &parent)?;
         let run = uuid::Uuid::now_v7().to_string();

@@ -90,6 +90,7 @@ fn unready(target: &Target, row: Option<&Memory>, reads: Option<&(Inputs, u64)>)
         State::Closed => None,
         State::Open => Some(format!("{target} is not healthy at {commit} yet")),
         State::Failed => Some(format!("{target} failed at {commit}")),
+        State::RolledBack => Some(format!("{target} was rolled back from {commit}")),
     }
 }
 
@@ -183,37 +184,26 @@ mod tests {
             dispatch: "d".into(),
             state,
         };
-        let (closed, open, failed) = (State::Closed, State::Open, State::Failed);
+        let rows = |net, east, west| {
+            vec![row("net@east", "n", net), row("db@east", "x", east), row("db@west", "x", west)]
+        };
+        let (closed, open, failed, back) = (State::Closed, State::Open, State::Failed, State::RolledBack);
+        let first = "db@east is to be made as the commit declares it first";
         // what is remembered, what is read → why shop@east waits, and shop@west
         type Known = &'static [(&'static str, &'static str)];
-        let cases: [(Vec<Memory>, Known, [&str; 2]); 6] = [
+        let cases: [(Vec<Memory>, Known, [&str; 2]); 7] = [
             (vec![], &[], ["nothing was applied to net@east", "nothing was applied to net@east"]),
+            (rows(closed, closed, closed), &[], ["", ""]),
             (
-                vec![row("net@east", "n", closed), row("db@east", "x", closed), row("db@west", "x", closed)],
-                &[],
-                ["", ""],
-            ),
-            (
-                vec![row("net@east", "n", closed), row("db@east", "x", open), row("db@west", "x", failed)],
+                rows(closed, open, failed),
                 &[],
                 ["db@east is not healthy at aaaaaaaaaaaa yet", "db@west failed at aaaaaaaaaaaa"],
             ),
-            (
-                vec![row("net@east", "n", closed), row("db@east", "x", closed), row("db@west", "x", closed)],
-                &[("db@east", "y"), ("db@west", "x")],
-                ["db@east is to be made as the commit declares it first", ""],
-            ),
+            (rows(closed, closed, closed), &[("db@east", "y"), ("db@west", "x")], [first, ""]),
+            (rows(closed, back, closed), &[], ["db@east was rolled back from aaaaaaaaaaaa", ""]),
             // What failed with something else is made anew first.
-            (
-                vec![row("net@east", "n", closed), row("db@east", "x", failed), row("db@west", "x", closed)],
-                &[("db@east", "y")],
-                ["db@east is to be made as", ""],
-            ),
-            (
-                vec![row("net@east", "n", failed), row("db@east", "x", closed), row("db@west", "x", closed)],
-                &[],
-                ["net@east failed at", "net@east failed at"],
-            ),
+            (rows(closed, failed, closed), &[("db@east", "y")], [first, ""]),
+            (rows(failed, closed, closed), &[], ["net@east failed at", "net@east failed at"]),
         ];
         for (rows, reads, expected) in cases {
             let memory: BTreeMap<Target, Memory> =

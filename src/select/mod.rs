@@ -52,6 +52,8 @@ pub enum State {
     Closed,
     /// It ended otherwise.
     Failed,
+    /// An earlier commit was made true again in its place; it is tried again when somebody asks, or what is read moves on.
+    RolledBack,
 }
 
 impl State {
@@ -62,13 +64,16 @@ impl State {
             Self::Open => "open",
             Self::Closed => "closed",
             Self::Failed => "failed",
+            Self::RolledBack => "rolled_back",
         }
     }
 
     /// Reads the word back.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Open, Self::Closed, Self::Failed].into_iter().find(|state| state.word() == word)
+        [Self::Open, Self::Closed, Self::Failed, Self::RolledBack]
+            .into_iter()
+            .find(|state| state.word() == word)
     }
 }
 
@@ -150,7 +155,7 @@ fn against(row: Option<&Memory>, inputs: &Inputs, definition: u64) -> Option<Rea
         return Some(Reason::Moved);
     }
     match row.state {
-        State::Closed => None,
+        State::Closed | State::RolledBack => None,
         State::Open => Some(Reason::Moved),
         State::Failed => Some(Reason::Unsure),
     }
@@ -192,6 +197,7 @@ mod tests {
         use State::Closed;
         use State::Failed;
         use State::Open;
+        use State::RolledBack;
         // memory, inputs of each commit, definition → (commit, reason, overtaken)
         type Case = (Vec<Memory>, Vec<&'static str>, u64, Vec<(usize, Reason, bool)>);
         let cases: Vec<Case> = vec![
@@ -201,6 +207,10 @@ mod tests {
             (memory("x", Closed), vec!["x"], 2, vec![(0, Reason::Moved, false)]),
             (memory("x", Open), vec!["x"], 1, vec![(0, Reason::Moved, false)]),
             (memory("x", Failed), vec!["x"], 1, vec![(0, Reason::Unsure, false)]),
+            // What did not work is not tried again because somebody looks, or pushes something else.
+            (memory("x", RolledBack), vec!["x"], 1, vec![]),
+            (memory("x", RolledBack), vec!["y"], 1, vec![(0, Reason::Moved, false)]),
+            (memory("x", RolledBack), vec!["x"], 2, vec![(0, Reason::Moved, false)]),
             // The pushed commit was overtaken before it was dispatched.
             (
                 memory("x", Closed),

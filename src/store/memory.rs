@@ -54,6 +54,22 @@ impl Store {
         tx.commit().await
     }
 
+    /// Remembers that an earlier commit is made true again in a target, in the place of what read `inputs`; where something
+    /// else was dispatched since, nothing.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn rolled_back(&self, target: &Target, inputs: &Inputs) -> Result<(), Error> {
+        query("UPDATE memory SET state = $1 WHERE application = $2 AND cluster = $3 AND inputs = $4")
+            .bind(State::RolledBack.word())
+            .bind(target.application.as_str())
+            .bind(target.cluster.as_str())
+            .bind(inputs.0.as_str())
+            .run(self.write())
+            .await
+            .map(drop)
+    }
+
     /// Returns the number of an application's definition. It grows by one whenever the definition changes.
     ///
     /// The first number is the time in seconds, so that a store that was lost and made anew does not count from below
@@ -179,7 +195,7 @@ pub async fn end(
     };
     query(
         "UPDATE memory SET state = $1 WHERE application = $2 AND cluster = $3 AND dispatch = $4 \
-         AND ($1 = 'failed' OR (state = 'open' AND ($5 IS NULL OR inputs = $5)))",
+         AND ((state <> 'rolled_back' AND $1 = 'failed') OR (state = 'open' AND ($5 IS NULL OR inputs = $5)))",
     )
     .bind(state.word())
     .bind(target.application.as_str())

@@ -18,7 +18,7 @@ use crate::store::sql;
 use crate::store::sql::Tx;
 use crate::store::sql::query;
 
-/// Among how many of a target's runs is the last healthy one looked for? Those before them are not gone back to.
+/// Among how many of a target's runs is the last such one looked for? Those before them are not gone back to.
 const RUNS: u32 = 1_000;
 
 impl Store {
@@ -102,7 +102,7 @@ impl Store {
         Ok(released)
     }
 
-    /// Returns the commit of a target that ended healthy last, of those that read something else than `inputs`.
+    /// Returns the commit of a target that a run ended healthy with last, and what the target read there.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -110,23 +110,42 @@ impl Store {
         &self,
         source: &Name,
         target: &Target,
-        inputs: &Inputs,
-    ) -> Result<Option<CommitId>, Error> {
+    ) -> Result<Option<(CommitId, Inputs)>, Error> {
+        self.last_run(source, target, |phase| phase == Phase::Healthy).await
+    }
+
+    /// Returns the commit of a target that a run began to make true last, and what the target read there.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn last_begun(
+        &self,
+        source: &Name,
+        target: &Target,
+    ) -> Result<Option<(CommitId, Inputs)>, Error> {
+        self.last_run(source, target, |phase| phase != Phase::Superseded).await
+    }
+
+    async fn last_run(
+        &self,
+        source: &Name,
+        target: &Target,
+        such: impl Fn(Phase) -> bool,
+    ) -> Result<Option<(CommitId, Inputs)>, Error> {
         let rows = query(
-            "SELECT commit_id, state FROM runs WHERE application = $1 AND cluster = $2 AND source = $3 AND inputs <> $4 \
-             ORDER BY seq DESC LIMIT $5",
+            "SELECT commit_id, inputs, state FROM runs WHERE application = $1 AND cluster = $2 AND source = $3 \
+             ORDER BY seq DESC LIMIT $4",
         )
         .bind(target.application.as_str())
         .bind(target.cluster.as_str())
         .bind(source.as_str())
-        .bind(inputs.0.as_str())
         .bind(RUNS)
         .rows(self.read())
         .await?;
         for row in &rows {
             let state: Row = column::json(row, "state")?;
-            if state.phase == Phase::Healthy {
-                return column::commit(row).map(Some);
+            if such(state.phase) {
+                return Ok(Some((column::commit(row)?, Inputs(column::text(row, "inputs")?))));
             }
         }
         Ok(None)

@@ -4,6 +4,7 @@ use windlass::application::Name;
 use windlass::application::Target;
 use windlass::commit::CommitId;
 use windlass::dispatch;
+use windlass::outcome::Phase;
 use windlass::pause::Audited;
 use windlass::pause::Order;
 use windlass::pause::Pause;
@@ -17,8 +18,10 @@ use crate::world::manifests::deployment;
 use crate::world::manifests::stuck_deployment;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
+use crate::world::until;
 use crate::world::windlass::World;
 use crate::world::windlass::now;
+use crate::world::windlass::source;
 
 /// `shop` comes back from what does not work within two seconds.
 fn setup() -> Setup {
@@ -56,6 +59,12 @@ async fn ship_bad(w: &mut World, value: &str) -> CommitId {
     w.settle().await;
     w.expect(&commit, "shop@east", "failure", &["not healthy by the deadline"]).await;
     commit
+}
+
+/// Ships `db` too.
+async fn ship_both(w: &mut World, db: &str, web: &str, value: &str) -> CommitId {
+    let one = config_map("one", value);
+    w.ship(&[("db/db.yaml", db), ("shop/web.yaml", web), ("shop/one.yaml", &one)]).await
 }
 
 async fn value(w: &World) -> Option<String> {
@@ -99,9 +108,14 @@ async fn after_a_failure_the_last_commit_that_was_healthy_is_made_true_again() {
             let from = format!("rolled back from {}: 2 configured, healthy in", second.short());
             w.expect(&first, "shop@east", "success", &[&from]).await;
             both_have_a_second_verdict(w, &first, &second);
-            // It stays so, whoever looks, and drift is corrected to it.
-            w.sweep().await;
+            // It stays so, whoever looks, pushes something else, or tells of the push once more; and drift is corrected to it.
+            let elsewhere = w.ship(&[("elsewhere/one.yaml", "# nothing\n")]).await;
+            w.restart().await;
+            w.sweeper().step(&source(), true).await.unwrap();
+            assert_eq!(w.deliver(Some(&first), Some(&second)).await, 202);
             w.settle().await;
+            assert_eq!(value(w).await.as_deref(), Some("1"));
+            assert_eq!(w.status(&elsewhere, "shop@east").await.map(|status| status.state), None);
             let _patrol = w.patrol();
             let path = format!("{}?fieldManager=somebody", w.path_of("one"));
             w.east.change(&path, &serde_json::json!({ "data": { "key": "3" } })).await;
@@ -141,6 +155,93 @@ async fn what_is_made_true_again_and_fails_too_is_not_gone_back_from() {
             both_have_a_second_verdict(w, &first, &second);
             assert_eq!(value(w).await.as_deref(), Some("1"));
             assert_eq!(w.dispatch_step().await, dispatch::Step::Idle);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_healthy_once_and_is_looked_at_in_an_outage_stays() {
+    setup()
+        .run(async |w| {
+            ship_good(w, "1").await;
+            let second = ship_good(w, "2").await;
+            let quota = serde_json::json!({ "apiVersion": "v1", "kind": "ResourceQuota",
+                "metadata": { "name": "none" }, "spec": { "hard": { "pods": "0" } } });
+            w.east.create(&format!("/api/v1/namespaces/{}/resourcequotas", w.namespace), &quota).await;
+            let pods = format!("/api/v1/namespaces/{}/pods", w.namespace);
+            for pod in w.east.list(&pods).await {
+                w.east.delete(&format!("{pods}/{}", pod["metadata"]["name"].as_str().unwrap())).await;
+            }
+            until("nothing runs", async || w.east.list(&pods).await.is_empty().then_some(())).await;
+            w.ask_again("shop").await;
+            w.settle().await;
+            let run = w.runs().await.pop().unwrap();
+            assert_eq!((run.phase, &run.commit), (Phase::Failed, &second));
+            w.wish_is_handed_on("the failure").await;
+            let step = w.dispatch_step().await;
+            assert!(
+                matches!(&step, dispatch::Step::Nothing { why } if why.contains("healthy last")),
+                "{step:?}"
+            );
+            assert_eq!(value(w).await.as_deref(), Some("2"));
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_of_its_time_lets_a_rollback_delete_nothing() {
+    setup()
+        .run(async |w| {
+            let files = [("shop/web.yaml", &*deployment("web")), ("shop/one.yaml", &*config_map("one", "1"))];
+            let first = w.commit_saying("Windlass-Allow-Prune: shop", &files);
+            w.push(&first).await;
+            w.settle().await;
+            w.expect(&first, "shop@east", "success", &["healthy"]).await;
+            // It is bound by nobody, so it does not become healthy; and it holds data.
+            let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data }\nspec: \
+                         { accessModes: [ReadWriteOnce], storageClassName: none, resources: { requests: { storage: 1Mi } } }\n";
+            let second = w.ship(&[("shop/claim.yaml", claim)]).await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "failure", &["PersistentVolumeClaim"]).await;
+            w.wish_is_handed_on("the failure").await;
+            w.settle().await;
+            let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/data", w.namespace);
+            let claim = w.east.find(&path).await.expect("it is kept");
+            assert_eq!(claim["metadata"]["deletionTimestamp"], serde_json::Value::Null);
+            let from = format!("rolled back from {}: PersistentVolumeClaim/", second.short());
+            w.expect(&first, "shop@east", "failure", &[&from, "kept by the prune guard"]).await;
+            both_have_a_second_verdict(w, &first, &second);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_waits_for_others_keeps_nothing_that_failed_in_its_place() {
+    let deadline = "health_deadline = \"2s\"";
+    let shop = App::named("shop").with(deadline).with("on_failure = \"rollback\"\ndepends_on = [\"db\"]");
+    Setup::default()
+        .applications([shop, App::named("db").with(deadline)])
+        .run(async |w| {
+            let first = ship_both(w, &config_map("db", "1"), &deployment("web"), "1").await;
+            w.settle().await;
+            assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);
+            w.settle().await;
+            let second = ship(w, &stuck_deployment("web"), "2").await;
+            assert!(matches!(w.dispatch_step().await, dispatch::Step::Dispatched { jobs: 1, .. }));
+            w.reconcile_step().await;
+            // What is not healthy yet is given out while the one before it fails.
+            let third = ship_both(w, &stuck_deployment("db"), &deployment("web"), "3").await;
+            w.settle().await;
+            w.expect(&third, "shop@east", "pending", &["waiting: db@east"]).await;
+            w.wish_is_handed_on("the failure").await;
+            w.settle().await;
+            assert_eq!(value(w).await.as_deref(), Some("1"));
+            both_have_a_second_verdict(w, &first, &second);
+            ship_both(w, &config_map("db", "1"), &deployment("web"), "4").await;
+            w.settle().await;
+            assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);
+            w.settle().await;
+            assert_eq!(value(w).await.as_deref(), Some("4"));
         })
         .await;
 }

@@ -117,7 +117,7 @@ async fn what_a_pass_would_take_over_is_shown_before_and_nothing_is_written() {
         for line in [
             format!("shop@east at {} of refs/heads/main\n", first.short()),
             format!("  change    ConfigMap/{namespace}/kubectl  taken over from kubectl-client-side-apply, "),
-            "goes: data.extra, metadata.annotations.".to_owned(),
+            "goes: data.extra, metadata.annotations\n".to_owned(),
             format!("  create    ConfigMap/{namespace}/one\n"),
             "  0 objects are as declared already; nothing was written.\n".to_owned(),
         ] {

@@ -72,14 +72,14 @@ async fn the_last_commit_that_was_healthy_is_known(place: Place) {
     ] {
         desk.hear(told).await;
     }
-    let last = async |source: &str, on: &str, inputs: &str| {
-        let inputs = Inputs(inputs.into());
-        desk.store.last_healthy(&name(source), &target(on), &inputs).await.unwrap()
+    let healthy = async |source: &str, on: &str| {
+        desk.store.last_healthy(&name(source), &target(on)).await.unwrap().map(|(commit, _)| commit)
     };
-    assert_eq!(last("git", "shop@east", "z").await, Some(commit('b')));
-    assert_eq!(last("git", "shop@east", "y").await, Some(commit('a')), "what reads the same is no way back");
-    assert_eq!(last("git", "shop@west", "w").await, None);
-    assert_eq!(last("other", "shop@east", "z").await, None);
+    assert_eq!(healthy("git", "shop@east").await, Some(commit('b')));
+    assert_eq!(healthy("git", "shop@west").await, Some(commit('d')));
+    assert_eq!(healthy("other", "shop@east").await, None);
+    let begun = desk.store.last_begun(&name("git"), &target("shop@east")).await.unwrap();
+    assert_eq!(begun, Some((commit('e'), Inputs("v".into()))), "one that is under way counts");
 }
 
 on_both!(pins_last_until_their_targets_are_released, the_last_commit_that_was_healthy_is_known);
