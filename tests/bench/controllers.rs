@@ -2,7 +2,6 @@
 //! measured in a cluster that knows nothing of them.
 
 use std::fs::File;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -81,16 +80,20 @@ impl Controllers {
     fn launch(&mut self, name: &str, health: &str, events: &str) {
         let folder = self.folder.path();
         let log = File::create(self.log(name)).unwrap();
-        let mut command = Command::new(Path::new(bed("WINDLASS_BED_DIR")).join("bin/flux").join(name));
         // Its user agent begins with the name that it is started by.
-        command.arg0(format!("{}.{name}", self.installation)).env_clear();
+        let program = folder.join(format!("{}.{name}", self.installation));
+        std::os::unix::fs::symlink(Path::new(bed("WINDLASS_BED_DIR")).join("bin/flux").join(name), &program)
+            .unwrap();
+        // It ends with this process, also where that is killed: nobody else would end it.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(program).env_clear();
         command.arg("--watch-all-namespaces").arg(format!("--concurrent={CONCURRENT}"));
         command.arg(format!("--health-addr={health}")).arg(format!("--metrics-addr={}", free_address()));
         command.args(own_options(name, events, folder));
         command.env("KUBECONFIG", bed("WINDLASS_BED_EAST_KUBECONFIG"));
         command.env("RUNTIME_NAMESPACE", &self.installation).env("HOME", folder).env("TMPDIR", folder);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.children.push(command.spawn().expect("the controllers are built: run scripts/bed build flux"));
+        self.children.push(command.spawn().expect("setpriv starts"));
     }
 
     fn log(&self, name: &str) -> PathBuf {

@@ -39,7 +39,7 @@ pub fn head(flux: bool) {
         "{:<26}{:>7}{:>10}{:>8}{:>10}{:>10}{:>10}{:>10}",
         "", "number", "seconds", "goal", "requests", "cpu s", "floor s", "× floor"
     );
-    let beside = format!("{:>10}{:>11}{:>10}{:>10}", "flux s", "× windlass", "requests", "cpu s");
+    let beside = format!("{:>10}{:>12}{:>10}{:>10}", "flux s", "× windlass", "flux req", "flux cpu");
     say(&if flux { windlass + &beside } else { windlass });
 }
 
@@ -80,7 +80,7 @@ pub fn beside(rows: &mut [Row], theirs: &Theirs) {
         if let (Some(seconds), Some((_, cost))) = (row.seconds, theirs_too) {
             let ratio = cost.seconds / seconds;
             row.text +=
-                &format!("{:>10.2}{ratio:>11.2}{:>10}{:>10.2}", cost.seconds, cost.requests, cost.cpu);
+                &format!("{:>10.2}{ratio:>12.2}{:>10}{:>10.2}", cost.seconds, cost.requests, cost.cpu);
             row.json["flux"] = json!({ "seconds": cost.seconds, "ratio_to_windlass": ratio,
                 "requests": cost.requests, "cpu_seconds": cost.cpu });
         } else if row.what == MEMORY {
