@@ -39,7 +39,7 @@ built() {
   if [[ -x "$BIN/$name" && "$(cat "$BIN/$name.stamp" 2>/dev/null)" == "$stamp" ]]; then
     return 0
   fi
-  printf 'scripts/bed: building %s, once (with cold caches: kube 11 min, gitea 5 min, kwok 2 min, toxiproxy seconds on two cores)\n' "$name" >&2
+  printf 'scripts/bed: building %s, once (with cold caches: kube 11 min, gitea 5 min, kwok 2 min, toxiproxy seconds, the three of flux 15 min on two cores)\n' "$name" >&2
   (cd "$HERE/$name" && "$@" "$BIN/$name.new") || die "building $name failed: is the Go module proxy ($(go env GOPROXY)) reachable?"
   mv "$BIN/$name.new" "$BIN/$name"
   echo "$stamp" >"$BIN/$name.stamp"

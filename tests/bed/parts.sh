@@ -88,6 +88,13 @@ toxiproxy_up() { start toxiproxy; }
 toxiproxy_awaited() { await toxiproxy toxiproxy_answers; }
 toxiproxy_env() { echo "WINDLASS_BED_TOXIPROXY_URL=http://127.0.0.1:$PORT_TOXIPROXY"; }
 
+flux_needs() { need_go; }
+
+flux_build() {
+  local name
+  for name in "${FLUX[@]}"; do flux_built "$name"; done
+}
+
 # The processes of a part.
 processes_of() {
   case "$1" in

@@ -2,9 +2,9 @@
 //!
 //! `latency` measures one push after the other, from the delivery to the verdict; `door` how many deliveries are accepted
 //! while nothing is done with them, and `door --rabbit` the same over RabbitMQ beside the least that could do it; `scale`
-//! how work is shared by more and more workers; `engine` whole repositories, beside the least that could apply them. Nothing
-//! is asserted about time; what came in is counted again where it
-//! must have arrived.
+//! how work is shared by more and more workers; `engine` whole repositories, beside the least that could apply them, and
+//! `engine --flux` beside Flux, too. Nothing is asserted about time; what came in is counted again where it must have
+//! arrived.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,12 +22,15 @@ use serde_json::json;
 
 mod bare;
 mod beside;
+mod controllers;
 mod door;
 mod engine;
 mod floor;
+mod flux;
 mod knock;
 mod latency;
 mod numbers;
+mod rows;
 mod scale;
 mod scene;
 mod shapes;
@@ -77,6 +80,9 @@ enum What {
         /// How many objects in one application?
         #[arg(long, default_value_t = 1500)]
         objects: usize,
+        /// Beside Flux, which then does the same work on the same servers after windlass.
+        #[arg(long)]
+        flux: bool,
     },
     /// Deliveries of 8 KB, accepted in a second, at 1, 64 and 256 connections.
     Door {
@@ -108,8 +114,8 @@ async fn main() {
         What::Scale { applications, workers } => {
             ("scale", scale::measure(&windlass, applications, &workers).await)
         }
-        What::Engine { applications, objects } => {
-            ("engine", engine::measure(&windlass, &applications, objects).await)
+        What::Engine { applications, objects, flux } => {
+            ("engine", engine::measure(&windlass, &applications, objects, flux).await)
         }
         What::Door { seconds, rabbit: false } => ("door", door::measure(&windlass, seconds).await),
         What::Door { seconds, rabbit: true } => ("door at rabbit", beside::measure(&windlass, seconds).await),

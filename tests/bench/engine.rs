@@ -1,118 +1,137 @@
 //! Whole repositories: how long until every application is healthy, with how many requests, how much memory and how
 //! many seconds of a core? Beside them the floor: each object applied dry and applied, by a client that does nothing else.
+//! And, where it is asked for, Flux, which is given the same pushes on the same servers when windlass has ended.
 
 use std::path::Path;
 
 use serde_json::Value;
 use serde_json::json;
 
+use crate::controllers;
+use crate::flux::Flux;
 use crate::numbers::Times;
-use crate::say;
-use crate::scene::Cost;
+use crate::rows;
+use crate::rows::Row;
+use crate::rows::Theirs;
 use crate::scene::Scene;
 use crate::shapes;
 use crate::shapes::Files;
+use crate::world::kube::Kube;
 
 /// How often is an object changed by hand?
 const DRIFTS: usize = 20;
 
-/// Goals in seconds: of what, for how many applications or objects.
-const GOALS: &[(&str, usize, f64)] = &[
-    ("all changed", 300, 8.0),
-    ("first", 1000, 25.0),
-    ("one changed", 100, 0.2),
-    ("objects: first", 1500, 5.0),
-    ("objects: unchanged", 1500, 0.5),
-];
+/// A push: the name of its row, its files, and how many applications are touched by it, from the first on.
+type Push = (&'static str, Files, usize);
 
 /// Measures with each number of applications, and one application of so many objects; prints a table and returns the
 /// numbers.
-pub async fn measure(program: &Path, numbers: &[usize], objects: usize) -> Value {
-    let mut rows = Vec::new();
-    say(&format!(
-        "{:<26}{:>7}{:>10}{:>8}{:>10}{:>10}{:>10}{:>10}",
-        "", "number", "seconds", "goal", "requests", "cpu s", "floor s", "× floor"
-    ));
-    for &number in numbers {
-        rows.extend(applications(program, number).await);
+pub async fn measure(program: &Path, numbers: &[usize], objects: usize, flux: bool) -> Value {
+    if flux {
+        controllers::withdraw(&Kube::connect("east").await).await;
     }
-    rows.extend(one_of_many_objects(program, objects).await);
-    json!(rows)
+    let mut all = Vec::new();
+    rows::head(flux);
+    for &number in numbers {
+        let mut rows = applications(program, number).await;
+        if flux {
+            rows::beside(&mut rows, &theirs(&names(number), &pushes(number)).await);
+        }
+        all.extend(rows::told(rows));
+    }
+    let mut rows = one_of_many_objects(program, objects).await;
+    if flux {
+        rows::beside(&mut rows, &theirs(&names(1), &pushes_of_objects(objects)).await);
+    }
+    all.extend(rows::told(rows));
+    json!(all)
 }
 
-/// Measures so many applications of four objects each.
-async fn applications(program: &Path, number: usize) -> Vec<Value> {
-    let names: Vec<_> = (0..number).map(|one| format!("a{one}")).collect();
-    let mut scene = Scene::new(program, &names).await;
+fn names(number: usize) -> Vec<String> {
+    (0..number).map(|one| format!("a{one}")).collect()
+}
+
+/// Returns the pushes to so many applications of four objects each.
+fn pushes(number: usize) -> [Push; 3] {
     let all = |round: usize| (0..number).map(move |one| shapes::application(one, round)).collect::<Files>();
-    let mut rows = Vec::new();
-    for (what, files, touched) in [
+    [
         ("first", all(1), number),
         ("all changed", all(2), number),
         ("one changed", vec![shapes::application(0, 3)], 1),
-    ] {
+    ]
+}
+
+/// Returns the pushes to one application of so many ConfigMaps that Flux is given, too.
+fn pushes_of_objects(objects: usize) -> [Push; 3] {
+    [
+        ("objects: first", shapes::config_maps(objects, 1, 1), 1),
+        ("objects: unchanged", comment(1), 1),
+        ("objects: one changed", shapes::config_maps(objects, 1, 2), 1),
+    ]
+}
+
+/// Returns a file that declares nothing.
+fn comment(round: usize) -> Files {
+    vec![(format!("a0/note-{round}.yaml"), "# nothing\n".to_owned())]
+}
+
+/// Measures so many applications.
+async fn applications(program: &Path, number: usize) -> Vec<Row> {
+    let mut scene = Scene::new(program, &names(number)).await;
+    let mut rows = Vec::new();
+    for (what, files, touched) in pushes(number) {
         let cost = scene.push(&files, touched).await;
         let floor = scene.floor(&files).await;
-        rows.push(row(what, number, cost, Some(floor)));
+        rows.push(rows::push(what, number, cost, Some(floor)));
     }
-    rows.push(peak(&scene, number));
+    rows.push(rows::peak(number, scene.peak_memory()));
     scene.clear().await;
     rows
 }
 
 /// Measures one application of so many ConfigMaps.
-async fn one_of_many_objects(program: &Path, objects: usize) -> Vec<Value> {
-    let mut scene = Scene::new(program, &["a0".to_owned()]).await;
+async fn one_of_many_objects(program: &Path, objects: usize) -> Vec<Row> {
+    let mut scene = Scene::new(program, &names(1)).await;
     let mut rows = Vec::new();
-    let first = shapes::config_maps(objects, 1, 1);
-    let cost = scene.push(&first, 1).await;
-    let floor = scene.floor(&first).await;
-    rows.push(row("objects: first", objects, cost, Some(floor)));
-    let comments = |round: usize| vec![(format!("a0/note-{round}.yaml"), "# nothing\n".to_owned())];
-    rows.push(row("objects: unchanged", objects, scene.push(&comments(1), 1).await, None));
+    let [first, unchanged, changed] = pushes_of_objects(objects);
+    let cost = scene.push(&first.1, first.2).await;
+    let floor = scene.floor(&first.1).await;
+    rows.push(rows::push(first.0, objects, cost, Some(floor)));
+    rows.push(rows::push(unchanged.0, objects, scene.push(&unchanged.1, unchanged.2).await, None));
     scene.restart(program).await;
-    rows.push(row("objects: after a restart", objects, scene.push(&comments(2), 1).await, None));
-    rows.push(row(
-        "objects: one changed",
-        objects,
-        scene.push(&shapes::config_maps(objects, 1, 2), 1).await,
-        None,
-    ));
+    rows.push(rows::push("objects: after a restart", objects, scene.push(&comment(2), 1).await, None));
+    rows.push(rows::push(changed.0, objects, scene.push(&changed.1, changed.2).await, None));
+    rows.push(drift(&scene).await);
+    rows.push(rows::peak(objects, scene.peak_memory()));
+    scene.clear().await;
+    rows
+}
+
+/// Changes objects by hand, one after the other.
+async fn drift(scene: &Scene) -> Row {
     let mut healed = Times::default();
     for round in 0..DRIFTS {
         healed.add(scene.drift(round).await);
     }
-    say(&format!(
+    let text = format!(
         "{:<26}{:>7}{:>10.3}{:>8}   p95 {:.3} s",
         "drift healed, p50",
         DRIFTS,
         healed.percentile(50) / 1000.0,
         "1",
         healed.percentile(95) / 1000.0
-    ));
-    rows.push(json!({ "what": "drift healed", "times": healed.json() }));
-    rows.push(peak(&scene, objects));
-    scene.clear().await;
-    rows
+    );
+    rows::other(text, json!({ "what": "drift healed", "times": healed.json() }))
 }
 
-fn row(what: &str, number: usize, cost: Cost, floor: Option<f64>) -> Value {
-    let goal = GOALS.iter().find(|(name, of, _)| *name == what && *of == number).map(|(_, _, goal)| *goal);
-    let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    let Cost { seconds, requests, cpu } = cost;
-    let ratio = floor.map(|floor| seconds / floor);
-    say(&format!(
-        "{what:<26}{number:>7}{seconds:>10.2}{:>8}{requests:>10}{cpu:>10.2}{:>10}{:>10}",
-        goal.map_or_else(|| "-".to_owned(), |goal| goal.to_string()),
-        text(floor),
-        text(ratio)
-    ));
-    json!({ "what": what, "number": number, "seconds": seconds, "goal_seconds": goal, "requests": requests,
-        "cpu_seconds": cpu, "floor_seconds": floor, "ratio_to_floor": ratio })
-}
-
-fn peak(scene: &Scene, number: usize) -> Value {
-    let peak = scene.peak_memory();
-    say(&format!("{:<26}{number:>7}{:>10.1} MiB", "peak resident memory", peak as f64 / 1024.0));
-    json!({ "what": "peak memory", "number": number, "kib": peak })
+/// Gives Flux the same pushes.
+async fn theirs(applications: &[String], pushes: &[Push]) -> Theirs {
+    let flux = Flux::new(applications).await;
+    let mut costs = Vec::new();
+    for (what, files, touched) in pushes {
+        costs.push((*what, flux.push(files, *touched).await));
+    }
+    let peak = flux.peak_memory();
+    flux.clear().await;
+    Theirs { costs, peak }
 }

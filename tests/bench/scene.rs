@@ -38,6 +38,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Clock ticks in a second, as Linux counts the time of processes.
 const TICKS: f64 = 100.0;
 
+/// Returns how many seconds of a core a process has used.
+pub fn cpu_of(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
+}
+
 /// What a push costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
@@ -96,11 +104,12 @@ impl Scene {
         };
         let delivery = Delivery::new(&push, SECRET, 0);
         let mut knocker = Knocker::connect(&self.process.door).await;
-        let (mark, cpu, started) = (self.kube.mark(), self.cpu(), Instant::now());
+        let pid = self.process.pid();
+        let (mark, cpu, started) = (self.kube.mark(), cpu_of(pid), Instant::now());
         assert_eq!(knocker.knock(&delivery).await, 202);
         let all = self.healthy(&commit, applications);
         tokio::time::timeout(PATIENCE, all).await.expect("all is healthy in time");
-        let (seconds, cpu) = (started.elapsed().as_secs_f64(), self.cpu() - cpu);
+        let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_of(pid) - cpu);
         let requests = self.kube.asked_since(mark, &self.installation).await.len();
         Cost { seconds, requests, cpu }
     }
@@ -158,14 +167,6 @@ impl Scene {
     /// Returns the most memory that windlass held at once, in KiB.
     pub fn peak_memory(&self) -> u64 {
         self.process.peak_memory()
-    }
-
-    /// Returns how many seconds of a core windlass has used.
-    fn cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid())).unwrap();
-        let after_name = stat.rsplit_once(')').unwrap().1;
-        let ticks = after_name.split_whitespace().skip(11).take(2);
-        ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
     }
 
     /// Deletes what was made.

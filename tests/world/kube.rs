@@ -140,6 +140,12 @@ impl Kube {
 
     /// Returns what one installation of windlass asked since a mark, in order.
     pub async fn asked_since(&self, mark: u64, installation: &str) -> Vec<Asked> {
+        let end = format!("({installation})");
+        self.asked_by(mark, |agent| agent.ends_with(&end)).await
+    }
+
+    /// Returns what such user agents asked since a mark, in order.
+    pub async fn asked_by(&self, mark: u64, such: impl Fn(&str) -> bool) -> Vec<Asked> {
         // What was asked before this is in the log when this is.
         let last = format!("/api/v1/namespaces/last-{}", uuid::Uuid::now_v7().simple());
         assert_eq!(self.find(&last).await, None);
@@ -147,12 +153,11 @@ impl Kube {
             let log = self.log_since(mark);
             log.contains(&last).then_some(log)
         });
-        let agent = format!("({installation})");
         let mut asked = Vec::new();
         for line in log.await.lines() {
             let Ok(entry) = serde_json::from_str::<Value>(line) else { continue };
             let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-            if entry["stage"] == "ResponseComplete" && text("userAgent").ends_with(&agent) {
+            if entry["stage"] == "ResponseComplete" && such(&text("userAgent")) {
                 let code = entry["responseStatus"]["code"].as_u64().unwrap_or_default();
                 let agent = text("userAgent");
                 let run = agent.split(' ').find_map(|word| word.strip_prefix("run/")).map(str::to_owned);

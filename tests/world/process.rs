@@ -173,19 +173,24 @@ impl Process {
 
     /// Returns how much memory it holds, in KiB.
     pub fn memory(&self) -> u64 {
-        self.memory_of("VmRSS:")
+        memory_of(self.pid(), "VmRSS:")
     }
 
     /// Returns the most memory that it ever held at once, in KiB.
     pub fn peak_memory(&self) -> u64 {
-        self.memory_of("VmHWM:")
+        peak_memory_of(self.pid())
     }
+}
 
-    fn memory_of(&self, which: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(which)).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
+/// Returns the most memory that a process ever held at once, in KiB.
+pub fn peak_memory_of(pid: u32) -> u64 {
+    memory_of(pid, "VmHWM:")
+}
+
+fn memory_of(pid: u32, which: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// The log of a process, line by line as it comes.
