@@ -63,7 +63,7 @@ pub mod mask;
 pub mod phrase;
 #[path = "../../src/plan/mod.rs"]
 pub mod plan;
-#[path = "../../src/select.rs"]
+#[path = "../../src/select/mod.rs"]
 pub mod select;
 #[path = "../../src/signer/mod.rs"]
 pub mod signer;

@@ -181,6 +181,7 @@ async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
         "DROP TABLE audit",
         "DROP TABLE wishes",
         "DROP TABLE held",
+        "DROP TABLE pins",
         "ALTER TABLE statuses DROP COLUMN shown",
         "ALTER TABLE statuses DROP COLUMN sent",
         "ALTER TABLE statuses DROP COLUMN trace",
