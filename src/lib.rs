@@ -34,6 +34,8 @@
 //!   Where somebody undoes the same correction again and again, it gives way.
 //! - A [`window`] or a [`mod@pause`] closes targets, and so does another target that they depend on until it is healthy:
 //!   [`dispatch`] then opens their rows and holds the rest back, and [`opening`] asks for it as soon as they open. Before its first write, a pass looks once more whether it may.
+//! - Where a commit was written and does not work, [`reconcile`] tells [`dispatch`], which gives out the last one that was
+//!   healthy where the application wants it so; and the one at which a person keeps a target, until that is released.
 //! - What nobody could work on is a dead letter: [`letters`] shows it and sends it back, also through [`control`], the
 //!   socket of a process that runs.
 //! - What was heard, and what was decided about each application, goes the way of reports into history as an

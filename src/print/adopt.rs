@@ -66,7 +66,10 @@ fn text(application: &Application, target: &Target, preview: &Preview) -> String
         text += line.trim_end();
         text.push('\n');
     }
-    text += &format!("  {} as declared already; nothing was written.\n", count(preview.unchanged));
+    // Of a commit that cannot be made true, nothing more is known.
+    if preview.problems.is_empty() || !preview.changes.is_empty() {
+        text += &format!("  {} as declared already; nothing was written.\n", count(preview.unchanged));
+    }
     for problem in &preview.problems {
         text += &format!("  failed    {problem}\n");
     }

@@ -137,7 +137,8 @@ async fn what_a_pass_would_take_over_is_shown_before_and_nothing_is_written() {
         // What cannot be made true is said as a commit would be told.
         let broken = w.ship(&[("shop/one.yaml", "kind: [")]).await;
         let (said, code) = adopt(w, &[]);
-        assert!(said.contains("  failed    ") && said.contains("shop/one.yaml"), "{said}");
+        let expected = format!("shop@east at {} of refs/heads/main\n  failed    ", broken.short());
+        assert!(said.starts_with(&expected) && said.contains("(one.yaml:1"), "{said}");
         assert_eq!(code, Some(1));
         w.settle().await;
         w.expect(&broken, "shop@east", "failure", &[]).await;

@@ -1,5 +1,7 @@
 //! Makes what a plan says, where it is not there yet.
 
+use std::time::Duration;
+
 use futures::future::try_join_all;
 use lapin::Channel;
 use lapin::ExchangeKind;
@@ -12,6 +14,7 @@ use lapin::types::FieldTable;
 use crate::queue::Error;
 use crate::queue::rabbit::failure::failed;
 use crate::queue::rabbit::failure::is_missing;
+use crate::queue::rabbit::failure::is_unready;
 use crate::queue::rabbit::failure::undeclared;
 use crate::queue::rabbit::link::Link;
 use crate::queue::rabbit::topology::Argument;
@@ -22,6 +25,13 @@ use crate::queue::rabbit::topology::Queue;
 /// Over how many channels are queues declared at once? Each of them waits for the broker's disk.
 const CHANNELS: usize = 8;
 
+/// How often is a plan declared at most while the broker cannot make a queue? It says so of one that another process is just
+/// about to declare, too.
+const TRIES: u32 = 5;
+
+/// How long is the pause before it is declared again? Doubled each time.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Declares everything of the plan; what is there already and equal is left as it is. For a user who may make nothing,
 /// it is enough that all of it is there.
 ///
@@ -29,6 +39,21 @@ const CHANNELS: usize = 8;
 /// Something of that name is there in another way, the user may not declare it and it is not there, or the broker is
 /// away.
 pub(super) async fn declare(link: &Link, plan: &Plan) -> Result<(), Error> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match once(link, plan).await {
+            Err(error) if is_unready(&error) => {
+                tracing::debug!(%error, "what a lane stands on is declared again: failed to {error}");
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2);
+            }
+            done => return done,
+        }
+    }
+    once(link, plan).await
+}
+
+async fn once(link: &Link, plan: &Plan) -> Result<(), Error> {
     match make(link, plan).await {
         Err(Error::Refused { .. }) => find(link, plan).await,
         made => made,

@@ -47,6 +47,17 @@ pub(super) fn is_missing(error: &Error) -> bool {
     matches!(protocol(source), Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)))
 }
 
+/// Whether the broker could not make what was to be declared, or was not done with it: another try may find it done.
+pub(super) fn is_unready(error: &Error) -> bool {
+    let Error::Broker { source, .. } = error else { return false };
+    matches!(
+        protocol(source),
+        Some(
+            AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) | AMQPErrorKind::Hard(AMQPHardError::INTERNALERROR)
+        )
+    )
+}
+
 /// Whether another connection has what was named for itself.
 pub(super) fn is_locked(error: &Error) -> bool {
     let Error::Broker { source, .. } = error else { return false };
