@@ -11,12 +11,14 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::annotation::Turn;
+use crate::application::Application;
 use crate::application::Name;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
+use crate::reference::Reference;
 
 const TOOLING: &str = "applyset.kubernetes.io/tooling";
 const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
@@ -25,6 +27,12 @@ const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 #[must_use]
 pub fn parent_name(application: &Name) -> String {
     format!("{}{application}", member::RECORD)
+}
+
+/// Returns the application that a live object belongs to, where its parent is in `namespace`.
+#[must_use]
+pub fn owning_application(live: &Live, namespace: &str) -> Option<Name> {
+    member::owning_application(live, |name| id(&parent_name(name), namespace))
 }
 
 /// Returns the application of a parent object, by its name.
@@ -42,6 +50,29 @@ pub fn id(name: &str, namespace: &str) -> String {
     format!("applyset-{}-v1", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest))
 }
 
+/// Where an application finds what it declares, for others that look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// The reference that it follows.
+    pub reference: Reference,
+    /// The folder, for this cluster.
+    pub path: String,
+    /// The namespace of objects that name none, for this cluster.
+    pub namespace: String,
+}
+
+impl Reads {
+    /// Returns where an application finds it, for one cluster.
+    #[must_use]
+    pub fn of(application: &Application, cluster: &Name) -> Self {
+        Self {
+            reference: application.reference.clone(),
+            path: application.path_in(cluster),
+            namespace: application.namespace_in(cluster),
+        }
+    }
+}
+
 /// What the parent remembers of the last pass that wrote: the fence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fence {
@@ -55,6 +86,8 @@ pub struct Fence {
     pub generation: u64,
     /// The source of the application.
     pub source: Option<Name>,
+    /// What of it the application reads.
+    pub reads: Option<Reads>,
     /// The commit that the run makes true.
     pub commit: Option<CommitId>,
     /// What the target read at that commit.
@@ -124,6 +157,11 @@ impl Parent {
             run: data("run").unwrap_or_default().to_owned(),
             generation: data("generation").and_then(|text| text.parse().ok()).unwrap_or_default(),
             source: data("source").and_then(|text| Name::parse(text).ok()),
+            reads: data("reference").and_then(|text| Reference::parse(text).ok()).map(|reference| Reads {
+                reference,
+                path: data("path").unwrap_or_default().to_owned(),
+                namespace: data("namespace").unwrap_or_default().to_owned(),
+            }),
             commit: data("commit").and_then(|text| CommitId::parse(text).ok()),
             inputs: data("inputs").map(|text| Inputs(text.to_owned())),
             definition: data("definition").and_then(|text| text.parse().ok()).unwrap_or_default(),
@@ -181,6 +219,11 @@ impl Parent {
         if let Some(source) = &fence.source {
             data.insert("source", source.to_string());
         }
+        if let Some(reads) = &fence.reads {
+            data.insert("reference", reads.reference.to_string());
+            data.insert("path", reads.path.clone());
+            data.insert("namespace", reads.namespace.clone());
+        }
         if let Some(commit) = &fence.commit {
             data.insert("commit", commit.to_string());
         }
@@ -208,12 +251,14 @@ fn group_kind(text: &str) -> GroupKind {
 mod tests {
     use super::Fence;
     use super::Parent;
+    use super::Reads;
     use crate::annotation::Turn;
     use crate::application::Name;
     use crate::commit::CommitId;
     use crate::commit::Inputs;
     use crate::object::GroupKind;
     use crate::object::Live;
+    use crate::reference::Reference;
 
     #[test]
     fn ids_are_those_of_the_specification() {
@@ -236,6 +281,11 @@ mod tests {
             run: "r1".into(),
             generation: 3,
             source: Some(Name::parse("code").unwrap()),
+            reads: Some(Reads {
+                reference: Reference::parse("refs/heads/main").unwrap(),
+                path: "shop".into(),
+                namespace: "shop".into(),
+            }),
             commit: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
             inputs: Some(Inputs("tree".into())),
             definition: 2,

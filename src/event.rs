@@ -268,6 +268,9 @@ pub enum What {
         target: Target,
         /// Does the person want it whatever windows and pauses say?
         regardless: bool,
+        /// The commit of which it may prune all that left it, whatever the guard says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prunes: Option<CommitId>,
     },
     /// A commit was written and does not work: its application may want the last one back that did.
     Failed {

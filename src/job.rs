@@ -18,12 +18,16 @@ use crate::outcome::Tally;
 
 /// The newest version of [`Job`] that this windlass reads. The second one knows of drift, the third one of permits and of
 /// drift where the application leaves it and single objects do not; the fourth one of runs that go on, of fights, and of
-/// applications with a ServiceAccount, a time to be stable, dependencies, or rules about what is left to others.
-pub const VERSION: u32 = 4;
+/// applications with a ServiceAccount, a time to be stable, dependencies, or rules about what is left to others. The fifth
+/// one knows of what follows a failure.
+pub const VERSION: u32 = 5;
+
+/// The version in which a run goes on, and of all that came with it.
+const FOURTH: u32 = 4;
 
 /// The newest version of [`Watch`] that this windlass reads. The second one knows of what comes after it, and of
-/// what is to be gone.
-pub const WATCH_VERSION: u32 = 2;
+/// what is to be gone, the third one of what follows a failure.
+pub const WATCH_VERSION: u32 = 3;
 
 /// A job: make the tip of the application's ref true in one cluster, and answer for one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,10 @@ pub struct Job {
     /// How an earlier commit is made true again, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<Back>,
+    /// The commit of which a person lets all be pruned that left it, whatever the guard says. A worker that does not know
+    /// of this keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prunes: Option<CommitId>,
 }
 
 /// That an earlier commit is made true again.
@@ -97,7 +105,7 @@ impl Job {
     /// Of one that is made true again itself it is not: there is nothing to go back to.
     #[must_use]
     pub fn tells_failure(&self) -> bool {
-        let again = self.back.is_some() || self.reason == Reason::Drifted;
+        let again = self.back.is_some() || matches!(self.reason, Reason::Drifted | Reason::Failed);
         self.application.on_failure == OnFailure::Rollback && !again
     }
 
@@ -110,7 +118,14 @@ impl Job {
     /// Returns the job that goes on with a run of this one.
     #[must_use]
     pub fn going_on(&self, rollout: Rollout) -> Self {
-        Self { version: VERSION, rollout: Some(rollout), ..self.clone() }
+        Self { version: FOURTH, rollout: Some(rollout), ..self.clone() }
+    }
+
+    /// Returns the job that follows the failure of a run of this one.
+    #[must_use]
+    pub fn after_failure(&self, rollout: Rollout) -> Self {
+        let (reason, fights) = (Reason::Failed, Vec::new());
+        Self { version: VERSION, rollout: Some(rollout), reason, fights, back: None, ..self.clone() }
     }
 }
 
@@ -125,10 +140,11 @@ pub fn version(reason: Reason, application: &Application, permit: Permit, fights
         || !application.ignore.is_empty()
         || !fights.is_empty()
     {
-        return VERSION;
+        return if reason == Reason::Failed { VERSION } else { FOURTH };
     }
     let first = application.self_heal == SelfHeal::Correct;
     match (permit, reason) {
+        (_, Reason::Failed) => VERSION,
         (Permit::Until(_) | Permit::Regardless | Permit::Never, _) => 3,
         // An older worker would correct everything.
         (Permit::Usual, Reason::Drifted) if application.self_heal == SelfHeal::Off => 3,
@@ -169,6 +185,8 @@ pub enum Reason {
     Unsure,
     /// Somebody else changed what was applied: the applied commit is made true once more, and no status tells of it.
     Drifted,
+    /// A run wrote some of it and failed: its hooks for that are made, and nothing else is.
+    Failed,
 }
 
 /// The wait for health that a pass hands over, so that its partition is free.
@@ -190,6 +208,13 @@ pub struct Watch {
     pub inputs: Inputs,
     /// The objects to wait for until they are healthy, with their `apiVersion`.
     pub objects: Vec<(String, ObjectId)>,
+    /// The version in which each of those was not healthy yet, in their order, so that only what came since is looked at;
+    /// empty where that is not known of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// The version of the parent, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// The objects to wait for until they are gone, likewise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub going: Vec<(String, ObjectId)>,
@@ -205,6 +230,9 @@ pub struct Watch {
     /// The job that goes on when all are healthy; without one, the run is through then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Box<Job>>,
+    /// The job that follows where it does not work, if the commit has hooks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Box<Job>>,
     /// The commit that was there before, where an earlier one is made true again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_from: Option<CommitId>,
@@ -229,8 +257,13 @@ impl Watch {
 /// Returns the version of a wait: the oldest that can say it. Whoever knows no time that all must be healthy for tells of
 /// health a little early, and whoever tells dispatch of no failure leaves what does not work as it is.
 #[must_use]
-pub fn watch_version(next: Option<&Job>, going: &[(String, ObjectId)]) -> u32 {
-    if next.is_some() || !going.is_empty() { WATCH_VERSION } else { 1 }
+pub fn watch_version(next: Option<&Job>, failed: Option<&Job>, going: &[(String, ObjectId)]) -> u32 {
+    match (failed, next) {
+        (Some(_), _) => WATCH_VERSION,
+        (None, Some(_)) => 2,
+        (None, None) if going.is_empty() => 1,
+        (None, None) => 2,
+    }
 }
 
 #[cfg(test)]
@@ -296,9 +329,18 @@ mod tests {
                 "v1".to_owned(),
                 ObjectId { group: String::new(), kind: "Pod".into(), namespace: None, name: "a".into() },
             )];
-            let versions =
-                (watch_version(Some(&next), &[]), watch_version(None, &going), watch_version(None, &[]));
-            assert_eq!(versions, (2, 2, 1));
+            let failed = next.after_failure(rollout.clone());
+            assert_eq!(
+                (failed.version, failed.reason, failed.rollout.as_ref()),
+                (5, Reason::Failed, Some(&rollout))
+            );
+            let versions = [
+                watch_version(Some(&next), None, &[]),
+                watch_version(None, None, &going),
+                watch_version(None, None, &[]),
+                watch_version(Some(&next), Some(&failed), &[]),
+            ];
+            assert_eq!(versions, [2, 2, 1, 3]);
         }
     }
 

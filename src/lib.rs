@@ -63,6 +63,10 @@
 //! - **One writer per target.** Jobs of a target are taken one at a time; and before its first write, and again before
 //!   prune, a pass replaces the parent object at the version that it read first. Whoever lost that race stops. Changed
 //!   objects are written with the uid and version that were read.
+//! - **An object moves from one application to another** without being deleted ([`reconcile`]): whoever no longer declares
+//!   it leaves it while another of the same reference does, and whoever declares it takes it, field manager and label,
+//!   once its owner does so no longer at its own tip. Each finds that out by itself, from the settings and from what the
+//!   parents say of what their applications read.
 //! - **What others applied before is taken over whole**: the fields that kubectl, Flux, Argo CD or Helm own in an object become
 //!   windlass's at its first write ([`mod@takeover`]), so that what leaves the commit goes and nobody else's field does.
 //! - **Only what is ours is deleted**: members by label ([`member`]) that windlass itself applied, within the guard,
@@ -80,7 +84,7 @@
 //! | floor | modules | may |
 //! |---|---|---|
 //! | 0 words | annotation application commit event explanation fault ignore job member moment object outcome pause reference role secret trace | hold values |
-//! | 1 rules | applyset bucket drift forge guard health lanes ledger manifest mask phrase plan select signer takeover window | decide; no I/O, no async, no log |
+//! | 1 rules | applyset breaker bucket drift forge guard health lanes ledger manifest mask phrase plan select signer takeover window | decide; no I/O, no async, no log |
 //! | 2 hands | dial trail, and on them clock cluster courier queue source store | do I/O; decide nothing |
 //! | 3 flow | dispatch intake letters opening patrol reconcile recover report sweep | call rules and hands in order |
 //! | 4 doors | cli control server worker | meet people, forges and the clock |
@@ -115,6 +119,7 @@ pub mod trace;
 
 // Floor 1: rules.
 pub mod applyset;
+pub mod breaker;
 pub mod bucket;
 pub mod drift;
 pub mod forge;

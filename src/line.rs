@@ -178,6 +178,7 @@ impl Parts<'_> {
             patrols.push(Arc::new(Patrol::new(queue, lane.to_owned(), installation, clusters.clone())));
             reconcilers.push(Reconciler::new(Hands {
                 queue: self.queue.clone(),
+                applications: settings.applications.clone(),
                 sources: self.sources.clone(),
                 clusters,
                 lane: lane.to_owned(),

@@ -34,6 +34,16 @@ pub fn owner(live: &Live, set: &str) -> Owner {
     }
 }
 
+/// Returns the application of windlass that a live object belongs to, where who applied it and its label agree on one.
+/// `set_of` gives the id of an application's set.
+#[must_use]
+pub fn owning_application(live: &Live, set_of: impl Fn(&Name) -> String) -> Option<Name> {
+    let label = live.label(PART_OF)?;
+    let applied = live.managers().filter(|(_, operation)| *operation == "Apply");
+    let mut names = applied.filter_map(|(manager, _)| Name::parse(manager.strip_prefix(MANAGER)?).ok());
+    names.find(|name| set_of(name) == label)
+}
+
 /// Whose an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -51,7 +61,28 @@ mod tests {
 
     use super::Owner;
     use super::owner;
+    use super::owning_application;
+    use crate::application::Name;
     use crate::object::Live;
+
+    #[test]
+    fn an_application_is_the_owner_where_label_and_manager_agree() {
+        let cases = [
+            (Some("set-blog"), "windlass:blog", Some("blog")),
+            (Some("set-shop"), "windlass:blog", None),
+            (Some("set-blog"), "kubectl", None),
+            (None, "windlass:blog", None),
+        ];
+        for (label, manager, expected) in cases {
+            let labels = label.map_or_else(|| json!({}), |label| json!({ super::PART_OF: label }));
+            let managers = json!([{ "manager": manager, "operation": "Apply" }]);
+            let metadata = json!({ "name": "web", "labels": labels, "managedFields": managers });
+            let live =
+                Live::read(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata })).unwrap();
+            let owner = owning_application(&live, |name| format!("set-{name}"));
+            assert_eq!(owner.as_ref().map(Name::as_str), expected, "{label:?} {manager}");
+        }
+    }
 
     #[test]
     fn owners_are_named() {

@@ -167,7 +167,7 @@ impl Opener {
         let what = if now.drift {
             What::Drift { target, own: true }
         } else {
-            What::Sync { target, regardless: false }
+            What::Sync { target, regardless: false, prunes: None }
         };
         self.publish(&held.source, what, now.at).await?;
         tracing::info!(target.name = %held.target, since_held_ms = now.at.since(held.since), "the target is open: what waits is asked for");
@@ -180,9 +180,9 @@ impl Opener {
     async fn grant(&self, now: Moment) -> Result<usize, Error> {
         let wishes = self.store.wishes().await?;
         for wish in &wishes {
-            let (target, regardless) = (wish.target.clone(), wish.regardless);
+            let (target, regardless, prunes) = (wish.target.clone(), wish.regardless, wish.prunes.clone());
             match self.source_of(&target) {
-                Some(source) => self.publish(source, What::Sync { target, regardless }, now).await?,
+                Some(source) => self.publish(source, What::Sync { target, regardless, prunes }, now).await?,
                 None => {
                     tracing::warn!(target.name = %target, "a pass was asked for of what is not configured")
                 }

@@ -122,7 +122,7 @@ impl<'a> Round<'a> {
         let (of_parents, parents) = mpsc::channel(SIGHTINGS);
         let (sender, members) = mpsc::channel(SIGHTINGS);
         let place = Place { api_version: "v1", kind: "ConfigMap", namespace: Some(cluster.namespace()) };
-        cluster.follow(&kinds, &place, Selector::Label(member::SET.to_owned()), of_parents);
+        cluster.follow(&kinds, &place, Selector::Label(member::SET.to_owned()), None, of_parents);
         let (watched, due, list) = (BTreeSet::new(), BTreeMap::new(), Watchlist::default());
         let discovered = Instant::now();
         Ok(Self { patrol, cluster, kinds, discovered, list, parents, members, sender, watched, due })

@@ -26,16 +26,19 @@ const FORMER: [(&str, &str); 13] = [
 ];
 
 /// Returns the merge patch that makes the entries of former tools in the object `live` those of `manager`; `None` where
-/// there is none, or where the object says no version. It names the version that it was made from, so that the server
+/// there is none, or where the object says no version. `owner` is another manager whose entries are taken too: that of the
+/// application that an object moves from. The patch names the version that it was made from, so that the server
 /// refuses it with a conflict once the object changed.
 ///
 /// An entry of a subresource stays, and so does every other manager's. One manager applies in one version: the fields of
 /// an entry in another version than the first are only let go, since they may be called otherwise there.
 #[must_use]
-pub fn takeover(live: &Value, manager: &str) -> Option<Value> {
+pub fn takeover(live: &Value, manager: &str, owner: Option<&str>) -> Option<Value> {
     let version = live.pointer("/metadata/resourceVersion")?.as_str()?;
     let entries = live.pointer("/metadata/managedFields")?.as_array()?;
-    let (taken, mut left): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(|entry| is_former(entry));
+    let is_taken =
+        |entry: &&Value| is_former(entry) || owner.is_some_and(|owner| is_applied_by(entry, owner));
+    let (taken, mut left): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(is_taken);
     let first = *taken.first()?;
     let ours = left.iter().position(|entry| is_applied_by(entry, manager)).map(|at| left.remove(at));
     let ours = moved(ours.unwrap_or(first), &taken, manager)?;
@@ -111,7 +114,7 @@ mod tests {
 
     fn taken(entries: &[Value]) -> Option<Vec<Value>> {
         let live = json!({ "metadata": { "resourceVersion": "7", "managedFields": entries } });
-        let patch = takeover(&live, US)?;
+        let patch = takeover(&live, US, None)?;
         assert_eq!(patch["metadata"]["resourceVersion"], "7");
         Some(patch["metadata"]["managedFields"].as_array().unwrap().clone())
     }
@@ -166,7 +169,7 @@ mod tests {
         for live in
             [json!(null), json!({}), json!({ "metadata": { "resourceVersion": "7", "managedFields": 1 } })]
         {
-            assert_eq!(takeover(&live, US), None);
+            assert_eq!(takeover(&live, US, None), None);
         }
         assert_eq!(taken(&[json!(1), json!({ "manager": "helm" })]), None);
         let odd = entry("helm", "Update", json!(1));

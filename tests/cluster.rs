@@ -141,7 +141,7 @@ async fn an_endless_line_of_a_watch_is_broken_off_and_told() {
     let kinds = cluster.kinds().await.unwrap();
     let (sender, mut seen) = tokio::sync::mpsc::channel(SIGHTINGS);
     let place = Place { api_version: "v1", kind: "ConfigMap", namespace: Some("shop") };
-    cluster.follow(&kinds, &place, Selector::Label("a=b".to_owned()), sender);
+    cluster.follow(&kinds, &place, Selector::Label("a=b".to_owned()), None, sender);
     let listed = tokio::time::timeout(PATIENCE, seen.recv()).await.unwrap().unwrap();
     assert!(matches!(&listed, Seen::Listed(listed) if listed.objects.is_empty()), "{listed:?}");
     let first = tokio::time::timeout(PATIENCE, seen.recv()).await.unwrap().unwrap();

@@ -80,6 +80,7 @@ fn job() -> Job {
         received_at: Moment(1),
         rollout: None,
         back: None,
+        prunes: None,
         permit: windlass::job::Permit::Usual,
         fights: Vec::new(),
     }

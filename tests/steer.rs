@@ -142,7 +142,7 @@ async fn targets_are_kept_at_a_commit_and_released() {
     };
     for (target, to, words) in [
         ("blog", commit.as_str(), "find blog in the settings: no application is such; known: shop"),
-        ("shop", "main", "read --to: \"main\" is no commit"),
+        ("shop", "main", "read the commit: \"main\" is none"),
         ("shop", "0123", "find 0123 among the commits of code that were answered: give its whole id"),
     ] {
         complained(&rollback(target, to), words);

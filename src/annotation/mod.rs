@@ -47,6 +47,11 @@ const HELM_WEIGHT: &str = "helm.sh/hook-weight";
 
 const SYNC: &str = "windlass.dev/sync";
 
+const HOOK: &str = "windlass.dev/hook";
+const FAILED: &str = "failed";
+const ARGO_HOOK: &str = "argocd.argoproj.io/hook";
+const ARGO_FAILED: &str = "SyncFail";
+
 const FLUX: &str = "kustomize.toolkit.fluxcd.io/";
 const FLUX_RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
 
@@ -71,6 +76,8 @@ pub struct Wish {
     pub wave: i32,
     /// Is it made anew in each rollout, and when?
     pub hook: Option<Hook>,
+    /// Is it, as a hook, made when a rollout failed? Argo CD's lists may name that beside another moment.
+    pub answers_failure: bool,
     /// Is it a hook that is never made anew, since more would go than the object?
     pub is_kept: bool,
     /// Is it, as a hook, deleted at the end of a rollout that succeeds? Else the next rollout deletes it.
@@ -112,6 +119,8 @@ pub enum Hook {
     During,
     /// When all others are healthy.
     After,
+    /// When a rollout that wrote something failed.
+    Failed,
 }
 
 /// Whether an object may be deleted and created anew, where a field cannot be changed.
@@ -144,6 +153,11 @@ impl Wish {
         // no other.
         if wish.hook.is_some() && notes.text(SYNC).is_none() {
             wish.sync = SyncMode::Enabled;
+        }
+        wish.answers_failure = !wish.is_kept && notes.names_failure();
+        if wish.is_kept && wish.hook == Some(Hook::Failed) {
+            // It could be made once at most, and not be told from what is written in each rollout.
+            wish.sync = SyncMode::Disabled;
         }
         wish
     }
@@ -191,6 +205,7 @@ impl Wish {
             Some(Hook::Before) => Stage::Before,
             Some(Hook::During) | None => Stage::Sync,
             Some(Hook::After) => Stage::After,
+            Some(Hook::Failed) => Stage::End,
         };
         Turn { stage, wave: self.wave }
     }

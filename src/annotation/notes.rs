@@ -3,10 +3,14 @@
 use serde_json::Map;
 use serde_json::Value;
 
+use super::ARGO_FAILED;
+use super::ARGO_HOOK;
 use super::ARGO_WAVE;
 use super::Annotation;
+use super::FAILED;
 use super::FLUX;
 use super::HELM_WEIGHT;
+use super::HOOK;
 use super::IGNORE;
 use super::WAVE;
 use super::wave;
@@ -41,6 +45,12 @@ impl<'a> Notes<'a> {
             Some(text) => row.value.eq_ignore_ascii_case(text.trim()),
             None => row.alike.iter().any(|(key, value)| self.has(key, value)),
         }
+    }
+
+    /// Is it a hook for what failed, in windlass's own word or, where it has none, in Argo CD's?
+    pub(super) fn names_failure(&self) -> bool {
+        let own = self.text(HOOK).map(|text| text.trim().eq_ignore_ascii_case(FAILED));
+        own.unwrap_or_else(|| self.has(ARGO_HOOK, ARGO_FAILED))
     }
 
     /// Argo CD's values are lists, and Flux looks at labels too.

@@ -2,10 +2,14 @@
 
 use crate::application::SelfHeal;
 
+use super::ARGO_FAILED;
+use super::ARGO_HOOK;
 use super::ARGO_WAVE;
+use super::FAILED;
 use super::FLUX_RECONCILE;
 use super::Force;
 use super::HELM_WEIGHT;
+use super::HOOK;
 use super::Hook;
 use super::IGNORE;
 use super::Prune;
@@ -17,13 +21,11 @@ use super::WAVE;
 const PRUNE: &str = "windlass.dev/prune";
 const FORCE: &str = "windlass.dev/force";
 const HEALTH: &str = "windlass.dev/health";
-const HOOK: &str = "windlass.dev/hook";
 const HOOK_DELETE: &str = "windlass.dev/hook-delete";
 const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
 const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
 const FLUX_FORCE: &str = "kustomize.toolkit.fluxcd.io/force";
 const ARGO_OPTIONS: &str = "argocd.argoproj.io/sync-options";
-const ARGO_HOOK: &str = "argocd.argoproj.io/hook";
 const ARGO_HOOK_DELETE: &str = "argocd.argoproj.io/hook-delete-policy";
 const HELM_HOOK: &str = "helm.sh/hook";
 const HELM_HOOK_DELETE: &str = "helm.sh/hook-delete-policy";
@@ -82,7 +84,7 @@ pub const ANNOTATIONS: &[Annotation] = &[
         "confirm",
         &[(ARGO_OPTIONS, "Prune=confirm")],
         Ask::Prune(Prune::Confirm),
-        "Once it left the commit it is deleted only with the trailer `Windlass-Allow-Prune`.",
+        "Once it left the commit it is deleted only with consent: the trailer `Windlass-Allow-Prune`, or a person's.",
     ),
     row(
         PRUNE,
@@ -98,7 +100,6 @@ pub const ANNOTATIONS: &[Annotation] = &[
             (FLUX_RECONCILE, "disabled"),
             (FLUX_SSA, "Ignore"),
             (ARGO_HOOK, "Skip"),
-            (ARGO_HOOK, "SyncFail"),
             (ARGO_HOOK, "PreDelete"),
             (ARGO_HOOK, "PostDelete"),
             (HELM_HOOK, "pre-delete"),
@@ -221,6 +222,14 @@ pub const ANNOTATIONS: &[Annotation] = &[
         &[(ARGO_HOOK, "PostSync"), (HELM_HOOK, "post-install"), (HELM_HOOK, "post-upgrade")],
         Ask::Hook(Hook::After),
         "It is made anew in each rollout once all others are healthy and what left the commit is pruned.",
+    ),
+    row(
+        HOOK,
+        FAILED,
+        &[(ARGO_HOOK, ARGO_FAILED)],
+        Ask::Hook(Hook::Failed),
+        "It is made anew when a rollout failed that wrote something, such as a Job that tells of it. The server checks it dry \
+         in every rollout.",
     ),
     row(
         HOOK_DELETE,

@@ -141,13 +141,15 @@ fn hooks_of_others_are_made_at_the_first_moment_that_windlass_has_too() {
     const HELM: &str = "helm.sh/hook";
     // annotations → the hook, and whether it is left alone
     type Case = (&'static [(&'static str, &'static str)], Option<Hook>, bool);
-    let cases: [Case; 10] = [
+    let cases: [Case; 12] = [
         (&[(ARGO, "PreSync")], Some(Hook::Before), false),
         (&[(ARGO, "PreSync,PostSync")], Some(Hook::Before), false),
         (&[(ARGO, "Sync")], Some(Hook::During), false),
         (&[(HELM, "pre-install,pre-upgrade")], Some(Hook::Before), false),
         (&[(HELM, "post-upgrade, post-delete")], Some(Hook::After), false),
-        (&[(ARGO, "SyncFail")], None, true),
+        (&[(ARGO, "SyncFail")], Some(Hook::Failed), false),
+        (&[("windlass.dev/hook", "failed")], Some(Hook::Failed), false),
+        (&[(ARGO, "Skip")], None, true),
         (&[(HELM, "test")], None, true),
         (&[(HELM, "pre-delete")], None, true),
         (&[(HELM, "test"), ("windlass.dev/hook", "after")], Some(Hook::After), false),

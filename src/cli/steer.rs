@@ -68,6 +68,10 @@ pub struct Sync {
     /// Makes this one pass although a window is closed or there is a pause; needs --why.
     #[arg(long = "override", requires = "why")]
     pub regardless: bool,
+    /// Lets this one pass prune what left this commit, although the guard keeps it: the commit's id, or the beginning of
+    /// one that was answered before. A newer commit is not meant; needs --why.
+    #[arg(long, value_name = "COMMIT", requires = "why")]
+    pub allow_prune: Option<String>,
     /// Why, for the audit.
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,

@@ -4,19 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use http::header::USER_AGENT;
-use http_body_util::Limited;
-use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
 use tokio::sync::Semaphore;
-use tower::util::MapRequestLayer;
-use tower::util::MapResponseLayer;
+use tokio::time::Instant;
 
 use super::ANSWER_BYTES;
 use super::Cluster;
 use super::Error;
 use super::Settings;
+use super::client::client;
 use crate::application::Name;
 
 /// How long may a connection take?
@@ -48,8 +45,8 @@ impl Cluster {
         watching.read_timeout = None;
         config.read_timeout = Some(SILENT_FOR);
         config.reset_reader_on_write = true;
-        let client = |config, limit| client(config, limit, &own).map_err(|error| failed(error.to_string()));
-        let (client, watching) = (client(config, ANSWER_BYTES)?, client(watching, WATCH_BYTES)?);
+        let made = |config, limit| client(config, limit, &own).map_err(|error| failed(error.to_string()));
+        let (client, watching) = (made(&config, ANSWER_BYTES)?, made(&watching, WATCH_BYTES)?);
         let slots = Arc::new(Semaphore::new(settings.requests.max(1)));
         let (kinds, reports) = (Arc::default(), Arc::default());
         Ok(Self {
@@ -59,6 +56,8 @@ impl Cluster {
             kinds,
             reports,
             slots,
+            breaker: Arc::default(),
+            known_since: Instant::now(),
             agent: None,
             user: None,
         })
@@ -69,19 +68,6 @@ impl Cluster {
 pub(super) fn agent(installation: &Name, run: Option<&str>) -> String {
     let run = run.map(|run| format!(" run/{run}")).unwrap_or_default();
     format!("windlass/{}{run} ({installation})", env!("CARGO_PKG_VERSION"))
-}
-
-/// Makes a client that says who asks, unless the request does, and that breaks off an answer of more than `limit` bytes,
-/// whatever it is read for.
-fn client(config: kube::Config, limit: usize, agent: &HeaderValue) -> Result<kube::Client, kube::Error> {
-    let bounded =
-        MapResponseLayer::new(move |answer: http::Response<_>| answer.map(|body| Limited::new(body, limit)));
-    let agent = agent.clone();
-    let named = MapRequestLayer::new(move |mut request: http::Request<_>| {
-        request.headers_mut().entry(USER_AGENT).or_insert_with(|| agent.clone());
-        request
-    });
-    Ok(ClientBuilder::try_from(config)?.with_layer(&bounded).with_layer(&named).build())
 }
 
 async fn config(settings: &Settings) -> Result<kube::Config, String> {

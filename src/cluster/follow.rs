@@ -60,10 +60,18 @@ pub struct Listed {
 
 impl Cluster {
     /// Follows all objects of one kind (in one namespace, or of the cluster) that match a label or a field selector:
-    /// first all that are there, then every change, until the receiver of `sender` is dropped. Nothing is followed
-    /// when the cluster does not know the kind.
-    pub fn follow(&self, known: &Kinds, place: &Place<'_>, selector: Selector, sender: mpsc::Sender<Seen>) {
-        self.start_to_follow(known, place, selector, false, sender);
+    /// first all that are there, then every change, until the receiver of `sender` is dropped. With `since`, only the
+    /// changes since that version are told, as long as the server knows them; else all that are there. Nothing is
+    /// followed when the cluster does not know the kind.
+    pub fn follow(
+        &self,
+        known: &Kinds,
+        place: &Place<'_>,
+        selector: Selector,
+        since: Option<String>,
+        sender: mpsc::Sender<Seen>,
+    ) {
+        self.start_to_follow(known, place, selector, (since, false), sender);
     }
 
     /// As [`Cluster::follow`], with nothing but the metadata of the objects.
@@ -74,7 +82,7 @@ impl Cluster {
         selector: Selector,
         sender: mpsc::Sender<Seen>,
     ) {
-        self.start_to_follow(known, place, selector, true, sender);
+        self.start_to_follow(known, place, selector, (None, true), sender);
     }
 
     fn start_to_follow(
@@ -82,7 +90,7 @@ impl Cluster {
         known: &Kinds,
         place: &Place<'_>,
         selector: Selector,
-        metadata: bool,
+        (since, metadata): (Option<String>, bool),
         sender: mpsc::Sender<Seen>,
     ) {
         let Place { api_version, kind, namespace } = *place;
@@ -97,7 +105,7 @@ impl Cluster {
             metadata,
             sender,
         };
-        tokio::spawn(following.run());
+        tokio::spawn(following.run(since));
     }
 }
 
@@ -133,12 +141,18 @@ struct Following {
 }
 
 impl Following {
-    async fn run(self) {
+    async fn run(self, mut since: Option<String>) {
         loop {
+            let version = since.take();
+            let goes_on = version.is_some();
             let ended = tokio::select! {
-                ended = self.list_and_watch() => ended,
+                ended = self.list_and_watch(version) => ended,
                 () = self.sender.closed() => return,
             };
+            // The server may have forgotten what changed since; a list tells all the same.
+            if goes_on {
+                continue;
+            }
             if let Err(answer) = ended {
                 let what = format!("{} of {}", self.kind, self.api_version);
                 if self.sender.send(Seen::Lost(Error::Watch { what, answer })).await.is_err() {
@@ -149,7 +163,18 @@ impl Following {
         }
     }
 
-    async fn list_and_watch(&self) -> Result<(), Answer> {
+    async fn list_and_watch(&self, since: Option<String>) -> Result<(), Answer> {
+        let mut version = match since {
+            Some(version) => version,
+            None => self.list().await?,
+        };
+        loop {
+            version = self.watch(&version).await?;
+        }
+    }
+
+    /// Lists all that are there, and returns the version to go on from.
+    async fn list(&self) -> Result<String, Answer> {
         let mut params = ListParams::default();
         match &self.selector {
             Selector::Label(label) => params = params.labels(label),
@@ -169,10 +194,7 @@ impl Following {
         let kind =
             GroupKind { group: group_and_version(&self.api_version).0.to_owned(), kind: self.kind.clone() };
         self.send(Seen::Listed(Listed { kind, namespace: self.namespace.clone(), objects })).await?;
-        let mut version = pages.version;
-        loop {
-            version = self.watch(&version).await?;
-        }
+        Ok(pages.version)
     }
 
     /// Watches from a version on until the server ends it, and returns the version to go on from.

@@ -2,6 +2,7 @@
 //!
 //! Every request has a time limit, and every answer a size limit; none is retried here.
 
+mod client;
 mod connect;
 mod error;
 mod follow;
@@ -15,6 +16,8 @@ mod write;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures::io::AsyncBufRead;
@@ -25,8 +28,10 @@ use http::Method;
 use http::header::USER_AGENT;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::application::Name;
+use crate::breaker::Breaker;
 
 pub use error::Answer;
 pub use error::Error;
@@ -77,6 +82,9 @@ pub struct Cluster {
     /// Whether the definition of a kind has conditions, as far as that was asked since kinds were discovered.
     reports: Arc<tokio::sync::RwLock<HashMap<(String, String), bool>>>,
     slots: Arc<Semaphore>,
+    /// Does it answer? Times count from when it was first known.
+    breaker: Arc<Mutex<Breaker>>,
+    known_since: Instant,
     /// As whom it is asked, where that is not the installation alone.
     agent: Option<HeaderValue>,
     /// In whose name it is written, where that is not windlass's own.
@@ -136,6 +144,7 @@ impl Cluster {
         let Ok(_slot) = self.slots.acquire().await else {
             return Err(Answer::Unreachable("windlass is stopping".to_owned()));
         };
+        self.may_be_asked()?;
         let exchange = async {
             let body = self.client.request_stream(request).await?;
             let bytes = whole(body).await.map_err(|error| {
@@ -146,9 +155,30 @@ impl Cluster {
             serde_json::from_slice(&bytes)
                 .map_err(|_| Answer::Unreachable("its answer is not JSON".to_owned()))
         };
-        match tokio::time::timeout(ANSWER_WITHIN, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Answer::Unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
+        let answer = tokio::time::timeout(ANSWER_WITHIN, exchange).await.unwrap_or_else(|_| {
+            Err(Answer::Unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs())))
+        });
+        self.note(&answer);
+        answer
+    }
+
+    /// Refuses a request while the cluster is given a rest, since it did not answer several in a row: whoever waited for it
+    /// could do nothing for others meanwhile.
+    fn may_be_asked(&self) -> Result<(), Answer> {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        breaker.let_through(self.known_since.elapsed()).map_err(|left| {
+            let seconds = left.as_secs() + 1;
+            Answer::Unreachable(format!(
+                "it did not answer several times in a row, and is asked again in {seconds} s"
+            ))
+        })
+    }
+
+    fn note(&self, answer: &Result<Value, Answer>) {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(_) | Err(Answer::Refused { .. }) => breaker.answered(),
+            Err(Answer::Unreachable(_)) => breaker.fell_silent(self.known_since.elapsed()),
         }
     }
 }

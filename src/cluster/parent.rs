@@ -4,6 +4,7 @@ use kube::core::DynamicObject;
 use kube::core::Request;
 use kube::core::Resource;
 use kube::core::params::GetParams;
+use kube::core::params::ListParams;
 use kube::core::params::PostParams;
 use kube::discovery::ApiResource;
 use serde_json::Value;
@@ -15,6 +16,7 @@ use super::Error;
 use crate::application::Name;
 use crate::applyset::Parent;
 use crate::applyset::parent_name;
+use crate::member::SET;
 use crate::object::Live;
 
 impl Cluster {
@@ -34,6 +36,29 @@ impl Cluster {
             }
             Err(answer) if answer.is_not_found() => Ok(Parent::absent(application, self.namespace())),
             Err(answer) => Err(Error::Read { what: what(), answer }),
+        }
+    }
+
+    /// Lists the parents of all applications in this cluster.
+    ///
+    /// # Errors
+    /// As [`Cluster::parent`].
+    pub async fn parents(&self) -> Result<Vec<Parent>, Error> {
+        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&());
+        let url = DynamicObject::url_path(&resource, Some(self.namespace()));
+        let mut pages = self.pages(&url, ListParams::default().labels(SET), false);
+        let mut found = Vec::new();
+        loop {
+            let page =
+                pages.next().await.map_err(|answer| Error::List { what: "parents".to_owned(), answer })?;
+            let Some(items) = page else { return Ok(found) };
+            // Items of a list do not say what they are.
+            found.extend(items.into_iter().filter_map(|mut item| {
+                let fields = item.as_object_mut()?;
+                fields.insert("apiVersion".to_owned(), json!("v1"));
+                fields.insert("kind".to_owned(), json!("ConfigMap"));
+                Live::read(item).map(|live| Parent::read(&live))
+            }));
         }
     }
 

@@ -66,6 +66,7 @@ impl Dispatcher {
             fights,
             rollout: None,
             back: None,
+            prunes: None,
         };
         self.queue.publish(vec![Draft::job(self.lanes.of(&target.cluster), &job)]).await?;
         if held.is_some_and(|held| held.drift) && corrects && permit != Permit::Never {

@@ -34,6 +34,8 @@ pub(super) struct Made<'a> {
     gate: &'a Gate<'a>,
     /// Does a person want it whatever windows and pauses say?
     pub(super) regardless: bool,
+    /// The commit of which a person lets all be pruned that left it.
+    pub(super) prunes: Option<CommitId>,
     /// Those that wait for others, and in words for what.
     pub(super) awaited: BTreeMap<Target, String>,
     /// How an earlier commit is made true again, where it is.
@@ -71,6 +73,7 @@ impl<'a> Made<'a> {
             lanes,
             gate,
             regardless: false,
+            prunes: None,
             awaited: BTreeMap::new(),
             back: None,
             reports: Vec::new(),
@@ -222,6 +225,7 @@ impl<'a> Made<'a> {
             fights: Vec::new(),
             rollout: None,
             back: self.back.clone(),
+            prunes: self.prunes.clone(),
         };
         self.jobs.push(Draft::job(self.lanes.of(&job.target.cluster), &job));
     }

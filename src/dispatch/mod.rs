@@ -250,8 +250,8 @@ impl Dispatcher {
         if let What::Drift { target, own } = &event.what {
             return self.drift(event, target, *own).await;
         }
-        if let What::Sync { target, regardless } = &event.what {
-            return self.sync(event, target, *regardless, notes).await;
+        if let What::Sync { target, regardless, prunes } = &event.what {
+            return self.sync(event, target, (*regardless, prunes.as_ref()), notes).await;
         }
         if let What::Failed { target, commit, inputs } = &event.what {
             return self.roll_back(event, target, (commit, inputs), notes).await;

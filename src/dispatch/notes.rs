@@ -53,7 +53,9 @@ fn in_words(touched: &Touched) -> &'static str {
     match (touched.overtaken, touched.reason) {
         (true, _) => "the tip of the ref reads something else already: superseded",
         (false, Reason::Moved) => "what it reads or its definition is another, or its last verdict is open",
-        (false, Reason::Unsure | Reason::Drifted) => "its last dispatch failed or is not known: a full pass",
+        (false, Reason::Unsure | Reason::Drifted | Reason::Failed) => {
+            "its last dispatch failed or is not known: a full pass"
+        }
     }
 }
 

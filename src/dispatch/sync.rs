@@ -31,7 +31,7 @@ impl Dispatcher {
         &self,
         event: &Event,
         target: &Target,
-        regardless: bool,
+        (regardless, prunes): (bool, Option<&CommitId>),
         notes: &mut Considered,
     ) -> Result<Step, Error> {
         let Some(application) = self.configured(event, target) else {
@@ -45,6 +45,7 @@ impl Dispatcher {
         let gate = self.gate().await?;
         let mut made = Made::new(event, &self.lanes, &gate, notes);
         made.regardless = regardless;
+        made.prunes = prunes.cloned();
         let waiting = self.store.pending(&event.source, target, WAITING).await?;
         let resolved = source.resolve(&application.reference, &waiting).await?;
         let (found, lost): (Vec<CommitId>, Vec<CommitId>) = waiting

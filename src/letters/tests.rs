@@ -48,6 +48,7 @@ fn job() -> Job {
         received_at: Moment(1),
         rollout: None,
         back: None,
+        prunes: None,
         permit: job::Permit::Usual,
         fights: Vec::new(),
     }

@@ -47,7 +47,15 @@ pub fn due(write: &Write, mark: &str, reached: Option<Turn>, has_failed: impl Fn
 
 /// Writes the mark of what a target reads into a hook, and returns it.
 pub fn mark(write: &mut Write, inputs: &Inputs) -> String {
-    let digest = Sha256::digest(&inputs.0);
+    note(write, Sha256::digest(&inputs.0).as_slice())
+}
+
+/// Writes the mark of a run that failed into the hook for that, and returns it: each failure has its own.
+pub fn mark_failed(write: &mut Write, inputs: &Inputs, run: &str) -> String {
+    note(write, Sha256::digest(format!("{}\n{run}", inputs.0)).as_slice())
+}
+
+fn note(write: &mut Write, digest: &[u8]) -> String {
     let mark: String = digest.iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect();
     let metadata = write.manifest.value.get_mut("metadata").and_then(Value::as_object_mut);
     let annotations = metadata.map(|metadata| metadata.entry("annotations").or_insert_with(|| json!({})));
@@ -68,6 +76,8 @@ mod tests {
     use super::Due;
     use super::due;
     use super::mark;
+    use super::mark_failed;
+    use super::marked;
     use crate::annotation::Stage;
     use crate::annotation::Turn;
     use crate::annotation::Wish;
@@ -85,6 +95,19 @@ mod tests {
         let wish = Wish::of(&value);
         let manifest = Manifest { id: live.id, api_version: live.api_version, value, place };
         Write { manifest, live: None, wish }
+    }
+
+    #[test]
+    fn a_failure_has_a_mark_of_its_own() {
+        let (mut hook, inputs) = (write(), Inputs("tree".into()));
+        let marks = [
+            mark(&mut hook, &inputs),
+            mark_failed(&mut hook, &inputs, "1"),
+            mark_failed(&mut hook, &inputs, "2"),
+        ];
+        let again = mark_failed(&mut hook, &inputs, "2");
+        assert_eq!(marked(&Live::read(hook.manifest.value.clone()).unwrap()), Some(again.as_str()));
+        assert!(marks[0] != marks[1] && marks[1] != marks[2] && marks[2] == again, "{marks:?}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub use force::force;
 pub use hook::Due;
 pub use hook::due;
 pub use hook::mark;
+pub use hook::mark_failed;
 
 /// An object to be held against the cluster, and written where it differs.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,10 +133,14 @@ fn stays(live: &Live) -> Option<&'static str> {
     }
 }
 
-/// Returns the problem that the object of a manifest of the set `set` belongs to another set, where it does.
+/// Returns the problem that the object of a manifest of the set `set` belongs to another set, where it does. What `manager`
+/// applied has come over from there, and only its label not yet.
 #[must_use]
-pub fn foreign(live: &Live, manifest: &Manifest, set: &str) -> Option<Problem> {
+pub fn foreign(live: &Live, manifest: &Manifest, set: &str, manager: &str) -> Option<Problem> {
     let Owner::Other(name) = member::owner(live, set) else { return None };
+    if is_ours(live, manager) {
+        return None;
+    }
     Some(Problem {
         object: Some(manifest.id.clone()),
         place: Some(manifest.place.clone()),
@@ -158,7 +163,8 @@ pub fn is_ours(live: &Live, manager: &str) -> bool {
     live.managers().any(|(name, operation)| name == manager && operation == "Apply")
 }
 
-fn label(value: &mut Value, set: &str) {
+/// Writes the label of a set into what a commit declares.
+pub fn label(value: &mut Value, set: &str) {
     let labels = value.get_mut("metadata").and_then(Value::as_object_mut).map(|metadata| {
         let labels = metadata.entry("labels").or_insert_with(|| json!({}));
         if labels.is_null() {

@@ -54,11 +54,15 @@ fn what_left_the_commit_leaves_only_when_windlass_applied_it() {
 
 #[test]
 fn a_foreign_object_is_refused_by_its_owners_name() {
-    let said =
-        foreign(&live("web", Some("them"), "windlass:blog"), &manifest("web"), "us").unwrap().to_string();
+    let said = foreign(&live("web", Some("them"), "windlass:blog"), &manifest("web"), "us", "windlass:shop")
+        .unwrap()
+        .to_string();
     assert!(said.contains("ConfigMap/shop/web") && said.contains("application blog"), "{said}");
-    for (label, manager) in [(None, "kubectl"), (Some("us"), "windlass:shop")] {
-        assert_eq!(foreign(&live("web", label, manager), &manifest("web"), "us"), None);
+    for (label, manager) in
+        [(None, "kubectl"), (Some("us"), "windlass:shop"), (Some("them"), "windlass:shop")]
+    {
+        let live = live("web", label, manager);
+        assert_eq!(foreign(&live, &manifest("web"), "us", "windlass:shop"), None, "{label:?}");
     }
 }
 

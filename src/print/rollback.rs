@@ -82,13 +82,13 @@ pub async fn release(asked: &cli::Release) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads a commit: a whole id, or the beginning of one of the source that was answered before.
-async fn commit(store: &Store, source: &Name, text: &str) -> anyhow::Result<CommitId> {
+pub(super) async fn commit(store: &Store, source: &Name, text: &str) -> anyhow::Result<CommitId> {
     if let Ok(commit) = CommitId::parse(text) {
         return Ok(commit);
     }
     let digits = (4..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     if !digits {
-        bail!("read --to: \"{text}\" is no commit: give its id, or at least 4 digits of its beginning");
+        bail!("read the commit: \"{text}\" is none: give its id, or at least 4 digits of its beginning");
     }
     let known = store.commits(&text.to_lowercase()).await?;
     let mut known = known.into_iter().filter(|(of, _)| of == source).map(|(_, commit)| commit);

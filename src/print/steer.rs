@@ -24,6 +24,7 @@ use super::WRONG;
 use super::complain;
 use super::load;
 use super::out;
+use super::rollback::commit;
 use super::store_of;
 use super::time;
 
@@ -84,7 +85,13 @@ pub async fn sync(asked: &cli::Sync) -> anyhow::Result<ExitCode> {
     let targets: Vec<Target> =
         settings.applications.iter().flat_map(|one| one.targets()).filter(|one| scope.covers(one)).collect();
     let by = who(asked.by.as_deref())?;
-    store.wish(&targets, &Audited { at: now(), by, order, scope, why }).await?;
+    let source = settings.applications.iter().find(|one| scope.application.as_ref() == Some(&one.name));
+    let prunes = match (asked.allow_prune.as_deref(), source) {
+        (Some(text), Some(application)) => Some(commit(&store, &application.source, text).await?),
+        _ => None,
+    };
+    let why = prunes.as_ref().map_or_else(|| why.clone(), |commit| format!("may prune at {commit}: {why}"));
+    store.wish(&targets, &Audited { at: now(), by, order, scope, why }, prunes.as_ref()).await?;
     let when = wake(&settings).await;
     let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
     out(&format!("Asked for a pass of {}. It is made {when}.\n", names.join(", ")))?;

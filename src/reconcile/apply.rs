@@ -8,10 +8,13 @@ use serde_json::Value;
 
 use crate::annotation::Stage;
 use crate::annotation::Wish;
+use crate::applyset;
+use crate::applyset::Parent;
 use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::health::Rules;
+use crate::member;
 use crate::object::Live;
 use crate::object::Manifest;
 use crate::object::ObjectId;
@@ -95,9 +98,12 @@ impl Applied {
         if wish.is_made_anew() {
             self.hooks.extend(Live::read(live.clone()));
         }
-        let waiting = Waiting { api_version, id, turn: wish.turn(), going: false };
+        let waiting = Waiting { api_version, id, turn: wish.turn(), version: None, going: false };
         if self.rules.health(live) != Health::Healthy {
-            self.waiting.push(waiting);
+            // What was only read may have changed since.
+            let written = (action != Action::Unchanged).then(|| live.pointer("/metadata/resourceVersion"));
+            let version = written.flatten().and_then(Value::as_str).map(str::to_owned);
+            self.waiting.push(Waiting { version, ..waiting });
         } else if self.rules.is_unreported(live) {
             self.unreported.push(waiting);
         } else if action != Action::Unchanged && !wish.is_made_anew() && self.lasts() {
@@ -164,20 +170,15 @@ impl Reconciler {
                 return Ok(None);
             }
         }
-        let checker = Checker {
-            cluster,
-            kinds: &applied.fenced.ready.begun.kinds,
-            manager: &applied.fenced.manager,
-            set: &applied.fenced.parent.id(),
-            declared: &Declared::default(),
-        };
+        let (set, manager) = (applied.fenced.parent.id(), applied.fenced.manager.as_str());
+        let checker = Checker::new(self, cluster, &applied.fenced.ready.begun, (&set, manager), declared);
         let checks = rest.into_iter().map(|checked| {
             let checker = &checker;
             async move {
                 if checked.checked {
                     Ok(Ok(Verdict::Fine(Box::new(checked))))
                 } else {
-                    checker.check(checked.write).await
+                    crds::check(checker, checked.write).await
                 }
             }
         });
@@ -188,7 +189,7 @@ impl Reconciler {
             match answer? {
                 Ok(Verdict::Fine(checked)) => rest.push(*checked),
                 Ok(Verdict::Left(left)) => applied.leave(left),
-                Err(problem) => applied.problems.push(problem),
+                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => applied.problems.push(problem),
             }
         }
         Ok(applied.problems.is_empty().then_some(rest))
@@ -224,7 +225,7 @@ impl Reconciler {
                     self.shown.wrote(&checked.write, &value, &applied.fenced.manager);
                     let action =
                         if checked.write.live.is_some() { Action::Configured } else { Action::Created };
-                    let told = told(&checked, &applied.fenced.parent.id());
+                    let told = told(&checked, &applied.fenced.parent);
                     applied.note(&value, id, api_version, action, &told);
                 }
                 Ok(Written::Left(left)) => applied.leave(left),
@@ -239,14 +240,19 @@ impl Reconciler {
 }
 
 /// Returns what is told of a write: the fields that differed, and from whom the object was taken over.
-pub(super) fn told(checked: &Checked, set: &str) -> Vec<String> {
+pub(super) fn told(checked: &Checked, parent: &Parent) -> Vec<String> {
+    let set = &*parent.id();
     if checked.anew {
         return vec![format!("deleted and created anew for {}", checked.fields.join(", "))];
     }
-    let live = checked.write.live.as_ref().filter(|live| plan::takes_over(&checked.write, live, set));
+    let live = checked.write.live.as_ref();
+    let owner = live.filter(|live| live.label(member::PART_OF) != Some(set));
+    let owner = owner.and_then(|live| applyset::owning_application(live, &parent.namespace));
+    let owner = owner.map(|name| format!("moved here from application {name}"));
+    let live = live.filter(|live| plan::takes_over(&checked.write, live, set));
     let former: BTreeSet<&str> = live.into_iter().flat_map(|live| takeover::former(&live.value)).collect();
     let former = former.into_iter().map(|name| format!("taken over from {name}"));
-    former.chain(checked.fields.iter().cloned()).collect()
+    owner.into_iter().chain(former).chain(checked.fields.iter().cloned()).collect()
 }
 
 fn refused(error: &Error, manifest: &Manifest) -> Problem {

@@ -37,6 +37,8 @@ pub struct Begun {
     pub(super) tip: CommitId,
     /// What the target reads at the tip.
     pub(super) inputs: Inputs,
+    /// Has the commit hooks for the case that it fails?
+    pub(super) answers_failure: bool,
 }
 
 /// How a pass starts.
@@ -59,7 +61,7 @@ impl Reconciler {
         // The parent comes first: whoever takes the fence after this and before that resolved a tip as new as ours.
         let (parent, kinds) = tokio::join!(cluster.parent(&job.target.application), cluster.kinds());
         let (parent, kinds) = (parent?, kinds?);
-        if job.reason == Reason::Drifted {
+        if matches!(job.reason, Reason::Drifted | Reason::Failed) {
             return self.begin_again(job, parent, kinds).await;
         }
         let resolved = source.resolve(&job.application.reference, &[]).await?;
@@ -70,7 +72,15 @@ impl Reconciler {
         }
         self.is_ours(job, &parent)?;
         let inputs = source.inputs(&tip, &job.application.path_in(&job.target.cluster)).await?;
-        let begun = Begun { run: run_of(job, &inputs), job: job.clone(), parent, kinds, tip, inputs };
+        let begun = Begun {
+            run: run_of(job, &inputs),
+            job: job.clone(),
+            parent,
+            kinds,
+            tip,
+            inputs,
+            answers_failure: false,
+        };
         if self.is_late(&begun).await {
             return Ok(Start::Ended(Ended::Covered { run: begun.parent.fence.run }));
         }
@@ -82,11 +92,14 @@ impl Reconciler {
         }
     }
 
-    /// Begins a pass of the commit that was applied last, after drift; wherever the ref leads by now, that is another job's.
+    /// Begins a pass of the commit that was applied last, after drift or a failure; wherever the ref leads by now, that is
+    /// another job's.
     async fn begin_again(&self, job: &Job, parent: Parent, kinds: Arc<Kinds>) -> Result<Start, Error> {
         self.is_ours(job, &parent)?;
-        let (fence, run) = (&parent.fence, uuid::Uuid::now_v7().to_string());
+        let fence = &parent.fence;
         let applied = fence.commit.clone().zip(fence.inputs.clone());
+        // What follows a failure follows that of one commit.
+        let applied = applied.filter(|(_, inputs)| job.reason == Reason::Drifted || *inputs == job.inputs);
         // Nothing was applied yet, or by another definition: the pass by the newer one looks at everything, once it may.
         let Some((tip, inputs)) = applied.filter(|_| fence.definition == job.definition) else {
             return Ok(Start::Ended(Ended::Covered { run: fence.run.clone() }));
@@ -94,8 +107,11 @@ impl Reconciler {
         let source = self.source(&job.application.source)?;
         // This worker may never have fetched it.
         source.resolve(&Reference::Commit(tip.clone()), &[]).await?;
-        let begun = Begun { job: job.clone(), run, parent, kinds, tip, inputs };
+        let run = run_of(job, &inputs);
+        let begun = Begun { job: job.clone(), run, parent, kinds, tip, inputs, answers_failure: false };
         match self.refusal(&begun).await? {
+            // Its verdict is told.
+            Some(_) if job.reason == Reason::Failed => Ok(Start::Ended(Ended::Covered { run: begun.run })),
             Some(problem) => self.refuse(&begun, vec![problem]).await.map(Start::Ended),
             None => Ok(Start::Go(Box::new(begun))),
         }

@@ -20,8 +20,11 @@ use crate::plan::Force;
 use crate::plan::Left;
 use crate::plan::Write;
 
+use super::Begun;
 use super::Error;
+use super::Reconciler;
 use super::crds::Declared;
+use super::moves::Owners;
 
 /// The namespace that takes the place of one that this very plan creates; every cluster has it.
 const STAND_IN: &str = "default";
@@ -63,6 +66,8 @@ pub(super) enum Verdict {
     Fine(Box<Checked>),
     /// The object is there, and is left as it is.
     Left(Left),
+    /// The server would not take it, by the definition of its kind that it has; the commit brings one too.
+    Doubtful(Box<Write>, Problem),
 }
 
 impl Verdict {
@@ -80,6 +85,26 @@ pub(super) struct Checker<'a> {
     pub(super) set: &'a str,
     /// What the commit itself brings into being, as far as it is not there yet.
     pub(super) declared: &'a Declared,
+    /// For which pass.
+    pub(super) begun: &'a Begun,
+    /// Who finds out what other applications declare.
+    pub(super) reconciler: &'a Reconciler,
+    /// What was found out of that.
+    pub(super) owners: Owners,
+}
+
+impl<'a> Checker<'a> {
+    /// Makes one for a pass, for the set and the field manager of its application.
+    pub(super) fn new(
+        reconciler: &'a Reconciler,
+        cluster: &'a Cluster,
+        begun: &'a Begun,
+        (set, manager): (&'a str, &'a str),
+        declared: &'a Declared,
+    ) -> Self {
+        let kinds = &begun.kinds;
+        Self { cluster, kinds, manager, set, declared, begun, reconciler, owners: Owners::default() }
+    }
 }
 
 impl Checker<'_> {
@@ -97,10 +122,10 @@ impl Checker<'_> {
                 Ok(live) => live,
                 Err(problem) => return Ok(Err(problem)),
             };
-            match self.there(&write) {
+            match self.there(&write).await? {
                 Ok(None) => {}
                 Ok(Some(left)) => return Ok(Ok(Verdict::Left(left))),
-                Err(problem) => return Ok(Err(*problem)),
+                Err(problem) => return Ok(Err(problem)),
             }
             if write.live.as_ref().is_some_and(Live::is_terminating) {
                 return Err(Error::Leaving(write.manifest.id));
@@ -121,18 +146,21 @@ impl Checker<'_> {
         }
     }
 
-    /// Judges an object that turned out to be there: another's is refused, unless it would not be written anyway.
-    fn there(&self, write: &Write) -> Result<Option<Left>, Box<Problem>> {
-        let Some(live) = &write.live else { return Ok(None) };
+    /// Judges an object that turned out to be there: another's is refused, unless that one lets it go, or it would not be
+    /// written anyway.
+    async fn there(&self, write: &Write) -> Result<Result<Option<Left>, Problem>, Error> {
+        let Some(live) = &write.live else { return Ok(Ok(None)) };
         let member = live.label(member::PART_OF) == Some(self.set) && plan::is_ours(live, self.manager);
         let left = |why: Option<String>| Left { id: write.manifest.id.clone(), member, why };
         if plan::stays_as_created(&write.wish, live) {
-            return Ok(Some(left((!member).then(|| "left as it is: it was there before".to_owned()))));
+            return Ok(Ok(Some(left((!member).then(|| "left as it is: it was there before".to_owned())))));
         }
-        if let Some(problem) = plan::foreign(live, &write.manifest, self.set) {
-            return Err(Box::new(problem));
+        if let Some(problem) = plan::foreign(live, &write.manifest, self.set, self.manager)
+            && !self.reconciler.lets_go(self.begun, &self.owners, live).await?
+        {
+            return Ok(Err(problem));
         }
-        Ok(plan::unwritten(&write.wish, Some(live)).map(|why| left(Some(why))))
+        Ok(Ok(plan::unwritten(&write.wish, Some(live)).map(|why| left(Some(why)))))
     }
 
     /// Ends the check of a write that was refused, unless its object may be deleted and created anew, and the server
@@ -141,13 +169,21 @@ impl Checker<'_> {
         let mut problem = refusal(error, &write.manifest);
         let causes = error.answer().map(Answer::causes).unwrap_or_default();
         let fields = match plan::force(&write, self.set, self.manager, causes) {
-            Force::Refused => return Ok(Err(problem)),
-            Force::Unasked(what) => {
-                // A status is short, and the server's words may be long.
-                problem.message = format!("{what}: {}", problem.message);
-                return Ok(Err(problem));
-            }
             Force::Recreated(fields) => fields,
+            refused @ (Force::Refused | Force::Unasked(_)) => {
+                if let Force::Unasked(what) = refused {
+                    // A status is short, and the server's words may be long.
+                    problem.message = format!("{what}: {}", problem.message);
+                }
+                // Where the commit brings the definition of the kind, another one may take it.
+                let Manifest { api_version, id, .. } = &write.manifest;
+                let brings = self.declared.definition(api_version, &id.kind).is_some();
+                return Ok(if brings {
+                    Ok(Verdict::Doubtful(Box::new(write), problem))
+                } else {
+                    Err(problem)
+                });
+            }
         };
         match self.cluster.dry_run_anew(self.kinds, self.manager, &write.manifest).await {
             Ok(_) => Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked: true, anew: true })))),

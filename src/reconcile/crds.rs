@@ -18,14 +18,23 @@ use crate::health::health;
 use crate::object::Manifest;
 use crate::object::Scope;
 use crate::outcome::Problem;
+use crate::plan::Write;
 
 use super::Error;
+use super::check::Checker;
+use super::check::Verdict;
 
 /// How long may a definition take to be established and its kind to be discovered?
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long may the server take to go by a definition that was changed?
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(3);
+
 /// How long between two looks for a kind that its definition promises?
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The group and the kind of definitions.
+pub(super) const DEFINITION: (&str, &str) = ("apiextensions.k8s.io", "CustomResourceDefinition");
 
 /// What the manifests of a commit bring into being.
 #[derive(Debug, Default)]
@@ -68,7 +77,8 @@ impl Declared {
         self.kinds.get(&(group.to_owned(), kind.to_owned())).map(|(scope, _)| *scope)
     }
 
-    fn definition(&self, api_version: &str, kind: &str) -> Option<&str> {
+    /// Returns the name of the definition that this commit has of a kind.
+    pub(super) fn definition(&self, api_version: &str, kind: &str) -> Option<&str> {
         let group = crate::object::group_and_version(api_version).0;
         self.kinds.get(&(group.to_owned(), kind.to_owned())).map(|(_, name)| name.as_str())
     }
@@ -106,6 +116,23 @@ pub(super) async fn established(
     }
 }
 
+/// Lets the server check a write dry by a definition that this pass has just written. Where it takes a moment until the
+/// server goes by it, what it refuses is asked again.
+///
+/// # Errors
+/// The cluster.
+pub(super) async fn check(checker: &Checker<'_>, write: Write) -> Result<Result<Verdict, Problem>, Error> {
+    let until = tokio::time::Instant::now() + TAKEN_UP_WITHIN;
+    let mut write = write;
+    loop {
+        match checker.check(write).await? {
+            Ok(Verdict::Doubtful(again, _)) if tokio::time::Instant::now() < until => write = *again,
+            verdict => return Ok(verdict),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 async fn wait_for(
     cluster: &Cluster,
     kinds: &Kinds,
@@ -115,7 +142,7 @@ async fn wait_for(
     let (sender, mut seen) = mpsc::channel(SIGHTINGS);
     let (api_version, kind) = ("apiextensions.k8s.io/v1", "CustomResourceDefinition");
     let place = Place { api_version, kind, namespace: None };
-    cluster.follow(kinds, &place, Selector::Named(name.to_owned()), sender);
+    cluster.follow(kinds, &place, Selector::Named(name.to_owned()), None, sender);
     let mut last = "it did not show up".to_owned();
     while let Ok(Some(seen)) = tokio::time::timeout_at(until, seen.recv()).await {
         match seen {

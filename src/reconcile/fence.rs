@@ -45,6 +45,7 @@ impl Reconciler {
             run: begun.run.clone(),
             generation: parent.fence.generation + 1,
             source: Some(begun.job.application.source.clone()),
+            reads: Some(applyset::Reads::of(&begun.job.application, &begun.job.target.cluster)),
             commit: Some(begun.tip.clone()),
             inputs: Some(begun.inputs.clone()),
             definition: begun.job.definition,

@@ -147,12 +147,16 @@ impl Reconciler {
         };
         let mut drafts = vec![self.report(self.progress(begun, phase, all, tally, problems))];
         if phase == Phase::Applied {
-            drafts.push(self.watch(begun, &waiting, &held, tally));
+            drafts.push(self.watch(begun, (&waiting, &held), &parent, tally));
         }
         if begun.tip != begun.job.commit {
             drafts.push(self.report(begun.told_of_commit(&begun.run)));
         }
-        drafts.extend(if whole { self.rolled_back(begun) } else { self.failure_of(begun) });
+        if whole {
+            drafts.extend(self.rolled_back(begun));
+        } else {
+            drafts.extend(self.failed(begun, tally));
+        }
         self.hands.queue.publish(drafts).await?;
         log_end(&begun.run, &begun.job, phase, &tally);
         let run = begun.run.clone();
@@ -187,19 +191,27 @@ impl Reconciler {
         Ok(parent)
     }
 
-    fn watch(&self, begun: &Begun, waiting: &[Waiting], held: &Held, tally: Tally) -> Draft {
+    fn watch(
+        &self,
+        begun: &Begun,
+        (waiting, held): (&[Waiting], &Held),
+        parent: &Parent,
+        tally: Tally,
+    ) -> Draft {
         let job = &begun.job;
         let since = begun.rollout().map_or_else(now, |rollout| rollout.since);
         let rollout = Rollout { run: begun.run.clone(), since, tally };
         // It answers for what this run makes true, whatever commit brought it about.
         let next = Job { commit: begun.tip.clone(), inputs: begun.inputs.clone(), ..job.going_on(rollout) };
         let next = held.next.map(|_| next);
+        let failed = self.job_after_failure(begun, tally);
         let such = |going| waiting.iter().filter(move |one| one.going == going);
         let named =
             |going| such(going).map(|one| (one.api_version.clone(), one.id.clone())).collect::<Vec<_>>();
         let (objects, going) = (named(false), named(true));
+        let versions: Option<Vec<String>> = such(false).map(|one| one.version.clone()).collect();
         let watch = Watch {
-            version: crate::job::watch_version(next.as_ref(), &going),
+            version: crate::job::watch_version(next.as_ref(), failed.as_ref(), &going),
             target: job.target.clone(),
             dispatch: job.dispatch.clone(),
             run: begun.run.clone(),
@@ -207,12 +219,15 @@ impl Reconciler {
             commit: begun.tip.clone(),
             inputs: begun.inputs.clone(),
             objects,
+            versions: versions.unwrap_or_default(),
+            parent: parent.resource_version.clone(),
             going,
             deadline: since.plus(job.application.health_deadline_ms),
             stable_for_ms: job.application.stable_for_ms.unwrap_or_default(),
             received_at: job.received_at,
             tally,
             next: next.map(Box::new),
+            failed: failed.map(Box::new),
             rollback_from: job.rollback_from().cloned(),
             tells_failure: job.tells_failure(),
         };
@@ -228,11 +243,15 @@ impl Reconciler {
         Some(self.report(Told::RolledBack { dispatch, source, commit, target, to, why }))
     }
 
-    /// Returns what dispatch is told where a commit was written, or a part of it, and does not work.
-    fn failure_of(&self, begun: &Begun) -> Option<Draft> {
+    /// Returns what follows where a commit was written, or a part of it, and does not work: its hooks for that, and that
+    /// dispatch is told.
+    fn failed(&self, begun: &Begun, tally: Tally) -> Vec<Draft> {
         let (source, target) = (&begun.job.application.source, &begun.job.target);
         let commit = (&begun.tip, &begun.inputs);
-        begun.job.tells_failure().then(|| self.failure((source, target), commit, begun.job.received_at))
+        let hooks = self.job_after_failure(begun, tally).map(|job| Draft::job(&self.hands.lane, &job));
+        let told = begun.job.tells_failure();
+        let told = told.then(|| self.failure((source, target), commit, begun.job.received_at));
+        hooks.into_iter().chain(told).collect()
     }
 
     /// Ends a pass whose commit cannot be made true; nothing was written, or nothing more.
@@ -246,7 +265,7 @@ impl Reconciler {
         }
         let mut drafts: Vec<Draft> = told.into_iter().map(|what| self.report(what)).collect();
         if begun.is_half_written() {
-            drafts.extend(self.failure_of(begun));
+            drafts.extend(self.failed(begun, Tally::default()));
         }
         self.hands.queue.publish(drafts).await?;
         log_end(&begun.run, &begun.job, Phase::Failed, &Tally::default());

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use crate::application::Name;
 use crate::application::SelfHeal;
 use crate::clock::now;
 use crate::event::Event;
@@ -66,6 +67,12 @@ impl Reconciler {
         there.is_some_and(|there| *there != begun.inputs && Some(there) != from)
     }
 
+    /// Returns whether a person keeps a target at a commit, as far as this process knows.
+    pub(super) async fn keeps(&self, application: &Name, cluster: &Name) -> bool {
+        let of = |pin: &Pin| pin.target.application == *application && pin.target.cluster == *cluster;
+        self.orders().await.1.iter().any(of)
+    }
+
     /// Returns the pauses and the pins. A process without the store knows none, and goes by what dispatch decided. Where the store does
     /// not answer, those count that were last seen.
     async fn orders(&self) -> (Vec<Pause>, Vec<Pin>) {
@@ -84,10 +91,10 @@ impl Reconciler {
         let (id, target) = (uuid::Uuid::now_v7().to_string(), job.target.clone());
         let from = job.back.as_ref().and_then(|back| back.from.clone());
         let what = match (job.reason, from) {
-            (Reason::Moved | Reason::Unsure, Some((commit, inputs))) => {
+            (Reason::Moved | Reason::Unsure | Reason::Failed, Some((commit, inputs))) => {
                 What::Failed { target, commit, inputs }
             }
-            (Reason::Moved | Reason::Unsure, None) => {
+            (Reason::Moved | Reason::Unsure | Reason::Failed, None) => {
                 What::Again { target, commit: Some(job.commit.clone()) }
             }
             (Reason::Drifted, _) => What::Drift { target, own: job.application.self_heal == SelfHeal::Off },

@@ -3,6 +3,7 @@
 use futures::StreamExt;
 use futures::stream;
 
+use crate::annotation::Hook;
 use crate::annotation::Wish;
 use crate::application::Target;
 use crate::applyset::Parent;
@@ -38,27 +39,35 @@ impl Reconciler {
     ) -> Result<(), Error> {
         let over = begun.job.reason == Reason::Drifted || begun.is_known_done();
         let reached = begun.rollout().and(begun.parent.fence.next);
-        let mut checks = Vec::new();
+        let (mut checks, mut unmade) = (Vec::new(), Vec::new());
         for mut hook in hooks {
+            if hook.wish.hook == Some(Hook::Failed) {
+                sorted.left.push(passed(&hook));
+                if !over {
+                    unmade.push(hook);
+                }
+                continue;
+            }
             let mark = plan::mark(&mut hook, &begun.inputs);
             match plan::due(&hook, &mark, reached, |live| {
                 matches!(self.hands.health.health(live), Health::Failed(_))
             }) {
-                _ if over => sorted.left.push(passed(hook)),
-                Due::Passed => sorted.left.push(passed(hook)),
+                _ if over => sorted.left.push(passed(&hook)),
+                Due::Passed => sorted.left.push(passed(&hook)),
                 Due::Made => sorted.unchanged.extend(hook.live),
                 Due::Missing => checks.push((hook, false)),
                 Due::Stale if is_ours(&hook, checker) => checks.push((hook, true)),
                 Due::Stale => sorted.problems.push(strange(&hook)),
             }
         }
+        sorted.problems.extend(refused(checker, unmade).await?);
         let checks: Vec<_> = checks.into_iter().map(|(hook, anew)| check(checker, hook, anew)).collect();
         let checked = stream::iter(checks).buffered(checker.cluster.requests()).collect::<Vec<_>>().await;
         for checked in checked {
             match checked? {
                 Ok(Verdict::Left(left)) => sorted.left.push(left),
                 Ok(Verdict::Fine(checked)) => sorted.writes.push(*checked),
-                Err(problem) => sorted.problems.push(problem),
+                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => sorted.problems.push(problem),
             }
         }
         Ok(())
@@ -81,12 +90,31 @@ impl Reconciler {
 }
 
 /// Returns a hook that is not looked at. It is no member that counts.
-fn passed(hook: Write) -> Left {
-    Left { id: hook.manifest.id, member: false, why: None }
+fn passed(hook: &Write) -> Left {
+    Left { id: hook.manifest.id.clone(), member: false, why: None }
+}
+
+/// Lets the server check hooks dry that this pass makes none of, and returns what it would refuse of them: whoever needs
+/// one for a failure is not to find out only then.
+async fn refused(checker: &Checker<'_>, hooks: Vec<Write>) -> Result<Vec<Problem>, Error> {
+    let mut problems = Vec::new();
+    for hook in hooks {
+        let anew = hook.live.is_some();
+        if anew && !is_ours(&hook, checker) {
+            problems.push(strange(&hook));
+        } else if let Ok(Verdict::Doubtful(_, problem)) | Err(problem) = check(checker, hook, anew).await? {
+            problems.push(problem);
+        }
+    }
+    Ok(problems)
 }
 
 /// Lets the server check a hook dry, as a new object where an old one has to go first.
-async fn check(checker: &Checker<'_>, hook: Write, anew: bool) -> Result<Result<Verdict, Problem>, Error> {
+pub(super) async fn check(
+    checker: &Checker<'_>,
+    hook: Write,
+    anew: bool,
+) -> Result<Result<Verdict, Problem>, Error> {
     if anew {
         return checker.check_anew(hook).await;
     }
@@ -97,11 +125,11 @@ async fn check(checker: &Checker<'_>, hook: Write, anew: bool) -> Result<Result<
 }
 
 /// Returns whether windlass itself applied the object that is there: what only carries the label is not deleted.
-fn is_ours(hook: &Write, checker: &Checker<'_>) -> bool {
+pub(super) fn is_ours(hook: &Write, checker: &Checker<'_>) -> bool {
     hook.live.as_ref().is_some_and(|live| plan::is_ours(live, checker.manager))
 }
 
-fn strange(hook: &Write) -> Problem {
+pub(super) fn strange(hook: &Write) -> Problem {
     let (object, place) = (Some(hook.manifest.id.clone()), Some(hook.manifest.place.clone()));
     let message =
         "it is there already and nobody's hook: rename the hook, or delete what is there".to_owned();

@@ -12,10 +12,12 @@ mod check;
 mod crds;
 mod drifted;
 mod error;
+mod failed;
 mod fence;
 mod finish;
 mod gate;
 mod hooks;
+mod moves;
 mod policy;
 mod prepare;
 mod preview;
@@ -35,6 +37,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::application::Application;
 use crate::application::Name;
 use crate::clock::now;
 use crate::cluster::Cluster;
@@ -54,6 +57,7 @@ use crate::source::Source;
 use crate::store::Store;
 use crate::trail;
 
+use moves::Declarations;
 use shown::Shown;
 
 pub use apply::Applied;
@@ -71,6 +75,8 @@ pub use preview::Preview;
 pub struct Hands {
     /// The queue.
     pub queue: Queue,
+    /// The applications, as far as this process knows them: only where an object moves from one to another it is asked.
+    pub applications: Vec<Application>,
     /// The sources, by name.
     pub sources: BTreeMap<Name, Source>,
     /// The clusters, by name.
@@ -98,6 +104,7 @@ pub struct Reconciler {
     /// The pauses and the pins that were last seen.
     orders: Arc<Mutex<(Vec<Pause>, Vec<Pin>)>>,
     shown: Arc<Shown>,
+    declarations: Arc<Declarations>,
 }
 
 /// What a step did.
@@ -132,6 +139,7 @@ impl Reconciler {
             winding_down: Arc::default(),
             orders: Arc::default(),
             shown: Arc::default(),
+            declarations: Arc::default(),
         }
     }
 
@@ -216,6 +224,9 @@ impl Reconciler {
             Start::Go(begun) => *begun,
             Start::Ended(ended) => return Ok(ended),
         };
+        if job.reason == Reason::Failed {
+            return self.after_failure(begun).await;
+        }
         let ready = match self.prepare(begun).await? {
             Ok(ready) => ready,
             Err(ended) => return Ok(ended),

@@ -30,6 +30,7 @@ use super::Reconciler;
 use super::check::Checked;
 use super::check::Checker;
 use super::check::Verdict;
+use super::crds::DEFINITION;
 use super::crds::Declared;
 use super::drifted;
 
@@ -134,13 +135,8 @@ impl Reconciler {
         let (members, unknown) = (found.members.len(), found.unknown);
         let Plan { writes, hooks, left, created, kept, leaving } =
             planned(&begun, &set, &manager, manifests, found.members)?;
-        let checker = Checker {
-            cluster: &cluster,
-            kinds: &begun.kinds,
-            manager: &manager,
-            set: &set,
-            declared: &declared,
-        };
+        begun.answers_failure = hooks.iter().any(|hook| hook.wish.answers_failure);
+        let checker = Checker::new(self, &cluster, &begun, (&set, &manager), &declared);
         let same = begun.is_known_done();
         let mut sorted = self.sort(&checker, writes, same).await?;
         self.sort_hooks(&checker, &begun, hooks, &mut sorted).await?;
@@ -149,9 +145,12 @@ impl Reconciler {
         }
         sorted.left.extend(left);
         sorted.unchanged.extend(created);
+        let (leaving, moved) = self.moved_on(&begun, leaving).await?;
         let judged = self.judge(&begun, leaving, members, wanted).await?;
-        let (mut told, unmet) = told_of_kept(judged.kept, begun.job.application.prune, &mut extent);
-        told.extend(told_of_kept(kept, false, &mut extent).0);
+        let consent = begun.job.application.prune.then(|| consent(&begun));
+        let (mut told, unmet) = told_of_kept(judged.kept, consent.as_deref(), &mut extent);
+        told.extend(told_of_kept(kept, None, &mut extent).0);
+        told.extend(told_of_kept(moved, None, &mut extent).0);
         let Sorted { writes, unchanged, left, .. } = sorted;
         let (prune, kept) = (judged.prune, told);
         let (drifted, reported, fights) = (Vec::new(), Vec::new(), Vec::new());
@@ -178,19 +177,29 @@ impl Reconciler {
         let (known, unsure): (Vec<_>, Vec<_>) =
             writes.into_iter().partition(|write| self.shown.is_equal(write, manager, same));
         let unchanged = known.into_iter().filter_map(|write| write.live).collect();
-        let mut sorted = Sorted { unchanged, ..Sorted::default() };
+        let (mut sorted, mut doubtful) = (Sorted { unchanged, ..Sorted::default() }, Vec::new());
         let span = tracing::info_span!("dry_run", objects = unsure.len());
         let checks: Vec<_> = unsure.into_iter().map(|write| checker.check(write)).collect();
         let checks = stream::iter(checks).buffered(checker.cluster.requests()).collect::<Vec<_>>();
         for checked in checks.instrument(span).await {
             match checked? {
                 Ok(Verdict::Left(left)) => sorted.left.push(left),
+                Ok(Verdict::Doubtful(write, problem)) => doubtful.push((*write, problem)),
                 Ok(Verdict::Fine(checked)) if checked.is_as_declared() => {
                     self.shown.note(&checked.write, manager);
                     sorted.unchanged.extend(checked.write.live);
                 }
                 Ok(Verdict::Fine(checked)) => sorted.writes.push(*checked),
                 Err(problem) => sorted.problems.push(problem),
+            }
+        }
+        for (write, problem) in doubtful {
+            // What this pass changes of the definition is not asked of the server before it is there.
+            if redefined(checker.declared, &sorted.writes, &write) {
+                let (fields, checked, anew) = (Vec::new(), false, false);
+                sorted.writes.push(Checked { write, fields, checked, anew });
+            } else {
+                sorted.problems.push(problem);
             }
         }
         Ok(sorted)
@@ -213,10 +222,22 @@ impl Reconciler {
             return Ok(guard::Judged::default());
         }
         let message = self.source(&job.application.source)?.message(&begun.tip).await?;
+        let by_person = job.prunes.as_ref() == Some(&begun.tip);
         // A commit that is made true again said so of what left it then.
-        let consent = job.back.is_none() && guard::consents(&message, job.target.application.as_str());
+        let by_commit = job.back.is_none() && guard::consents(&message, job.target.application.as_str());
+        let consent = by_person || by_commit;
         Ok(guard::judge(leaving, members, wanted, self.hands.guard, consent))
     }
+}
+
+/// Returns whether the definition of the kind of a write is among what is written.
+fn redefined(declared: &Declared, writes: &[Checked], write: &Write) -> bool {
+    let Manifest { api_version, id, .. } = &write.manifest;
+    let name = declared.definition(api_version, &id.kind);
+    let is_it = |id: &crate::object::ObjectId| {
+        (id.group.as_str(), id.kind.as_str()) == DEFINITION && Some(id.name.as_str()) == name
+    };
+    writes.iter().any(|checked| is_it(&checked.write.manifest.id))
 }
 
 /// Plans, with what the rules of the application leave to others.
@@ -239,20 +260,26 @@ fn planned(
     Ok(plan)
 }
 
+/// Says how to consent to what the guard keeps.
+fn consent(begun: &Begun) -> String {
+    let (target, tip) = (&begun.job.target, begun.tip.short());
+    format!(
+        "to consent, add the trailer Windlass-Allow-Prune with the application's name to the newest commit, or run \
+         windlass sync {target} --allow-prune {tip}"
+    )
+}
+
 /// Returns the changes and the problems that kept objects make, and widens the extent by them.
 fn told_of_kept(
     kept: Vec<(Live, String)>,
-    guarded: bool,
+    consent: Option<&str>,
     extent: &mut Extent,
 ) -> (Vec<Change>, Vec<Problem>) {
     let (mut changes, mut problems) = (Vec::new(), Vec::new());
     for (live, why) in kept {
         extent.add(&live.id);
-        if guarded {
-            let message = format!(
-                "left the commit but was kept by the prune guard: {why}; to consent, add the trailer \
-                 Windlass-Allow-Prune with the application's name to the newest commit"
-            );
+        if let Some(consent) = consent {
+            let message = format!("left the commit but was kept by the prune guard: {why}; {consent}");
             problems.push(Problem { object: Some(live.id.clone()), place: None, message });
         }
         changes.push(Change { object: live.id, action: Action::Kept, note: Some(why) });

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::application::Application;
+use crate::application::Name;
 use crate::application::Target;
+use crate::applyset::Parent;
 use crate::clock::now;
 use crate::commit::CommitId;
 use crate::drift;
@@ -11,12 +13,11 @@ use crate::drift::Foretold;
 use crate::job::Job;
 use crate::job::Permit;
 use crate::job::Reason;
+use crate::member;
 use crate::object::Live;
 use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Problem;
-use crate::plan;
-use crate::takeover::takeover;
 
 use super::Begun;
 use super::Error;
@@ -24,6 +25,7 @@ use super::Ready;
 use super::Reconciler;
 use super::apply::told;
 use super::check::Checked;
+use super::write::taking;
 
 /// What a pass would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,10 +81,11 @@ impl Reconciler {
             fights: Vec::new(),
             rollout: None,
             back: None,
+            prunes: None,
         };
         self.is_ours(&job, &parent)?;
         let run = uuid::Uuid::now_v7().to_string();
-        let begun = Begun { job, run, parent, kinds, tip: tip.clone(), inputs };
+        let begun = Begun { job, run, parent, kinds, tip: tip.clone(), inputs, answers_failure: false };
         let refused = |problems| Preview { tip: Some(tip), changes: Vec::new(), unchanged: 0, problems };
         if let Some(problem) = self.refusal(&begun).await? {
             return Ok(refused(vec![problem]));
@@ -95,12 +98,11 @@ impl Reconciler {
 }
 
 fn shown(ready: Ready) -> Preview {
-    let set = ready.begun.parent.id();
-    let manager = crate::member::manager(&ready.begun.job.target.application);
+    let (parent, application) = (&ready.begun.parent, &ready.begun.job.target.application);
     let write = |checked: &Checked| {
         let action = if checked.write.live.is_some() { Action::Configured } else { Action::Created };
         let notes: Vec<String> =
-            told(checked, &set).into_iter().chain(lost(checked, &set, &manager)).collect();
+            told(checked, parent).into_iter().chain(lost(checked, parent, application)).collect();
         let note = Some(notes.join(", ")).filter(|note| !note.is_empty());
         Change { object: checked.write.manifest.id.clone(), action, note }
     };
@@ -119,14 +121,14 @@ fn shown(ready: Ready) -> Preview {
 
 /// Returns what goes from an object besides, because the tool that set it is taken over from and the manifest does not set
 /// it. No dry-run shows that before the fields are ours.
-fn lost(checked: &Checked, set: &str, manager: &str) -> Option<String> {
-    let live = checked.write.live.as_ref().filter(|live| plan::takes_over(&checked.write, live, set))?;
-    let patch = takeover(&live.value, manager)?;
+fn lost(checked: &Checked, parent: &Parent, application: &Name) -> Option<String> {
+    let live = checked.write.live.as_ref()?;
+    let patch = taking(&checked.write, live, parent, application)?;
     let mut ours = live.value.clone();
     let entries = ours.pointer_mut("/metadata/managedFields")?;
     *entries = patch.pointer("/metadata/managedFields")?.clone();
     let (Foretold::Changed(fields) | Foretold::Undecided(fields)) =
-        drift::foretell(&ours, &checked.write.manifest.value, Some(manager))
+        drift::foretell(&ours, &checked.write.manifest.value, Some(&member::manager(application)))
     else {
         return None;
     };

@@ -1,12 +1,18 @@
 //! The commit's manifests, read and settled for the cluster.
 
+use std::collections::BTreeSet;
+
+use crate::applyset::Reads;
 use crate::cluster::Cluster;
 use crate::cluster::Kinds;
+use crate::commit::CommitId;
 use crate::fault::Fault;
 use crate::manifest;
 use crate::member;
 use crate::object::Manifest;
+use crate::object::ObjectId;
 use crate::outcome::Problem;
+use crate::source;
 use crate::source::File;
 
 use super::Begun;
@@ -49,6 +55,28 @@ impl Reconciler {
             kinds.scope(api_version, kind).or_else(|| declared.scope(api_version, kind))
         };
         Ok(manifest::settle(manifests, &namespace, &scope).and_then(|all| without_records(all, cluster)))
+    }
+
+    /// Returns what an application declares at a commit of this pass's source; `None` where that cannot be read as it is.
+    pub(super) async fn ids_at(
+        &self,
+        begun: &Begun,
+        tip: &CommitId,
+        reads: &Reads,
+    ) -> Result<Option<BTreeSet<ObjectId>>, Error> {
+        let files = match self.source(&begun.job.application.source)?.read(tip, &reads.path).await {
+            Ok(files) => files,
+            Err(source::Error::NoPath { .. }) => return Ok(Some(BTreeSet::new())),
+            Err(error) if error.fault() == Fault::Theirs => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Ok(manifests) = parse(files).await else { return Ok(None) };
+        let declared = Declared::of(&manifests);
+        let scope = |api_version: &str, kind: &str| {
+            begun.kinds.scope(api_version, kind).or_else(|| declared.scope(api_version, kind))
+        };
+        let settled = manifest::settle(manifests, &reads.namespace, &scope).ok();
+        Ok(settled.map(|all| all.into_iter().map(|manifest| manifest.id).collect()))
     }
 }
 

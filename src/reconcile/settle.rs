@@ -37,6 +37,9 @@ use super::note_phase;
 /// How long is work put back after it failed for the first time, the second, and so on, in seconds?
 const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
 
+/// By how many percent is that shorter or longer at most?
+const JITTER_PERCENT: u32 = 20;
+
 /// How long is a job put back at first while the repository does not show the pushed commit, or another run has the
 /// fence? Doubled each time.
 const LAG_AFTER: Duration = Duration::from_millis(100);
@@ -80,6 +83,9 @@ impl Reconciler {
             rollback_from: watch.rollback_from.clone(),
         };
         let mut drafts = vec![self.report(Told::Run(progress))];
+        if let Some(job) = watch.failed.as_ref().filter(|_| phase == Phase::Failed) {
+            drafts.push(Draft::job(&self.hands.lane, job));
+        }
         if phase == Phase::Failed && watch.tells_failure {
             let what = (&watch.source, &watch.target);
             drafts.push(self.failure(what, (&watch.commit, &watch.inputs), watch.received_at));
@@ -126,16 +132,16 @@ impl Reconciler {
         let last = lease.deliveries >= DELIVERY_LIMIT;
         match error.fault() {
             Fault::Passing if !last => {
-                let (after, quiet) = pause(&error, lease.deliveries);
-                if !quiet && job.reason != Reason::Drifted {
+                let (after, quiet) = pause(&error, lease);
+                if !quiet && !matches!(job.reason, Reason::Drifted | Reason::Failed) {
                     self.say_why_it_waits(job, &error).await;
                 }
                 self.retry(lease, &error, after).await
             }
             Fault::Passing | Fault::Theirs | Fault::Ours => {
                 let why = cut(format!("failed to {}, at try {}", chain(&error), lease.deliveries));
-                let told = buried(job, why.clone());
-                self.hands.queue.publish(vec![self.report(told)]).await?;
+                let told = buried(job, why.clone()).map(|told| self.report(told));
+                self.hands.queue.publish(told.into_iter().collect()).await?;
                 tracing::error!(target.name = %job.target, commit.id = %job.commit, why, "job buried");
                 let _settled = self.hands.queue.bury(lease, &why).await?;
                 Ok(Step::Buried { why })
@@ -157,7 +163,7 @@ impl Reconciler {
                 self.acknowledge(lease, Ended::Run { run: watch.run.clone(), phase }).await
             }
             // A wait ends by its deadline, so every failure of it is put back: it has nothing that could be wrong.
-            Err(error) => self.retry(lease, &error, back_off(lease.deliveries)).await,
+            Err(error) => self.retry(lease, &error, back_off(lease.deliveries, &lease.id)).await,
         }
     }
 
@@ -202,14 +208,16 @@ impl Reconciler {
     }
 }
 
-/// Returns what is told of a job that is buried. One that was about drift leaves the commit's verdict as it is.
-fn buried(job: &Job, why: String) -> Told {
+/// Returns what is told of a job that is buried. One that was about drift leaves the commit's verdict as it is, and one
+/// that follows a failure came after it.
+fn buried(job: &Job, why: String) -> Option<Told> {
     let (source, commit, target) = (job.application.source.clone(), job.commit.clone(), job.target.clone());
     match job.reason {
         Reason::Moved | Reason::Unsure => {
-            Told::Buried { dispatch: job.dispatch.clone(), source, commit, target, why }
+            Some(Told::Buried { dispatch: job.dispatch.clone(), source, commit, target, why })
         }
-        Reason::Drifted => Told::Drift(Drift {
+        Reason::Failed => None,
+        Reason::Drifted => Some(Told::Drift(Drift {
             run: job.dispatch.clone(),
             source,
             target,
@@ -218,12 +226,13 @@ fn buried(job: &Job, why: String) -> Told {
             corrected: false,
             problems: vec![Problem { object: None, place: None, message: why }],
             fights: Vec::new(),
-        }),
+        })),
     }
 }
 
 /// Returns for how long a job is put back, and whether that is so ordinary that its commit need not hear of it.
-fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
+fn pause(error: &Error, lease: &Lease) -> (Duration, bool) {
+    let deliveries = lease.deliveries;
     match error {
         Error::WindingDown => (Duration::ZERO, true),
         Error::Overtaken(_) | Error::Lagging => (lag(deliveries), true),
@@ -236,14 +245,19 @@ fn pause(error: &Error, deliveries: u32) -> (Duration, bool) {
         | Error::Leaving(_)
         | Error::Source(_)
         | Error::Cluster(_)
-        | Error::Queue(_) => (back_off(deliveries), false),
+        | Error::Queue(_) => (back_off(deliveries, &lease.id), false),
     }
 }
 
-fn back_off(deliveries: u32) -> Duration {
+/// Returns a wait that grows with each try, longer or shorter by up to a fifth by the message: those that failed together
+/// are not tried again together.
+fn back_off(deliveries: u32, id: &str) -> Duration {
     let tried = usize::try_from(deliveries).unwrap_or(usize::MAX).saturating_sub(1);
     let longest = BACK_OFF.last().copied().unwrap_or(1);
-    Duration::from_secs(BACK_OFF.get(tried).copied().unwrap_or(longest))
+    let usual = Duration::from_secs(BACK_OFF.get(tried).copied().unwrap_or(longest));
+    let spread = |hash: u32, byte: u8| hash.wrapping_mul(31).wrapping_add(u32::from(byte));
+    let percent = 100 - JITTER_PERCENT + id.bytes().fold(deliveries, spread) % (2 * JITTER_PERCENT + 1);
+    usual.saturating_mul(percent) / 100
 }
 
 fn lag(deliveries: u32) -> Duration {
@@ -261,8 +275,13 @@ mod tests {
     use super::back_off;
 
     #[test]
-    fn waits_grow_and_stay_bounded() {
-        let waits = [1, 2, 3, 7, 8, 1000].map(back_off);
-        assert_eq!(waits.map(|wait| Duration::as_secs(&wait)), [1, 2, 5, 60, 60, 60]);
+    fn waits_grow_stay_bounded_and_differ() {
+        for (deliveries, usual) in [(1, 1), (2, 2), (3, 5), (7, 60), (8, 60), (1000, 60)] {
+            let waits = ["a", "b", "c", "d"].map(|id| back_off(deliveries, id));
+            let usual = Duration::from_secs(usual);
+            let (least, most) = (usual * 80 / 100, usual * 120 / 100);
+            assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{deliveries}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{deliveries}: {waits:?}");
+        }
     }
 }

@@ -42,8 +42,12 @@ impl Reconciler {
     pub(super) async fn wait(&self, watch: &Watch) -> Result<Phase, Error> {
         let mut seen = self.follow_all(watch).await?;
         let all = watch.objects.iter().chain(&watch.going);
-        let mut waiting: BTreeMap<&ObjectId, String> =
-            all.map(|(_, id)| (id, "not seen yet".to_owned())).collect();
+        let unseen = if watch.versions.is_empty() {
+            "not seen yet"
+        } else {
+            "nothing was reported since it was written"
+        };
+        let mut waiting: BTreeMap<&ObjectId, String> = all.map(|(_, id)| (id, unseen.to_owned())).collect();
         // Windlass may have been away past the deadline, while the objects became healthy: one look is always taken.
         let left = Duration::from_millis(watch.deadline.since(now())).max(LOOK_FOR);
         let until = Instant::now() + left;
@@ -164,10 +168,10 @@ impl Reconciler {
             .collect();
         for place in &places {
             let members = Selector::Label(format!("{}={set}", member::PART_OF));
-            cluster.follow(&kinds, place, members, sender.clone());
+            cluster.follow(&kinds, place, members, since(watch, place), sender.clone());
         }
         let place = Place { api_version: "v1", kind: "ConfigMap", namespace: Some(cluster.namespace()) };
-        cluster.follow(&kinds, &place, Selector::Named(parent), sender);
+        cluster.follow(&kinds, &place, Selector::Named(parent), watch.parent.clone(), sender);
         Ok(seen)
     }
 
@@ -182,6 +186,21 @@ impl Reconciler {
         self.tell_watch(watch, Phase::Superseded, vec![problem]).await?;
         Ok(Some(Phase::Superseded))
     }
+}
+
+/// Returns the version since which all changes of what is waited for in a place are to be told; nothing where that is not
+/// known, or where something is waited for to be gone. Versions are numbers that only grow (KEP-5504).
+fn since(watch: &Watch, place: &Place<'_>) -> Option<String> {
+    let is_here = |(api_version, id): &(String, ObjectId)| {
+        let namespace = id.namespace.as_deref();
+        Place { api_version, kind: &id.kind, namespace } == *place
+    };
+    if watch.versions.len() != watch.objects.len() || watch.going.iter().any(is_here) {
+        return None;
+    }
+    let here = watch.objects.iter().zip(&watch.versions).filter(|(object, _)| is_here(object));
+    let versions: Option<Vec<u64>> = here.map(|(_, version)| version.parse().ok()).collect();
+    versions?.into_iter().min().map(|version| version.to_string())
 }
 
 /// Names what is still waited for when the deadline has passed.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::application::Name;
 use crate::application::Target;
+use crate::applyset;
 use crate::applyset::Parent;
 use crate::cluster;
 use crate::cluster::Answer;
@@ -47,7 +49,7 @@ impl Reconciler {
                 Ok(value) => return unshared(value, by, manifest).map(Written::Applied),
                 Err(error) if error.answer().is_some_and(Answer::is_conflict) && tries < CONFLICTS => {
                     self.still_ours(&by.target, &by.parent).await?;
-                    live = reread(cluster, by, manifest).await?;
+                    live = reread(cluster, by, write).await?;
                     // Somebody else created it first.
                     if let Some(live) = live.as_ref().filter(|live| plan::stays_as_created(&write.wish, live))
                     {
@@ -68,13 +70,22 @@ async fn put(
     write: &Write,
     mut live: Option<Live>,
 ) -> Result<Value, cluster::Error> {
-    let stranger = live.as_ref().filter(|live| plan::takes_over(write, live, &by.parent.id()));
-    if let Some(patch) = stranger.and_then(|live| takeover(&live.value, &by.manager)) {
+    let patch = live.as_ref().and_then(|live| taking(write, live, &by.parent, &by.target.application));
+    if let Some(patch) = patch {
         live = Live::read(cluster.hand_over(&by.kinds, &write.manifest, &patch).await?);
     }
     let before = by.parent.resource_version.as_deref().unwrap_or_default();
     let body = body(write, live.as_ref(), &by.manager);
     cluster.apply(&by.kinds, &by.manager, &body, live.as_ref(), before).await
+}
+
+/// Returns the patch by which what others applied of an object becomes ours, where there is any.
+pub(super) fn taking(write: &Write, live: &Live, parent: &Parent, application: &Name) -> Option<Value> {
+    let owner = applyset::owning_application(live, &parent.namespace).filter(|owner| owner != application);
+    if !plan::takes_over(write, live, &parent.id()) && owner.is_none() {
+        return None;
+    }
+    takeover(&live.value, &member::manager(application), owner.as_ref().map(member::manager).as_deref())
 }
 
 /// By whom objects are written.
@@ -115,7 +126,10 @@ fn unshared(value: Value, by: &By, manifest: &Manifest) -> Result<Value, Error> 
 }
 
 /// Reads an object again that changed since it was read.
-async fn reread(cluster: &Cluster, by: &By, manifest: &Manifest) -> Result<Option<Live>, Error> {
+async fn reread(cluster: &Cluster, by: &By, write: &Write) -> Result<Option<Live>, Error> {
+    let manifest = &write.manifest;
+    // Of one that moves here it is known that its owner lets it go.
+    let owner = write.live.as_ref().and_then(|live| live.label(member::PART_OF));
     let found = cluster.read(&by.kinds, &[(manifest.api_version.as_str(), &manifest.id)]).await;
     let live = match found {
         Ok(found) => found.into_iter().next(),
@@ -124,8 +138,11 @@ async fn reread(cluster: &Cluster, by: &By, manifest: &Manifest) -> Result<Optio
             None => None,
         },
     };
-    match live.as_ref().map(|live| member::owner(live, &by.parent.id())) {
-        Some(Owner::Other(owner)) => Err(Error::Owned(manifest.id.clone(), owner)),
-        Some(Owner::Us | Owner::Nobody) | None => Ok(live),
+    let Some(now) = live.as_ref().filter(|now| !plan::is_ours(now, &by.manager)) else { return Ok(live) };
+    match member::owner(now, &by.parent.id()) {
+        Owner::Other(name) if now.label(member::PART_OF) != owner => {
+            Err(Error::Owned(manifest.id.clone(), name))
+        }
+        Owner::Us | Owner::Nobody | Owner::Other(_) => Ok(live),
     }
 }

@@ -53,6 +53,8 @@ pub struct Wish {
     pub target: Target,
     /// Whatever windows and pauses say?
     pub regardless: bool,
+    /// The commit of which it may prune all that left it, whatever the guard says.
+    pub prunes: Option<CommitId>,
 }
 
 impl Store {
@@ -124,10 +126,15 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be written; then nothing is asked for.
-    pub async fn wish(&self, targets: &[Target], order: &Audited) -> Result<(), Error> {
+    pub async fn wish(
+        &self,
+        targets: &[Target],
+        order: &Audited,
+        prunes: Option<&CommitId>,
+    ) -> Result<(), Error> {
         let mut tx = self.write().begin().await?;
         for target in targets {
-            wished(&mut tx, target, order.order == Order::Override).await?;
+            wished(&mut tx, target, order.order == Order::Override, prunes).await?;
         }
         note(&mut tx, order).await?;
         self.end(tx).await
@@ -138,15 +145,17 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn wishes(&self) -> Result<Vec<Wish>, Error> {
-        let rows = query("SELECT seq, application, cluster, regardless FROM wishes ORDER BY seq LIMIT $1")
-            .bind(AT_ONCE)
-            .rows(self.read())
-            .await?;
+        let rows =
+            query("SELECT seq, application, cluster, regardless, prunes FROM wishes ORDER BY seq LIMIT $1")
+                .bind(AT_ONCE)
+                .rows(self.read())
+                .await?;
         let wish = |row: &Row| {
             Ok(Wish {
                 number: column::number(row, "seq")?,
                 target: column::target(row)?,
                 regardless: column::number(row, "regardless")? == 1,
+                prunes: column::text_or_none(row, "prunes")?.and_then(|text| CommitId::parse(&text).ok()),
             })
         };
         rows.iter().map(wish).collect()
@@ -338,11 +347,17 @@ fn scope(row: &Row) -> Result<Scope, Error> {
 }
 
 /// Adds the wish for a pass of a target.
-pub(super) async fn wished(tx: &mut Tx, target: &Target, regardless: bool) -> Result<(), Error> {
-    query("INSERT INTO wishes (application, cluster, regardless) VALUES ($1, $2, $3)")
+pub(super) async fn wished(
+    tx: &mut Tx,
+    target: &Target,
+    regardless: bool,
+    prunes: Option<&CommitId>,
+) -> Result<(), Error> {
+    query("INSERT INTO wishes (application, cluster, regardless, prunes) VALUES ($1, $2, $3, $4)")
         .bind(target.application.as_str())
         .bind(target.cluster.as_str())
         .bind(regardless)
+        .bind(prunes.map(CommitId::as_str))
         .run(tx)
         .await
         .map(drop)

@@ -66,7 +66,7 @@ impl Store {
             .bind(since.0)
             .run(&mut tx)
             .await?;
-            wished(&mut tx, target, false).await?;
+            wished(&mut tx, target, false, None).await?;
         }
         note(&mut tx, order).await?;
         self.end(tx).await
@@ -90,7 +90,7 @@ impl Store {
             if gone == 1 {
                 // What waits there is asked for as soon as it is open.
                 if !holds_commits(&mut tx, &target).await? {
-                    wished(&mut tx, &target, false).await?;
+                    wished(&mut tx, &target, false, None).await?;
                 }
                 released.push(target);
             }

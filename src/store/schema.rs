@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Step { sqlite: include_str!("step5.sql"), postgres: include_str!("postgres/step5.sql") },
     Step { sqlite: include_str!("step6.sql"), postgres: include_str!("postgres/step6.sql") },
     Step { sqlite: include_str!("step7.sql"), postgres: include_str!("postgres/step7.sql") },
+    Step { sqlite: include_str!("step8.sql"), postgres: include_str!("postgres/step8.sql") },
 ];
 
 /// How long may a database take to come to the current form, with the wait for another process that brings it there?
@@ -183,10 +184,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let store = Store::open(&path).await.unwrap();
-        sqlx::query("PRAGMA user_version = 8").execute(file(&store)).await.unwrap();
+        sqlx::query("PRAGMA user_version = 9").execute(file(&store)).await.unwrap();
         store.close().await;
         let error = Store::open(&path).await.err().unwrap();
-        assert!(matches!(error, Error::Newer { found: 8, known: 7, .. }), "{error:?}");
+        assert!(matches!(error, Error::Newer { found: 9, known: 8, .. }), "{error:?}");
         assert_eq!(error.fault(), Fault::Ours);
     }
 }

@@ -3,10 +3,16 @@
 use serde_json::Value;
 use serde_json::json;
 use windlass::commit::CommitId;
+use windlass::job::Reason;
+use windlass::outcome::Action;
+use windlass::queue::Draft;
 use windlass::reconcile;
 
 use crate::world::manifests::config_map;
+use crate::world::manifests::definition;
+use crate::world::manifests::widget;
 use crate::world::setup::Setup;
+use crate::world::unique;
 use crate::world::until;
 use crate::world::windlass::World;
 
@@ -43,8 +49,15 @@ async fn pod(w: &World, job: &str) -> (String, Value) {
 
 /// Ships a Job that comes before a ConfigMap, until the pass is through.
 async fn ship_gated(w: &mut World, value: &str) -> CommitId {
+    ship_gated_with(w, value, &[]).await
+}
+
+/// The same, with other files in the commit.
+async fn ship_gated_with(w: &mut World, value: &str, others: &[(&str, &str)]) -> CommitId {
     let before = job("migrate", "argocd.argoproj.io/hook: PreSync", GATED);
-    let commit = w.ship(&[("shop/a.yaml", &before), ("shop/one.yaml", &config_map("one", value))]).await;
+    let one = config_map("one", value);
+    let files = [("shop/a.yaml", before.as_str()), ("shop/one.yaml", &one)];
+    let commit = w.ship(&[&files[..], others].concat()).await;
     w.dispatch_step().await;
     w.reconcile_step().await;
     w.report_all().await;
@@ -205,4 +218,125 @@ async fn a_write_that_fails_for_now_forgets_no_hook_that_has_run() {
             assert_eq!((uid(w, "migrate").await, w.value("one").await.as_deref()), (None, Some("1")));
         })
         .await;
+}
+
+/// Returns a ConfigMap that is made where a rollout failed, in Argo CD's word for it.
+fn alarm() -> String {
+    let annotated = "metadata:\n  annotations: { argocd.argoproj.io/hook: SyncFail }\n";
+    config_map("alarm", "1").replace("metadata:\n", annotated)
+}
+
+/// Fails the Job that was shipped by [`ship_gated`].
+async fn fail(w: &World) {
+    let (path, _) = pod(w, "migrate").await;
+    w.east.change(&format!("{path}/status"), &json!({ "status": { "phase": "Failed" } })).await;
+}
+
+async fn uid_of_alarm(w: &World) -> Option<String> {
+    let found = w.east.find(&w.path_of("alarm")).await?;
+    found["metadata"]["uid"].as_str().map(str::to_owned)
+}
+
+/// Returns what history says that was done to the hook for a failure, and why.
+async fn told_of_alarm(w: &World, run: usize) -> Vec<(Action, Option<String>)> {
+    let run = w.runs().await.into_iter().nth(run).unwrap();
+    let of = run.changes.into_iter().filter(|change| change.object.name == "alarm");
+    of.map(|change| (change.action, change.note)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_for_failures_is_made_once_for_each() {
+    World::run(async |w| {
+        let first = ship_gated_with(w, "1", &[("shop/alarm.yaml", &alarm())]).await;
+        assert_eq!(uid_of_alarm(w).await, None, "nothing failed yet");
+        fail(w).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "failure", &["Job/", "/migrate"]).await;
+        let made = uid_of_alarm(w).await.expect("it is made for the failure");
+        let told = told_of_alarm(w, 0).await;
+        assert_eq!(told, [(Action::Created, Some("its commit failed".to_owned()))]);
+        assert_eq!((w.value("one").await, w.runs().await.len()), (None, 1));
+        w.expect_healed(&first);
+        // The next try fails too, while nobody is there to see it.
+        w.ask_again("shop").await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        assert_eq!(uid_of_alarm(w).await.as_ref(), Some(&made), "what is tried again has not failed again");
+        fail(w).await;
+        w.watch_step().await;
+        w.restart().await;
+        w.settle().await;
+        let again = uid_of_alarm(w).await.expect("it is made for the second failure");
+        assert_ne!(again, made);
+        // What is looked at and left is no drift, and no rollout that works makes it.
+        let second = w.ship(&[("shop/a.yaml", &config_map("two", "1"))]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["healthy in"]).await;
+        assert_eq!(uid_of_alarm(w).await, Some(again));
+        w.repo.remove(&["shop/alarm.yaml"]);
+        let third = w.ship(&[]).await;
+        w.settle().await;
+        w.expect(&third, "shop@east", "success", &["1 pruned"]).await;
+        assert_eq!(uid_of_alarm(w).await, None, "it left the commit");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_for_failures_follows_a_pass_that_broke_off() {
+    World::run(async |w| {
+        let group = format!("bed-{}.example.org", unique());
+        let files = [
+            ("shop/alarm.yaml", &*alarm()),
+            ("shop/definition.yaml", &definition(&group)),
+            ("shop/widget.yaml", &widget(&group, "w", "many")),
+        ];
+        let first = w.ship(&files).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "failure", &["spec.size"]).await;
+        assert_eq!(w.value("alarm").await.as_deref(), Some("1"), "the definition was written");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_for_failures_that_would_be_refused_is_refused_at_once() {
+    World::run(async |w| {
+        let wrong =
+            job("alarm", "windlass.dev/hook: failed", "[]").replace("backoffLimit: 0", "backoffLimit: -1");
+        let files = [("shop/alarm.yaml", &*wrong), ("shop/one.yaml", &config_map("one", "1"))];
+        let first = w.ship(&files).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "failure", &["backoffLimit"]).await;
+        assert_eq!((w.value("one").await, uid(w, "alarm").await), (None, None));
+        // A commit of which nothing is written asks for no hook.
+        let refused = config_map("one", "1").replace("key:", "no key!:");
+        let files = [("shop/alarm.yaml", &*alarm()), ("shop/one.yaml", &refused)];
+        let second = w.ship(&files).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["no key!"]).await;
+        assert_eq!(w.value("alarm").await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_for_failures_is_not_made_where_a_newer_commit_is_there() {
+    World::run(async |w| {
+        let first = ship_gated_with(w, "1", &[("shop/alarm.yaml", &alarm())]).await;
+        fail(w).await;
+        w.watch_step().await;
+        let (lease, job) = w.take_job().await;
+        assert_eq!(job.reason, Reason::Failed);
+        w.queue().ack(&lease).await.unwrap();
+        let second = w.ship(&[("shop/a.yaml", &config_map("two", "1"))]).await;
+        w.settle().await;
+        // As a message comes that was put back.
+        w.queue().publish(vec![Draft::job("shared", &job)]).await.unwrap();
+        w.settle().await;
+        w.expect(&first, "shop@east", "failure", &["Job/", "/migrate"]).await;
+        w.expect(&second, "shop@east", "success", &["healthy in"]).await;
+        assert_eq!(w.value("alarm").await, None);
+    })
+    .await;
 }

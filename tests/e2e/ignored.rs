@@ -53,7 +53,7 @@ async fn sync(w: &World) {
     let scope = Scope { application: Some(name("shop")), cluster: None };
     let order = Audited { at: now(), by: "ana".into(), order: Order::Sync, scope, why: String::new() };
     let target = Target { application: name("shop"), cluster: name("east") };
-    w.store().wish(&[target], &order).await.unwrap();
+    w.store().wish(&[target], &order, None).await.unwrap();
     assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);
     w.settle().await;
 }

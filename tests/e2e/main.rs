@@ -16,6 +16,7 @@ mod going;
 mod health;
 mod hooks;
 mod ignored;
+mod moves;
 mod objects;
 mod promise_1_and_2;
 mod promise_3;

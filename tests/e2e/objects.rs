@@ -261,3 +261,44 @@ async fn drift_by_hand_is_corrected_by_the_next_push() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_and_what_needs_its_change_come_in_one_commit() {
+    World::run(async |w| {
+        let group = format!("bed-{}.example.org", unique());
+        let files = [
+            ("shop/crd.yaml", &*definition(&group)),
+            ("shop/one.yaml", &widget(&group, "one", "1")),
+            ("shop/two.yaml", &widget(&group, "two", "1")),
+        ];
+        let first = w.ship(&files).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "success", &["3 created"]).await;
+        // What no definition takes is refused before anything is written.
+        let blue = format!("{}  color: blue\n", widget(&group, "one", "2"));
+        let second =
+            w.ship(&[("shop/one.yaml", &blue), ("shop/two.yaml", &widget(&group, "two", "2"))]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["color"]).await;
+        let path = |name: &str| format!("/apis/{group}/v1/namespaces/{}/widgets/{name}", w.namespace);
+        let spec = async |name: &str| w.east.find(&path(name)).await.unwrap()["spec"].clone();
+        assert_eq!(spec("two").await, json!({ "size": 1 }));
+        let size = "size: { type: integer }";
+        let wider = definition(&group).replace(size, &format!("{size}, color: {{ type: string }}"));
+        let third = w.ship(&[("shop/crd.yaml", &wider)]).await;
+        w.settle().await;
+        w.expect(&third, "shop@east", "success", &["3 configured"]).await;
+        assert_eq!(
+            (spec("one").await, spec("two").await),
+            (json!({ "size": 2, "color": "blue" }), json!({ "size": 2 }))
+        );
+        // And what the changed one does not take either is refused in its words.
+        let wrong = blue.replace("blue", "7");
+        let widest = wider.replace(size, &format!("{size}, shape: {{ type: string }}"));
+        let fourth = w.ship(&[("shop/crd.yaml", &widest), ("shop/one.yaml", &wrong)]).await;
+        w.settle().await;
+        w.expect(&fourth, "shop@east", "failure", &["color"]).await;
+        assert_eq!(spec("one").await, json!({ "size": 2, "color": "blue" }));
+    })
+    .await;
+}

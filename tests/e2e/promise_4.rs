@@ -1,7 +1,12 @@
 //! Only what is ours is deleted, never more than the guard allows, and never because something failed.
 
 use serde_json::json;
+use windlass::application::Name;
+use windlass::application::Target;
 use windlass::commit::CommitId;
+use windlass::pause::Audited;
+use windlass::pause::Order;
+use windlass::pause::Scope;
 
 use crate::world::manifests::config_map;
 use crate::world::manifests::namespace;
@@ -9,6 +14,7 @@ use crate::world::setup::Setup;
 use crate::world::unique;
 use crate::world::until;
 use crate::world::windlass::World;
+use crate::world::windlass::now;
 
 /// Ships so many ConfigMaps, each in a file of its own.
 async fn ship_many(w: &mut World, count: usize) -> CommitId {
@@ -39,6 +45,42 @@ async fn promise_4_more_than_the_guard_allows_is_kept_until_a_commit_consents() 
         w.settle().await;
         assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00"]);
         w.expect(&third, "shop@east", "success", &["11 pruned"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_person_consents_for_one_commit() {
+    World::run(async |w| {
+        ship_many(w, 12).await;
+        w.settle().await;
+        for number in 1..12 {
+            w.repo.remove(&[&format!("shop/{number:02}.yaml")]);
+        }
+        let second = w.ship(&[]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["kept by the prune guard"]).await;
+        let said = w.runs().await.pop().unwrap().problems[0].to_string();
+        assert!(
+            said.contains(&format!("windlass sync shop@east --allow-prune {}", second.short())),
+            "{said}"
+        );
+        // Consent to one commit is none to the next.
+        let third = w.ship(&[("shop/12.yaml", &config_map("cm-12", "1"))]).await;
+        w.settle().await;
+        let (why, by) = ("they are old".to_owned(), "ana".to_owned());
+        let target =
+            Target { application: Name::parse("shop").unwrap(), cluster: Name::parse("east").unwrap() };
+        let scope = Scope { application: Some(target.application.clone()), cluster: None };
+        let order = Audited { at: now(), by, order: Order::Sync, scope, why };
+        for (commit, left) in [(&second, 13), (&third, 2)] {
+            w.store().wish(&[target.clone()], &order, Some(commit)).await.unwrap();
+            assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);
+            w.settle().await;
+            assert_eq!(w.east.config_maps(&w.namespace).await.len(), left, "{}", commit.short());
+        }
+        w.expect(&third, "shop@east", "success", &["11 pruned"]).await;
+        w.expect_healed(&third);
     })
     .await;
 }

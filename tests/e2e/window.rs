@@ -62,7 +62,7 @@ async fn resume(w: &World) {
 
 pub async fn order(w: &World, order: Order) {
     let audited = Audited { at: now(), by: "ana".into(), order, scope: shop(), why: "outage".into() };
-    w.store().wish(&[target()], &audited).await.unwrap();
+    w.store().wish(&[target()], &audited, None).await.unwrap();
     assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);
 }
 

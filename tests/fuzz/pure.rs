@@ -41,6 +41,8 @@ pub mod trace;
 // Floor 1.
 #[path = "../../src/applyset.rs"]
 pub mod applyset;
+#[path = "../../src/breaker.rs"]
+pub mod breaker;
 #[path = "../../src/bucket.rs"]
 pub mod bucket;
 #[path = "../../src/drift/mod.rs"]

@@ -78,7 +78,7 @@ async fn wishes_stay_until_they_are_granted(place: Place) {
     for (at, order) in [(1, Order::Sync), (2, Order::Override)] {
         let scope = scope(Some("shop"), None);
         let order = Audited { at: Moment(at), by: "ana".into(), order, scope, why: "now".into() };
-        desk.store.wish(&targets, &order).await.unwrap();
+        desk.store.wish(&targets, &order, None).await.unwrap();
     }
     let wishes = desk.reopen().await.store.wishes().await.unwrap();
     let told: Vec<_> = wishes.iter().map(|one| (one.target.to_string(), one.regardless)).collect();
@@ -93,7 +93,7 @@ async fn a_wish_is_granted_once(place: Place) {
     let desk = Desk::new(&place).await;
     let (at, by, why) = (Moment(1), "ana".to_owned(), "now".to_owned());
     let order = Audited { at, by, order: Order::Sync, scope: scope(Some("shop"), None), why };
-    desk.store.wish(&[target("shop@east"), target("shop@west")], &order).await.unwrap();
+    desk.store.wish(&[target("shop@east"), target("shop@west")], &order, None).await.unwrap();
     let wishes = desk.store.wishes().await.unwrap();
     desk.store.grant(&wishes[0]).await.unwrap();
     desk.store.grant(&wishes[0]).await.unwrap();
