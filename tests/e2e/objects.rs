@@ -280,8 +280,9 @@ async fn a_definition_and_what_needs_its_change_come_in_one_commit() {
             w.ship(&[("shop/one.yaml", &blue), ("shop/two.yaml", &widget(&group, "two", "2"))]).await;
         w.settle().await;
         w.expect(&second, "shop@east", "failure", &["color"]).await;
-        let path = |name: &str| format!("/apis/{group}/v1/namespaces/{}/widgets/{name}", w.namespace);
-        let spec = async |name: &str| w.east.find(&path(name)).await.unwrap()["spec"].clone();
+        let path = format!("/apis/{group}/v1/namespaces/{}/widgets", w.namespace);
+        let (east, path) = (w.east.clone(), &path);
+        let spec = async |name: &str| east.find(&format!("{path}/{name}")).await.unwrap()["spec"].clone();
         assert_eq!(spec("two").await, json!({ "size": 1 }));
         let size = "size: { type: integer }";
         let wider = definition(&group).replace(size, &format!("{size}, color: {{ type: string }}"));

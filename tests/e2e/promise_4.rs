@@ -74,7 +74,7 @@ async fn promise_4_a_person_consents_for_one_commit() {
         let scope = Scope { application: Some(target.application.clone()), cluster: None };
         let order = Audited { at: now(), by, order: Order::Sync, scope, why };
         for (commit, left) in [(&second, 13), (&third, 2)] {
-            w.store().wish(&[target.clone()], &order, Some(commit)).await.unwrap();
+            w.store().wish(std::slice::from_ref(&target), &order, Some(commit)).await.unwrap();
             assert_eq!(w.opener().step(now()).await.unwrap().asked, 1);
             w.settle().await;
             assert_eq!(w.east.config_maps(&w.namespace).await.len(), left, "{}", commit.short());
