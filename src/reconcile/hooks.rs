@@ -42,7 +42,6 @@ impl Reconciler {
         let (mut checks, mut unmade) = (Vec::new(), Vec::new());
         for mut hook in hooks {
             if hook.wish.hook == Some(Hook::Failed) {
-                sorted.left.push(passed(&hook));
                 if !over {
                     unmade.push(hook);
                 }
@@ -52,8 +51,8 @@ impl Reconciler {
             match plan::due(&hook, &mark, reached, |live| {
                 matches!(self.hands.health.health(live), Health::Failed(_))
             }) {
-                _ if over => sorted.left.push(passed(&hook)),
-                Due::Passed => sorted.left.push(passed(&hook)),
+                _ if over => sorted.left.push(passed(hook)),
+                Due::Passed => sorted.left.push(passed(hook)),
                 Due::Made => sorted.unchanged.extend(hook.live),
                 Due::Missing => checks.push((hook, false)),
                 Due::Stale if is_ours(&hook, checker) => checks.push((hook, true)),
@@ -90,8 +89,8 @@ impl Reconciler {
 }
 
 /// Returns a hook that is not looked at. It is no member that counts.
-fn passed(hook: &Write) -> Left {
-    Left { id: hook.manifest.id.clone(), member: false, why: None }
+fn passed(hook: Write) -> Left {
+    Left { id: hook.manifest.id, member: false, why: None }
 }
 
 /// Lets the server check hooks dry that this pass makes none of, and returns what it would refuse of them: whoever needs

@@ -83,12 +83,12 @@ async fn what_another_application_declares_stays_until_that_takes_it() {
             let before = live(w, &path).await;
             w.repo.remove(&["shop/one.yaml"]);
             // The one that is to take it cannot: the server refuses something else of its commit.
-            let refused = config_map("other", "1").replace("data:", "dada:");
+            let refused = config_map("other", "1").replace("key:", "no key!:");
             let files = [("till/one.yaml", &*config_map("one", "2")), ("till/other.yaml", &refused)];
             let second = w.ship(&files).await;
             w.settle().await;
             w.expect(&second, "shop@east", "success", &["healthy"]).await;
-            w.expect(&second, "till@east", "failure", &["dada"]).await;
+            w.expect(&second, "till@east", "failure", &["no key!"]).await;
             let runs = w.runs().await;
             let kept =
                 runs.iter().flat_map(|run| &run.changes).find(|one| one.action == Action::Kept).unwrap();
