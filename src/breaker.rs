@@ -19,6 +19,8 @@ const REST_AT_MOST: Duration = Duration::from_secs(15);
 pub struct Breaker {
     silent: u32,
     again: Option<Duration>,
+    /// Was one let through after a rest, whose end is not known yet?
+    trying: bool,
 }
 
 impl Breaker {
@@ -33,6 +35,7 @@ impl Breaker {
         }
         // Others wait for the answer to this one.
         self.again = Some(now + rest(self.silent));
+        self.trying = true;
         Ok(())
     }
 
@@ -43,7 +46,7 @@ impl Breaker {
 
     /// Takes in that there was none. Of requests that were sent before the rest began, no more is learned.
     pub fn fell_silent(&mut self, now: Duration) {
-        if self.again.is_some_and(|again| now < again && self.silent == SILENT) {
+        if self.again.is_some() && !std::mem::take(&mut self.trying) {
             return;
         }
         self.silent = self.silent.saturating_add(1);

@@ -105,6 +105,7 @@ async fn what_another_application_declares_stays_until_that_takes_it() {
             w.ask_again("shop").await;
             w.settle().await;
             expect_moved(w, &path, &before, "till").await;
+            w.expect_healed(&third);
         })
         .await;
 }
