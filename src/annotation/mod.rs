@@ -48,9 +48,16 @@ const HELM_WEIGHT: &str = "helm.sh/hook-weight";
 const SYNC: &str = "windlass.dev/sync";
 
 const HOOK: &str = "windlass.dev/hook";
+const HOOK_DELETE: &str = "windlass.dev/hook-delete";
+/// The annotation whose value is a time.
+const DEADLINE: &str = "windlass.dev/hook-deadline";
 const FAILED: &str = "failed";
 const ARGO_HOOK: &str = "argocd.argoproj.io/hook";
 const ARGO_FAILED: &str = "SyncFail";
+const SUCCEEDED: &str = "succeeded";
+const FINISHED: &str = "finished";
+const ARGO_HOOK_DELETE: &str = "argocd.argoproj.io/hook-delete-policy";
+const HELM_HOOK_DELETE: &str = "helm.sh/hook-delete-policy";
 
 const FLUX: &str = "kustomize.toolkit.fluxcd.io/";
 const FLUX_RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
@@ -82,6 +89,10 @@ pub struct Wish {
     pub is_kept: bool,
     /// Is it, as a hook, deleted at the end of a rollout that succeeds? Else the next rollout deletes it.
     pub is_cleared: bool,
+    /// Is it, as a hook, deleted where it failed?
+    pub is_cleared_failed: bool,
+    /// For how long may it be waited for as a hook, in milliseconds, where that is less than its application allows?
+    pub hook_deadline_ms: Option<u64>,
 }
 
 /// What becomes of an object that left the commit.
@@ -174,7 +185,8 @@ impl Wish {
             Ask::Health(ignores) => self.ignores_health = ignores,
             Ask::Wave => self.wave = notes.wave(),
             Ask::Hook(hook) => self.hook = Some(hook),
-            Ask::Cleared(cleared) => self.is_cleared = cleared,
+            Ask::Cleared => (self.is_cleared, self.is_cleared_failed) = notes.cleared(),
+            Ask::Deadline => self.hook_deadline_ms = notes.text(DEADLINE).and_then(deadline),
         }
     }
 
@@ -268,6 +280,12 @@ fn wrong(key: &str, value: &Value) -> Option<String> {
             format!("has the annotation {key} with a value that is no whole number, such as -1 or 2")
         });
     }
+    if key == DEADLINE {
+        let wrong = deadline(text).is_none();
+        return wrong.then(|| {
+            format!("has the annotation {key} with a value that is no time of at least 1s, such as 90s or 5m")
+        });
+    }
     if rows.iter().any(|row| row.value.eq_ignore_ascii_case(text.trim())) {
         return None;
     }
@@ -278,6 +296,19 @@ fn wrong(key: &str, value: &Value) -> Option<String> {
 /// Reads a wave; others' words too are whole numbers of 32 bits.
 fn wave(text: &str) -> Option<i32> {
     text.trim().parse().ok()
+}
+
+/// Reads a time of whole seconds, minutes or hours, in milliseconds.
+fn deadline(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok().filter(|number| *number > 0)?.checked_mul(unit)
 }
 
 fn pointers(text: &str) -> Result<Vec<Pointer>, String> {

@@ -4,16 +4,22 @@ use crate::application::SelfHeal;
 
 use super::ARGO_FAILED;
 use super::ARGO_HOOK;
+use super::ARGO_HOOK_DELETE;
 use super::ARGO_WAVE;
+use super::DEADLINE;
 use super::FAILED;
+use super::FINISHED;
 use super::FLUX_RECONCILE;
 use super::Force;
+use super::HELM_HOOK_DELETE;
 use super::HELM_WEIGHT;
 use super::HOOK;
+use super::HOOK_DELETE;
 use super::Hook;
 use super::IGNORE;
 use super::Prune;
 use super::SELF_HEAL;
+use super::SUCCEEDED;
 use super::SYNC;
 use super::SyncMode;
 use super::WAVE;
@@ -21,14 +27,11 @@ use super::WAVE;
 const PRUNE: &str = "windlass.dev/prune";
 const FORCE: &str = "windlass.dev/force";
 const HEALTH: &str = "windlass.dev/health";
-const HOOK_DELETE: &str = "windlass.dev/hook-delete";
 const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
 const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
 const FLUX_FORCE: &str = "kustomize.toolkit.fluxcd.io/force";
 const ARGO_OPTIONS: &str = "argocd.argoproj.io/sync-options";
-const ARGO_HOOK_DELETE: &str = "argocd.argoproj.io/hook-delete-policy";
 const HELM_HOOK: &str = "helm.sh/hook";
-const HELM_HOOK_DELETE: &str = "helm.sh/hook-delete-policy";
 const ARGO_HEALTH: &str = "argocd.argoproj.io/ignore-healthcheck";
 
 /// One value of an annotation: its word, what says the same elsewhere, and what it means.
@@ -56,7 +59,8 @@ pub(super) enum Ask {
     Health(bool),
     Wave,
     Hook(Hook),
-    Cleared(bool),
+    Cleared,
+    Deadline,
 }
 
 const fn row(
@@ -233,16 +237,32 @@ pub const ANNOTATIONS: &[Annotation] = &[
     ),
     row(
         HOOK_DELETE,
-        "succeeded",
+        SUCCEEDED,
         &[(ARGO_HOOK_DELETE, "HookSucceeded"), (HELM_HOOK_DELETE, "hook-succeeded")],
-        Ask::Cleared(true),
+        Ask::Cleared,
         "The hook is deleted at the end of a rollout that succeeds.",
     ),
     row(
         HOOK_DELETE,
+        FAILED,
+        &[(ARGO_HOOK_DELETE, "HookFailed"), (HELM_HOOK_DELETE, "hook-failed")],
+        Ask::Cleared,
+        "The hook is deleted where it failed, once the verdict is told.",
+    ),
+    row(HOOK_DELETE, FINISHED, &[], Ask::Cleared, "The hook is deleted in both cases."),
+    row(
+        HOOK_DELETE,
         "before-next",
         &[(ARGO_HOOK_DELETE, "BeforeHookCreation"), (HELM_HOOK_DELETE, "before-hook-creation")],
-        Ask::Cleared(false),
+        Ask::Cleared,
         "The hook stays until the next rollout makes it anew: the default.",
+    ),
+    row(
+        DEADLINE,
+        "90s",
+        &[],
+        Ask::Deadline,
+        "The hook is waited for at most so long (`s`, `m` or `h`), where that is less than `health_deadline` leaves; then its rollout \
+         fails.",
     ),
 ];

@@ -169,6 +169,49 @@ fn hooks_of_others_are_made_at_the_first_moment_that_windlass_has_too() {
 }
 
 #[test]
+fn hooks_are_deleted_where_they_say_so() {
+    const OWN: &str = "windlass.dev/hook-delete";
+    const ARGO: &str = "argocd.argoproj.io/hook-delete-policy";
+    // the annotation → is it deleted where its rollout succeeds, and where it failed
+    let cases = [
+        ((OWN, "succeeded"), true, false),
+        ((OWN, "failed"), false, true),
+        ((OWN, "Finished"), true, true),
+        ((OWN, "before-next"), false, false),
+        ((ARGO, "HookSucceeded"), true, false),
+        ((ARGO, "HookFailed"), false, true),
+        ((ARGO, "HookSucceeded, HookFailed"), true, true),
+        ((ARGO, "BeforeHookCreation"), false, false),
+        (("helm.sh/hook-delete-policy", "before-hook-creation,hook-failed"), false, true),
+    ];
+    for (annotation, succeeded, failed) in cases {
+        let wish = Wish::of(&with(&[("windlass.dev/hook", "before"), annotation]));
+        assert_eq!((wish.is_cleared, wish.is_cleared_failed), (succeeded, failed), "{annotation:?}");
+    }
+}
+
+#[test]
+fn hooks_are_waited_for_as_long_as_they_say() {
+    let cases = [
+        ("90s", Some(90_000)),
+        (" 5m ", Some(300_000)),
+        ("2h", Some(7_200_000)),
+        ("0s", None),
+        ("-1s", None),
+        ("5", None),
+        ("m", None),
+        ("", None),
+        ("1d", None),
+        ("18446744073709551615h", None),
+    ];
+    for (text, millis) in cases {
+        let object = with(&[("windlass.dev/hook-deadline", text)]);
+        assert_eq!(Wish::of(&object).hook_deadline_ms, millis, "{text}");
+        assert_eq!(problems(&object).is_empty(), millis.is_some(), "{text}");
+    }
+}
+
+#[test]
 fn what_holds_data_has_its_turn_as_a_hook_and_is_never_made_anew() {
     for (api_version, kind, anew) in [
         ("batch/v1", "Job", true),
@@ -201,7 +244,7 @@ fn what_is_not_known_is_a_problem_that_repeats_no_value() {
         (
             "windlass.dev/prun",
             "disabled",
-            "windlass.dev/prun, which is none; after windlass.dev/ comes prune, sync, self-heal, ignore, force, health, wave, hook, hook-delete",
+            "windlass.dev/prun, which is none; after windlass.dev/ comes prune, sync, self-heal, ignore, force, health, wave, hook, hook-delete, hook-deadline",
         ),
         (WAVE, "hunter2", "no whole number, such as -1 or 2"),
         (WAVE, "1.5", "no whole number"),

@@ -98,7 +98,14 @@ impl Applied {
         if wish.is_made_anew() {
             self.hooks.extend(Live::read(live.clone()));
         }
-        let waiting = Waiting { api_version, id, turn: wish.turn(), version: None, going: false };
+        let waiting = Waiting {
+            api_version,
+            id,
+            turn: wish.turn(),
+            version: None,
+            within_ms: within(&wish),
+            going: false,
+        };
         if self.rules.health(live) != Health::Healthy {
             // What was only read may have changed since.
             let written = (action != Action::Unchanged).then(|| live.pointer("/metadata/resourceVersion"));
@@ -110,6 +117,11 @@ impl Applied {
             self.written.push(waiting);
         }
     }
+}
+
+/// Returns for how long an object is waited for, where it says so: only hooks do.
+fn within(wish: &Wish) -> Option<u64> {
+    wish.hook_deadline_ms.filter(|_| wish.hook.is_some())
 }
 
 impl Reconciler {

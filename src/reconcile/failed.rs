@@ -8,6 +8,7 @@ use crate::applyset::Parent;
 use crate::clock::now;
 use crate::cluster::Cluster;
 use crate::fault::Fault;
+use crate::health::Health;
 use crate::job::Job;
 use crate::job::Rollout;
 use crate::member;
@@ -47,7 +48,8 @@ impl Reconciler {
         begun.answers_failure.then(|| Job { commit, inputs, ..begun.job.after_failure(rollout) })
     }
 
-    /// Makes the hooks for a failure, each once for it, and adds them to what the run did.
+    /// Makes the hooks for a failure, each once for it, and deletes those that failed where they say so; adds that to what
+    /// the run did.
     ///
     /// # Errors
     /// Another run that took the fence; the source or the cluster, where the next try may find it otherwise.
@@ -55,7 +57,7 @@ impl Reconciler {
     pub(super) async fn after_failure(&self, mut begun: Begun) -> Result<Ended, Error> {
         let cluster = self.cluster_of(&begun)?;
         let manager = member::manager(&begun.job.target.application);
-        let due = self.due_after_failure(&mut begun, &cluster).await?;
+        let Concerned { due, failed } = self.due_after_failure(&mut begun, &cluster).await?;
         let (set, declared) = (begun.parent.id(), Declared::default());
         let checker = Checker::new(self, &cluster, &begun, (&set, &manager), &declared);
         let (mut checked, mut changes) = (Vec::new(), Vec::new());
@@ -69,12 +71,18 @@ impl Reconciler {
                 }
             }
         }
-        if !checked.is_empty() {
+        if !checked.is_empty() || !failed.is_empty() {
             let parent = self.take_once_more(&begun).await?;
             let target = begun.job.target.clone();
             let by = By { kinds: begun.kinds.clone(), manager: manager.clone(), parent, target };
             for one in checked {
                 changes.push(self.make(&cluster, &by, &one).await?);
+            }
+            for live in failed {
+                let object = live.id.clone();
+                let _deleted = self.delete(&cluster, &by.kinds, &by.target, &by.parent, live).await?;
+                let note = Some("it failed, and its annotation says that it goes then".to_owned());
+                changes.push(Change { object, action: Action::Pruned, note });
             }
         }
         let run = begun.run.clone();
@@ -87,17 +95,17 @@ impl Reconciler {
         Ok(Ended::Run { run, phase: Phase::Failed })
     }
 
-    /// Returns the hooks that are to be made for a failure, as the cluster holds them, in their order.
-    async fn due_after_failure(&self, begun: &mut Begun, cluster: &Cluster) -> Result<Vec<Write>, Error> {
+    /// Returns the hooks that a failure concerns, as the cluster holds them, in their order.
+    async fn due_after_failure(&self, begun: &mut Begun, cluster: &Cluster) -> Result<Concerned, Error> {
         let manifests = match self.render(begun, cluster).await? {
             Ok(manifests) => manifests,
             Err(problems) => {
                 let why = problems.first().map(|problem| problem.message.as_str());
                 tracing::warn!(run.id = begun.run, why, "no hook for the failure can be read");
-                return Ok(Vec::new());
+                return Ok(Concerned::default());
             }
         };
-        let mut hooks: Vec<Write> = manifests.into_iter().filter_map(answering).collect();
+        let mut hooks: Vec<Write> = manifests.into_iter().filter_map(concerned).collect();
         hooks.sort_by_key(|hook| (hook.wish.wave, plan::rank(&hook.manifest.id.group_kind())));
         let objects: Vec<(&str, &ObjectId)> =
             hooks.iter().map(|hook| (hook.manifest.api_version.as_str(), &hook.manifest.id)).collect();
@@ -109,20 +117,29 @@ impl Reconciler {
                 None => Vec::new(),
             },
         };
-        let (set, mut due) = (begun.parent.id(), Vec::new());
+        let (set, mut all) = (begun.parent.id(), Concerned::default());
+        let manager = member::manager(&begun.job.target.application);
         for mut hook in hooks {
             let at = found.iter().position(|live| live.id == hook.manifest.id);
             hook.live = at.map(|at| found.swap_remove(at));
             if hook.live.as_ref().is_some_and(Live::is_terminating) {
                 return Err(Error::Leaving(hook.manifest.id));
             }
+            if !hook.wish.answers_failure {
+                let gone = |live: &Live| {
+                    let health = self.hands.health.health(&live.value);
+                    plan::is_ours(live, &manager) && matches!(health, Health::Failed(_))
+                };
+                all.failed.extend(hook.live.filter(gone));
+                continue;
+            }
             plan::label(&mut hook.manifest.value, &set);
             let mark = plan::mark_failed(&mut hook, &begun.inputs, &begun.run);
             if plan::due(&hook, &mark, None, |_| false) != Due::Made {
-                due.push(hook);
+                all.due.push(hook);
             }
         }
-        Ok(due)
+        Ok(all)
     }
 
     /// Takes the fence for what the run has still to do, and leaves what the parent says of it.
@@ -151,10 +168,23 @@ impl Reconciler {
     }
 }
 
-/// Returns the write of a manifest that is a hook for a failure.
-fn answering(manifest: Manifest) -> Option<Write> {
+/// The hooks that a failure concerns.
+#[derive(Debug, Default)]
+struct Concerned {
+    /// Those that are to be made for it.
+    due: Vec<Write>,
+    /// Those that failed, and are to go then.
+    failed: Vec<Live>,
+}
+
+/// Returns the write of a manifest that is a hook which a failure concerns.
+fn concerned(manifest: Manifest) -> Option<Write> {
     let wish = Wish::of(&manifest.value);
-    wish.answers_failure.then_some(Write { manifest, live: None, wish })
+    (wish.answers_failure || (wish.is_made_anew() && wish.is_cleared_failed)).then_some(Write {
+        manifest,
+        live: None,
+        wish,
+    })
 }
 
 /// Lets the server check a hook dry, which is made anew where an earlier failure left one.

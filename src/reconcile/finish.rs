@@ -6,6 +6,7 @@ use crate::job::Job;
 use crate::job::Reason;
 use crate::job::Rollout;
 use crate::job::Watch;
+use crate::moment::Moment;
 use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Phase;
@@ -94,6 +95,12 @@ fn members(tally: &Tally, ready: &Ready, held: &Held, hooks: usize) -> u64 {
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Returns until when the objects of a turn may take: as long as the rollout may, or as the most impatient of them says.
+fn deadline(of_rollout: Moment, waiting: &[Waiting]) -> Moment {
+    let soonest = waiting.iter().filter_map(|one| one.within_ms).min();
+    soonest.map_or(of_rollout, |millis| now().plus(millis).min(of_rollout))
 }
 
 /// Returns what is told of a job's commit where no pass says more.
@@ -222,7 +229,7 @@ impl Reconciler {
             versions: versions.unwrap_or_default(),
             parent: parent.resource_version.clone(),
             going,
-            deadline: since.plus(job.application.health_deadline_ms),
+            deadline: deadline(since.plus(job.application.health_deadline_ms), waiting),
             stable_for_ms: job.application.stable_for_ms.unwrap_or_default(),
             received_at: job.received_at,
             tally,

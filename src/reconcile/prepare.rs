@@ -135,7 +135,8 @@ impl Reconciler {
         let (members, unknown) = (found.members.len(), found.unknown);
         let Plan { writes, hooks, left, created, kept, leaving } =
             planned(&begun, &set, &manager, manifests, found.members)?;
-        begun.answers_failure = hooks.iter().any(|hook| hook.wish.answers_failure);
+        let answers = |hook: &Write| hook.wish.answers_failure || hook.wish.is_cleared_failed;
+        begun.answers_failure = hooks.iter().any(answers);
         let checker = Checker::new(self, &cluster, &begun, (&set, &manager), &declared);
         let same = begun.is_known_done();
         let mut sorted = self.sort(&checker, writes, same).await?;

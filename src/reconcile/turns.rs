@@ -22,6 +22,8 @@ pub(super) struct Waiting {
     pub(super) turn: Turn,
     /// The version in which it was written, where it was not healthy then.
     pub(super) version: Option<String>,
+    /// For how long may it be waited for, where that is less than its application allows?
+    pub(super) within_ms: Option<u64>,
     /// Is it waited for to be gone? It left the commit and was deleted.
     pub(super) going: bool,
 }
@@ -30,7 +32,14 @@ impl Waiting {
     /// Waits until an object is gone, which comes after all that is written and before what is to come later.
     pub(super) fn going(live: &Live) -> Self {
         let turn = Turn { stage: Stage::Sync, wave: i32::MAX };
-        Self { api_version: live.api_version.clone(), id: live.id.clone(), turn, version: None, going: true }
+        Self {
+            api_version: live.api_version.clone(),
+            id: live.id.clone(),
+            turn,
+            version: None,
+            within_ms: None,
+            going: true,
+        }
     }
 }
 

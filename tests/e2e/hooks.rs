@@ -341,3 +341,31 @@ async fn a_hook_for_failures_is_not_made_where_a_newer_commit_is_there() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_that_failed_goes_where_it_says_so_after_its_own_deadline() {
+    World::run(async |w| {
+        let annotations = "helm.sh/hook: pre-upgrade, helm.sh/hook-delete-policy: hook-failed";
+        let failing = job("migrate", annotations, GATED);
+        let first = w.ship(&[("shop/a.yaml", &failing), ("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        fail(w).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "failure", &["Job/", "/migrate"]).await;
+        let gone = async || uid(w, "migrate").await.is_none().then_some(());
+        until("the hook is gone", gone).await;
+        let told = w.runs().await.remove(0).changes;
+        assert!(
+            told.iter().any(|one| one.note.as_deref().is_some_and(|note| note.contains("it failed"))),
+            "{told:?}"
+        );
+        // One that takes longer than it may fails its rollout, whatever the application allows.
+        let slow = job("migrate", "windlass.dev/hook: before, windlass.dev/hook-deadline: 1s", GATED);
+        let second = w.ship(&[("shop/a.yaml", &slow)]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["migrate: not healthy by the deadline"]).await;
+        assert_eq!(w.value("one").await, None);
+    })
+    .await;
+}
