@@ -302,7 +302,7 @@ fn wave(text: &str) -> Option<i32> {
 fn deadline(text: &str) -> Option<u64> {
     let text = text.trim();
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let unit = match unit {
+    let unit = match unit.to_ascii_lowercase().as_str() {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,

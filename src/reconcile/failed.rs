@@ -81,8 +81,7 @@ impl Reconciler {
             for live in failed {
                 let object = live.id.clone();
                 let _deleted = self.delete(&cluster, &by.kinds, &by.target, &by.parent, live).await?;
-                let note = Some("it failed, and its annotation says that it goes then".to_owned());
-                changes.push(Change { object, action: Action::Pruned, note });
+                tracing::info!(run.id = begun.run, %object, "deleted a hook that failed, as it says");
             }
         }
         let run = begun.run.clone();

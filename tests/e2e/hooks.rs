@@ -355,11 +355,6 @@ async fn a_hook_that_failed_goes_where_it_says_so_after_its_own_deadline() {
         w.expect(&first, "shop@east", "failure", &["Job/", "/migrate"]).await;
         let gone = async || uid(w, "migrate").await.is_none().then_some(());
         until("the hook is gone", gone).await;
-        let told = w.runs().await.remove(0).changes;
-        assert!(
-            told.iter().any(|one| one.note.as_deref().is_some_and(|note| note.contains("it failed"))),
-            "{told:?}"
-        );
         // One that takes longer than it may fails its rollout, whatever the application allows.
         let slow = job("migrate", "windlass.dev/hook: before, windlass.dev/hook-deadline: 1s", GATED);
         let second = w.ship(&[("shop/a.yaml", &slow)]).await;
