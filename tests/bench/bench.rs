@@ -27,6 +27,7 @@ mod door;
 mod engine;
 mod floor;
 mod flux;
+mod goals;
 mod knock;
 mod latency;
 mod numbers;

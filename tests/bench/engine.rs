@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::controllers;
 use crate::flux::Flux;
+use crate::goals;
 use crate::numbers::Times;
 use crate::rows;
 use crate::rows::Row;
@@ -44,6 +45,7 @@ pub async fn measure(program: &Path, numbers: &[usize], objects: usize, flux: bo
         rows::beside(&mut rows, &theirs(&names(1), &pushes_of_objects(objects)).await);
     }
     all.extend(rows::told(rows));
+    goals::tell(&all);
     json!(all)
 }
 
@@ -101,27 +103,25 @@ async fn one_of_many_objects(program: &Path, objects: usize) -> Vec<Row> {
     scene.restart(program).await;
     rows.push(rows::push("objects: after a restart", objects, scene.push(&comment(2), 1).await, None));
     rows.push(rows::push(changed.0, objects, scene.push(&changed.1, changed.2).await, None));
-    rows.push(drift(&scene).await);
+    rows.push(drift(&scene, objects).await);
     rows.push(rows::peak(objects, scene.peak_memory()));
     scene.clear().await;
     rows
 }
 
 /// Changes objects by hand, one after the other.
-async fn drift(scene: &Scene) -> Row {
+async fn drift(scene: &Scene, objects: usize) -> Row {
     let mut healed = Times::default();
     for round in 0..DRIFTS {
         healed.add(scene.drift(round).await);
     }
     let text = format!(
-        "{:<26}{:>7}{:>10.3}{:>8}   p95 {:.3} s",
+        "{:<26}{DRIFTS:>7}{:>10.3}   p95 {:.3} s",
         "drift healed, p50",
-        DRIFTS,
         healed.percentile(50) / 1000.0,
-        "1",
         healed.percentile(95) / 1000.0
     );
-    rows::other(text, json!({ "what": "drift healed", "times": healed.json() }))
+    rows::other(text, json!({ "what": "drift healed", "number": objects, "times": healed.json() }))
 }
 
 /// Gives Flux the same pushes.

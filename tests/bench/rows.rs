@@ -6,15 +6,6 @@ use serde_json::json;
 use crate::say;
 use crate::scene::Cost;
 
-/// Goals in seconds: of what, for how many applications or objects.
-const GOALS: &[(&str, usize, f64)] = &[
-    ("all changed", 300, 8.0),
-    ("first", 1000, 25.0),
-    ("one changed", 100, 0.2),
-    ("objects: first", 1500, 5.0),
-    ("objects: unchanged", 1500, 0.5),
-];
-
 /// The most memory that was held at once.
 const MEMORY: &str = "peak resident memory";
 
@@ -36,8 +27,8 @@ pub struct Theirs {
 /// Prints the head of the table.
 pub fn head(flux: bool) {
     let windlass = format!(
-        "{:<26}{:>7}{:>10}{:>8}{:>10}{:>10}{:>10}{:>10}",
-        "", "number", "seconds", "goal", "requests", "cpu s", "floor s", "× floor"
+        "{:<26}{:>7}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "", "number", "seconds", "requests", "cpu s", "floor s", "× floor"
     );
     let beside = format!("{:>10}{:>12}{:>10}{:>10}", "flux s", "× windlass", "flux req", "flux cpu");
     say(&if flux { windlass + &beside } else { windlass });
@@ -45,18 +36,16 @@ pub fn head(flux: bool) {
 
 /// Returns the row of a push.
 pub fn push(what: &str, number: usize, cost: Cost, floor: Option<f64>) -> Row {
-    let goal = GOALS.iter().find(|(name, of, _)| *name == what && *of == number).map(|(_, _, goal)| *goal);
     let number_text =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
     let Cost { seconds, requests, cpu } = cost;
     let ratio = floor.map(|floor| seconds / floor);
     let text = format!(
-        "{what:<26}{number:>7}{seconds:>10.2}{:>8}{requests:>10}{cpu:>10.2}{:>10}{:>10}",
-        goal.map_or_else(|| "-".to_owned(), |goal| goal.to_string()),
+        "{what:<26}{number:>7}{seconds:>10.2}{requests:>10}{cpu:>10.2}{:>10}{:>10}",
         number_text(floor),
         number_text(ratio)
     );
-    let json = json!({ "what": what, "number": number, "seconds": seconds, "goal_seconds": goal,
+    let json = json!({ "what": what, "number": number, "seconds": seconds,
         "requests": requests, "cpu_seconds": cpu, "floor_seconds": floor, "ratio_to_floor": ratio });
     Row { what: what.to_owned(), seconds: Some(seconds), text, json }
 }
