@@ -39,6 +39,12 @@ impl Breaker {
         Ok(())
     }
 
+    /// Returns whether nobody is asked for a while.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.again.is_some()
+    }
+
     /// Takes in that there was an answer, whatever it said.
     pub fn answered(&mut self) {
         *self = Self::default();
@@ -97,8 +103,10 @@ mod tests {
             assert!(breaker.let_through(s(now)).is_err(), "one is under way");
             breaker.fell_silent(s(now));
         }
+        assert!(breaker.is_open());
         breaker.answered();
         assert_eq!((breaker.let_through(s(now)), breaker), (Ok(()), Breaker::default()));
+        assert!(!breaker.is_open());
     }
 
     #[test]

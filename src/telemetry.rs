@@ -17,6 +17,7 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::cli::LogFormat;
 use crate::cli::LogLevel;
+use crate::cluster::SILENT;
 use crate::courier::LIMIT_REMAINING;
 use crate::dispatch;
 use crate::intake::ALARM;
@@ -211,6 +212,11 @@ pub const METRICS: &[Metric] = &[
         reconcile::DRIFTS,
         &["outcome"],
         "Passes that found drift, by what became of it: corrected, reported or failed.",
+    ),
+    gauge(
+        SILENT,
+        &["cluster"],
+        "1 while a cluster did not answer several requests in a row and is asked only now and then.",
     ),
     histogram(APPLIED_SECONDS, &[], "From a delivery until its objects are written."),
     histogram(VERDICT_SECONDS, &["phase"], "From a delivery until the verdict of a run."),

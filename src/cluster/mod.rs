@@ -51,6 +51,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How many bytes may an answer have?
 const ANSWER_BYTES: usize = 64 << 20;
 
+/// Whether a `cluster` did not answer several requests in a row, and is given a rest: 1 or 0.
+pub const SILENT: &str = "windlass_cluster_silent";
+
 /// The header that names the user in whose name is asked; the server adds the groups of a ServiceAccount.
 const IMPERSONATE: HeaderName = HeaderName::from_static("impersonate-user");
 
@@ -180,6 +183,8 @@ impl Cluster {
             Ok(_) | Err(Answer::Refused { .. }) => breaker.answered(),
             Err(Answer::Unreachable(_)) => breaker.fell_silent(self.known_since.elapsed()),
         }
+        let silent = if breaker.is_open() { 1.0 } else { 0.0 };
+        metrics::gauge!(SILENT, "cluster" => self.settings.name.to_string()).set(silent);
     }
 }
 
