@@ -22,8 +22,8 @@ use crate::outcome::Tally;
 /// one knows of what follows a failure.
 pub const VERSION: u32 = 5;
 
-/// The version in which a run goes on, and of all that came with it.
-const FOURTH: u32 = 4;
+/// The version in which a run goes on or back, and of all that came with it.
+pub const FOURTH: u32 = 4;
 
 /// The newest version of [`Watch`] that this windlass reads. The second one knows of what comes after it, and of
 /// what is to be gone, the third one of what follows a failure.
@@ -220,6 +220,9 @@ pub struct Watch {
     pub going: Vec<(String, ObjectId)>,
     /// Until when they may take.
     pub deadline: Moment,
+    /// Which of them may take less, and until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sooner: Vec<(ObjectId, Moment)>,
     /// For how long all must be healthy without a break, in milliseconds; 0 asks for no more than a moment.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub stable_for_ms: u64,

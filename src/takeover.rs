@@ -25,19 +25,28 @@ const FORMER: [(&str, &str); 13] = [
     ("argocd-application-controller", "Update"),
 ];
 
+/// From whom an object is taken over.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a> {
+    /// From former tools?
+    pub tools: bool,
+    /// From this manager: that of the application that it moves from.
+    pub owner: Option<&'a str>,
+}
+
 /// Returns the merge patch that makes the entries of former tools in the object `live` those of `manager`; `None` where
-/// there is none, or where the object says no version. `owner` is another manager whose entries are taken too: that of the
-/// application that an object moves from. The patch names the version that it was made from, so that the server
+/// there is nothing to take, or where the object says no version. The patch names the version that it was made from, so that the server
 /// refuses it with a conflict once the object changed.
 ///
 /// An entry of a subresource stays, and so does every other manager's. One manager applies in one version: the fields of
 /// an entry in another version than the first are only let go, since they may be called otherwise there.
 #[must_use]
-pub fn takeover(live: &Value, manager: &str, owner: Option<&str>) -> Option<Value> {
+pub fn takeover(live: &Value, manager: &str, from: Taken<'_>) -> Option<Value> {
     let version = live.pointer("/metadata/resourceVersion")?.as_str()?;
     let entries = live.pointer("/metadata/managedFields")?.as_array()?;
-    let is_taken =
-        |entry: &&Value| is_former(entry) || owner.is_some_and(|owner| is_applied_by(entry, owner));
+    let is_taken = |entry: &&Value| {
+        (from.tools && is_former(entry)) || from.owner.is_some_and(|owner| is_applied_by(entry, owner))
+    };
     let (taken, mut left): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(is_taken);
     let first = *taken.first()?;
     let ours = left.iter().position(|entry| is_applied_by(entry, manager)).map(|at| left.remove(at));
@@ -103,6 +112,7 @@ mod tests {
     use serde_json::Value;
     use serde_json::json;
 
+    use super::Taken;
     use super::takeover;
 
     const US: &str = "windlass:shop";
@@ -114,9 +124,30 @@ mod tests {
 
     fn taken(entries: &[Value]) -> Option<Vec<Value>> {
         let live = json!({ "metadata": { "resourceVersion": "7", "managedFields": entries } });
-        let patch = takeover(&live, US, None)?;
+        let patch = takeover(&live, US, Taken { tools: true, owner: None })?;
         assert_eq!(patch["metadata"]["resourceVersion"], "7");
         Some(patch["metadata"]["managedFields"].as_array().unwrap().clone())
+    }
+
+    #[test]
+    fn what_moves_is_taken_from_its_owner_and_from_tools_only_where_that_is_meant() {
+        let entries = [
+            entry("windlass:blog", "Apply", json!({ "f:a": {} })),
+            entry("helm", "Update", json!({ "f:b": {} })),
+            entry("windlass:till", "Apply", json!({ "f:c": {} })),
+        ];
+        let live = json!({ "metadata": { "resourceVersion": "7", "managedFields": entries } });
+        for (tools, owner, managers) in [
+            (false, Some("windlass:blog"), &["helm", "windlass:till", US][..]),
+            (true, Some("windlass:blog"), &["windlass:till", US]),
+            (true, None, &["windlass:blog", "windlass:till", US]),
+        ] {
+            let patch = takeover(&live, US, Taken { tools, owner }).unwrap();
+            let entries = patch["metadata"]["managedFields"].as_array().unwrap();
+            let found: Vec<_> = entries.iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
+            assert_eq!(found, managers, "{tools} {owner:?}");
+        }
+        assert_eq!(takeover(&live, US, Taken { tools: false, owner: None }), None);
     }
 
     #[test]
@@ -169,7 +200,7 @@ mod tests {
         for live in
             [json!(null), json!({}), json!({ "metadata": { "resourceVersion": "7", "managedFields": 1 } })]
         {
-            assert_eq!(takeover(&live, US, None), None);
+            assert_eq!(takeover(&live, US, Taken { tools: true, owner: None }), None);
         }
         assert_eq!(taken(&[json!(1), json!({ "manager": "helm" })]), None);
         let odd = entry("helm", "Update", json!(1));

@@ -232,7 +232,7 @@ pub const ANNOTATIONS: &[Annotation] = &[
         FAILED,
         &[(ARGO_HOOK, ARGO_FAILED)],
         Ask::Hook(Hook::Failed),
-        "It is made anew when a rollout failed that wrote something, such as a Job that tells of it. The server checks it dry \
+        "It is made anew when a rollout failed whose objects were written, or a part of them, such as a Job that tells of it. The server checks it dry \
          in every rollout.",
     ),
     row(

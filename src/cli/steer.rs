@@ -69,7 +69,7 @@ pub struct Sync {
     #[arg(long = "override", requires = "why")]
     pub regardless: bool,
     /// Lets this one pass prune what left this commit, although the guard keeps it: the commit's id, or the beginning of
-    /// one that was answered before. A newer commit is not meant; needs --why.
+    /// one that was answered before. A newer commit is not meant, and a target that is closed or waits has to be asked again once it is open; needs --why.
     #[arg(long, value_name = "COMMIT", requires = "why")]
     pub allow_prune: Option<String>,
     /// Why, for the audit.

@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::io::AsyncBufRead;
@@ -148,8 +150,10 @@ impl Cluster {
             return Err(Answer::Unreachable("windlass is stopping".to_owned()));
         };
         self.may_be_asked()?;
+        let heard = AtomicBool::new(false);
         let exchange = async {
             let body = self.client.request_stream(request).await?;
+            heard.store(true, Ordering::Relaxed);
             let bytes = whole(body).await.map_err(|error| {
                 Answer::Unreachable(format!(
                     "its answer broke off (it may have {ANSWER_BYTES} bytes): {error}"
@@ -161,7 +165,8 @@ impl Cluster {
         let answer = tokio::time::timeout(ANSWER_WITHIN, exchange).await.unwrap_or_else(|_| {
             Err(Answer::Unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs())))
         });
-        self.note(&answer);
+        let refused = matches!(answer, Err(Answer::Refused { .. }));
+        self.note(refused || heard.into_inner());
         answer
     }
 
@@ -177,11 +182,13 @@ impl Cluster {
         })
     }
 
-    fn note(&self, answer: &Result<Value, Answer>) {
+    /// Notes whether the cluster answered at all, whatever it said.
+    fn note(&self, answered: bool) {
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Ok(_) | Err(Answer::Refused { .. }) => breaker.answered(),
-            Err(Answer::Unreachable(_)) => breaker.fell_silent(self.known_since.elapsed()),
+        if answered {
+            breaker.answered();
+        } else {
+            breaker.fell_silent(self.known_since.elapsed());
         }
         let silent = if breaker.is_open() { 1.0 } else { 0.0 };
         metrics::gauge!(SILENT, "cluster" => self.settings.name.to_string()).set(silent);

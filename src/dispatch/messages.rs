@@ -209,7 +209,7 @@ impl<'a> Made<'a> {
     ) {
         let job = Job {
             version: match self.back {
-                Some(_) => crate::job::VERSION,
+                Some(_) => crate::job::FOURTH,
                 None => crate::job::version(one.reason, application, permit, &[]),
             },
             target: one.target.clone(),

@@ -33,6 +33,9 @@ pub enum Error {
     /// An object belongs to another application.
     #[error("apply {0}: it belongs to {1}; remove it there first, or here")]
     Owned(crate::object::ObjectId, String),
+    /// An object that moves here from another application was written by that one meanwhile.
+    #[error("apply {0}: the application that it moves from wrote it meanwhile")]
+    Moving(crate::object::ObjectId),
     /// An object that the commit declares is still being deleted.
     #[error("apply {0} while it is being deleted: its finalizers have to end first")]
     Leaving(crate::object::ObjectId),
@@ -72,7 +75,9 @@ impl Error {
                 Fault::Ours
             }
             Self::Owned(..) | Self::Signature { .. } => Fault::Theirs,
-            Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) | Self::WindingDown => Fault::Passing,
+            Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) | Self::Moving(_) | Self::WindingDown => {
+                Fault::Passing
+            }
             Self::Queue(error) => error.fault(),
             Self::Source(error) => error.fault(),
             Self::Cluster(error) => error.fault(),

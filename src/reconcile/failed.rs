@@ -3,6 +3,8 @@
 //! The verdict is told by then, and nothing here changes it: what was made, or why it could not be, stands with what the
 //! run did.
 
+use std::sync::atomic::Ordering;
+
 use crate::annotation::Wish;
 use crate::applyset::Parent;
 use crate::clock::now;
@@ -71,7 +73,13 @@ impl Reconciler {
                 }
             }
         }
-        if !checked.is_empty() || !failed.is_empty() {
+        if self.winding_down.load(Ordering::Relaxed) {
+            return Err(Error::WindingDown);
+        }
+        if let Some(why) = self.forbidden(&begun).await? {
+            let unmade = checked.drain(..).map(|one| not_made(one.write.manifest.id, Some(why.clone())));
+            changes.extend(unmade);
+        } else if !checked.is_empty() || !failed.is_empty() {
             let parent = self.take_once_more(&begun).await?;
             let target = begun.job.target.clone();
             let by = By { kinds: begun.kinds.clone(), manager: manager.clone(), parent, target };

@@ -6,7 +6,6 @@ use crate::job::Job;
 use crate::job::Reason;
 use crate::job::Rollout;
 use crate::job::Watch;
-use crate::moment::Moment;
 use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Phase;
@@ -82,6 +81,7 @@ fn is_as_before(now: &Parent, before: &Parent) -> bool {
     old.done
         && old.members == new.members
         && old.next == new.next
+        && old.reads == new.reads
         && (&old.installation, &old.source, &old.inputs, old.definition)
             == (&new.installation, &new.source, &new.inputs, new.definition)
         && (&now.group_kinds, &now.namespaces) == (&before.group_kinds, &before.namespaces)
@@ -95,12 +95,6 @@ fn members(tally: &Tally, ready: &Ready, held: &Held, hooks: usize) -> u64 {
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-/// Returns until when the objects of a turn may take: as long as the rollout may, or as the most impatient of them says.
-fn deadline(of_rollout: Moment, waiting: &[Waiting]) -> Moment {
-    let soonest = waiting.iter().filter_map(|one| one.within_ms).min();
-    soonest.map_or(of_rollout, |millis| now().plus(millis).min(of_rollout))
 }
 
 /// Returns what is told of a job's commit where no pass says more.
@@ -161,6 +155,9 @@ impl Reconciler {
         }
         if whole {
             drafts.extend(self.rolled_back(begun));
+            // What the guard kept fails a commit of which all is written.
+            let hooks = self.job_after_failure(begun, tally).filter(|_| phase == Phase::Failed);
+            drafts.extend(hooks.map(|job| Draft::job(&self.hands.lane, &job)));
         } else {
             drafts.extend(self.failed(begun, tally));
         }
@@ -216,6 +213,8 @@ impl Reconciler {
         let named =
             |going| such(going).map(|one| (one.api_version.clone(), one.id.clone())).collect::<Vec<_>>();
         let (objects, going) = (named(false), named(true));
+        let impatient = waiting.iter().filter_map(|one| Some((one.id.clone(), now().plus(one.within_ms?))));
+        let sooner = impatient.collect();
         let versions: Option<Vec<String>> = such(false).map(|one| one.version.clone()).collect();
         let watch = Watch {
             version: crate::job::watch_version(next.as_ref(), failed.as_ref(), &going),
@@ -229,7 +228,8 @@ impl Reconciler {
             versions: versions.unwrap_or_default(),
             parent: parent.resource_version.clone(),
             going,
-            deadline: deadline(since.plus(job.application.health_deadline_ms), waiting),
+            deadline: since.plus(job.application.health_deadline_ms),
+            sooner,
             stable_for_ms: job.application.stable_for_ms.unwrap_or_default(),
             received_at: job.received_at,
             tally,

@@ -14,7 +14,6 @@ use tokio::sync::OnceCell;
 
 use crate::application::Name;
 use crate::applyset;
-use crate::applyset::Parent;
 use crate::applyset::Reads;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
@@ -72,13 +71,8 @@ impl Reconciler {
             return Ok((leaving, Vec::new()));
         }
         let (mut leaving, mut moved) = (leaving, Vec::new());
-        for (name, parent, reads) in self.neighbours(begun).await? {
-            let inputs = self.inputs_of(begun, &begun.tip, &reads).await;
-            // What it declares is its own by now.
-            let is_through = |parent: &Parent| parent.fence.done && parent.fence.inputs == inputs;
-            let Some(inputs) = inputs.clone().filter(|_| !parent.as_ref().is_some_and(is_through)) else {
-                continue;
-            };
+        for (name, reads) in self.neighbours(begun).await? {
+            let Some(inputs) = self.inputs_of(begun, &begun.tip, &reads).await else { continue };
             let ids = self.declared_by(begun, &name, (&begun.tip, inputs, reads)).await;
             let (theirs, others): (Vec<_>, Vec<_>) =
                 leaving.into_iter().partition(|live| ids.as_ref().is_some_and(|ids| ids.contains(&live.id)));
@@ -106,7 +100,10 @@ impl Reconciler {
     /// Returns what another application declares at the tip of its own reference, as far as its parent says where that is.
     async fn declared_at_its_tip(&self, begun: &Begun, owner: &Name) -> Result<Ids, Error> {
         let fence = self.cluster(&begun.job.target.cluster)?.parent(owner).await?.fence;
-        let (Some(reads), Some(source)) = (fence.reads, fence.source) else { return Ok(None) };
+        // A parent of an older windlass does not say what its application reads.
+        let configured = self.hands.applications.iter().find(|one| one.name == *owner);
+        let reads = configured.map(|one| Reads::of(one, &begun.job.target.cluster)).or(fence.reads);
+        let (Some(reads), Some(source)) = (reads, fence.source) else { return Ok(None) };
         let pinned = self.keeps(owner, &begun.job.target.cluster).await;
         let ours = fence.installation == self.hands.installation && source == begun.job.application.source;
         if pinned || !ours {
@@ -119,27 +116,23 @@ impl Reconciler {
         Ok(self.declared_by(begun, owner, (&tip, inputs, reads)).await)
     }
 
-    /// Returns the other applications of this one's reference in its cluster, with their parents where they have one.
-    async fn neighbours(&self, begun: &Begun) -> Result<Vec<(Name, Option<Parent>, Reads)>, Error> {
-        let (own, name) = (&begun.job.application, &begun.job.target.cluster);
-        let mut found = BTreeMap::new();
-        let known = self.hands.applications.iter().filter(|one| one.clusters.contains(name));
-        for one in known.filter(|one| one.source == own.source) {
-            found.insert(one.name.clone(), (None, Reads::of(one, name)));
-        }
-        for parent in self.cluster(name)?.parents().await? {
-            let (Some(name), Some(reads)) = (applyset::application(&parent.name), parent.fence.reads.clone())
-            else {
-                continue;
-            };
-            if parent.fence.source.as_ref() == Some(&own.source) {
-                found.insert(name, (Some(parent), reads));
-            }
-        }
-        let others = found
-            .into_iter()
-            .filter(|(name, (_, reads))| *name != own.name && reads.reference == own.reference);
-        Ok(others.map(|(name, (parent, reads))| (name, parent, reads)).collect())
+    /// Returns the other applications of this one's reference in its cluster, with what they read: those of the settings, or
+    /// in a process without applications those of which the cluster has a parent.
+    async fn neighbours(&self, begun: &Begun) -> Result<Vec<(Name, Reads)>, Error> {
+        let (own, cluster) = (&begun.job.application, &begun.job.target.cluster);
+        let configured = &self.hands.applications;
+        let found: Vec<(Name, Reads)> = if configured.iter().any(|one| one.name == own.name) {
+            let here =
+                configured.iter().filter(|one| one.source == own.source && one.clusters.contains(cluster));
+            here.map(|one| (one.name.clone(), Reads::of(one, cluster))).collect()
+        } else {
+            let parents = self.cluster(cluster)?.parents().await?.into_iter();
+            let here = parents.filter(|parent| parent.fence.source.as_ref() == Some(&own.source));
+            here.filter_map(|parent| Some((applyset::application(&parent.name)?, parent.fence.reads?)))
+                .collect()
+        };
+        let is_other = |(name, reads): &(Name, Reads)| *name != own.name && reads.reference == own.reference;
+        Ok(found.into_iter().filter(is_other).collect())
     }
 
     /// Returns what is read in a folder at a commit of this pass's source; nothing where there is none to read.

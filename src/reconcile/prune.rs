@@ -108,7 +108,12 @@ impl Reconciler {
             let found = found
                 .map_err(|errors| errors.into_iter().next().map_or_else(|| error.into(), Error::from))?;
             match found.into_iter().next() {
-                Some(now) if now.uid() == live.uid() && now.label(member::PART_OF) == Some(&parent.id()) => {
+                // Another application may have taken it meanwhile.
+                Some(now)
+                    if now.uid() == live.uid()
+                        && now.label(member::PART_OF) == Some(&parent.id())
+                        && plan::is_ours(&now, &member::manager(&target.application)) =>
+                {
                     live = now
                 }
                 // Gone, or another one that is not ours.

@@ -235,7 +235,7 @@ fn pause(error: &Error, lease: &Lease) -> (Duration, bool) {
     let deliveries = lease.deliveries;
     match error {
         Error::WindingDown => (Duration::ZERO, true),
-        Error::Overtaken(_) | Error::Lagging => (lag(deliveries), true),
+        Error::Overtaken(_) | Error::Lagging | Error::Moving(_) => (lag(deliveries), true),
         Error::UnknownCluster(_)
         | Error::UnknownSource(_)
         | Error::Foreign(_)

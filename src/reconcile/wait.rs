@@ -19,6 +19,7 @@ use crate::cluster::Selector;
 use crate::health::Health;
 use crate::job::Watch;
 use crate::member;
+use crate::moment::Moment;
 use crate::object::Live;
 use crate::object::ObjectId;
 use crate::outcome::Phase;
@@ -30,6 +31,9 @@ use super::Reconciler;
 
 /// How long is looked at least, also when the deadline has passed already?
 const LOOK_FOR: Duration = Duration::from_secs(5);
+
+/// The same for a single object.
+const LOOK_FOR_ONE: Duration = Duration::from_secs(1);
 
 /// How many finalizers of an object are named at most?
 const FINALIZERS: usize = 5;
@@ -51,6 +55,7 @@ impl Reconciler {
         // Windlass may have been away past the deadline, while the objects became healthy: one look is always taken.
         let left = Duration::from_millis(watch.deadline.since(now())).max(LOOK_FOR);
         let until = Instant::now() + left;
+        let sooner = sooner(watch);
         let mut calm_since = None;
         loop {
             let end = match (waiting.is_empty(), watch.stable_for()) {
@@ -58,7 +63,8 @@ impl Reconciler {
                 (true, Some(window)) => *calm_since.get_or_insert_with(Instant::now) + window,
                 (false, _) => {
                     calm_since = None;
-                    until
+                    let waits = sooner.iter().filter(|(id, _)| waiting.contains_key(id));
+                    waits.map(|(_, end)| *end).min().map_or(until, |end| end.min(until))
                 }
             };
             let Ok(Some(event)) = tokio::time::timeout_at(end, seen.recv()).await else {
@@ -82,6 +88,7 @@ impl Reconciler {
         waiting: &mut BTreeMap<&'a ObjectId, String>,
     ) -> Result<Option<Phase>, Error> {
         match event {
+            Seen::There(live) | Seen::Gone(live) if is_old(watch, &live) => {}
             Seen::There(live) if is_parent(&live.id, watch) => {
                 return self.overtaken(watch, &Parent::read(&live)).await;
             }
@@ -188,6 +195,12 @@ impl Reconciler {
     }
 }
 
+/// Returns until when single objects are waited for, where that is said of them.
+fn sooner(watch: &Watch) -> Vec<(&ObjectId, Instant)> {
+    let end = |moment: Moment| Instant::now() + Duration::from_millis(moment.since(now())).max(LOOK_FOR_ONE);
+    watch.sooner.iter().map(|(id, moment)| (id, end(*moment))).collect()
+}
+
 /// Returns the version since which all changes of what is waited for in a place are to be told; nothing where that is not
 /// known, or where something is waited for to be gone. Versions are numbers that only grow (KEP-5504).
 fn since(watch: &Watch, place: &Place<'_>) -> Option<String> {
@@ -201,6 +214,19 @@ fn since(watch: &Watch, place: &Place<'_>) -> Option<String> {
     let here = watch.objects.iter().zip(&watch.versions).filter(|(object, _)| is_here(object));
     let versions: Option<Vec<u64>> = here.map(|(_, version)| version.parse().ok()).collect();
     versions?.into_iter().min().map(|version| version.to_string())
+}
+
+/// Returns whether an object is seen as it was before it was written: others of its kind were written before it, and all
+/// that came since is told.
+fn is_old(watch: &Watch, live: &Live) -> bool {
+    if watch.versions.len() != watch.objects.len() {
+        return false;
+    }
+    let mut all = watch.objects.iter().zip(&watch.versions);
+    let written =
+        all.find(|((_, id), _)| *id == live.id).and_then(|(_, version)| version.parse::<u64>().ok());
+    let seen = live.resource_version().parse::<u64>().ok();
+    written.zip(seen).is_some_and(|(written, seen)| seen < written)
 }
 
 /// Names what is still waited for when the deadline has passed.
@@ -247,4 +273,69 @@ fn is_parent(id: &ObjectId, watch: &Watch) -> bool {
     id.group.is_empty()
         && id.kind == "ConfigMap"
         && id.name == applyset::parent_name(&watch.target.application)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_old;
+    use super::since;
+    use crate::cluster::Place;
+    use crate::job::Watch;
+    use crate::object::Live;
+
+    fn watch(versions: &[&str]) -> Watch {
+        let id = |kind: &str, name: &str| json!({ "group": "apps", "kind": kind, "namespace": "shop", "name": name });
+        let objects = [
+            json!(["apps/v1", id("Deployment", "a")]),
+            json!(["apps/v1", id("Deployment", "b")]),
+            json!(["apps/v1", id("StatefulSet", "c")]),
+        ];
+        serde_json::from_value(json!({ "version": 1, "target": { "application": "shop", "cluster": "east" },
+            "dispatch": "d", "run": "r", "source": "code", "commit": "a".repeat(40), "inputs": "i",
+            "objects": objects, "versions": versions, "deadline": 0, "received_at": 0,
+            "tally": { "created": 0, "configured": 0, "unchanged": 0, "pruned": 0 } }))
+        .unwrap()
+    }
+
+    fn deployment(name: &str, version: &str) -> Live {
+        let metadata = json!({ "name": name, "namespace": "shop", "resourceVersion": version });
+        Live::read(json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata })).unwrap()
+    }
+
+    #[test]
+    fn a_place_is_watched_from_the_first_of_its_writes_on() {
+        let place = |kind| Place { api_version: "apps/v1", kind, namespace: Some("shop") };
+        let cases = [
+            (&["9", "10", "7"][..], Some("9"), Some("7")),
+            (&["x", "10", "7"], None, Some("7")),
+            (&["", "10", "7"], None, Some("7")),
+            (&["9", "10"], None, None),
+            (&[], None, None),
+        ];
+        for (versions, deployments, sets) in cases {
+            let watch = watch(versions);
+            assert_eq!(since(&watch, &place("Deployment")).as_deref(), deployments, "{versions:?}");
+            assert_eq!(since(&watch, &place("StatefulSet")).as_deref(), sets, "{versions:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_before_its_own_write_is_passed_over() {
+        let written = watch(&["9", "20", "7"]);
+        let cases = [
+            ("a", "9", false),
+            ("a", "10", false),
+            ("b", "10", true),
+            ("b", "19", true),
+            ("b", "20", false),
+            ("b", "100", false),
+            ("other", "1", false),
+        ];
+        for (name, version, old) in cases {
+            assert_eq!(is_old(&written, &deployment(name, version)), old, "{name} {version}");
+            assert!(!is_old(&watch(&[]), &deployment(name, version)), "nothing is known of {name}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use crate::object::Manifest;
 use crate::plan;
 use crate::plan::Left;
 use crate::plan::Write;
+use crate::takeover::Taken;
 use crate::takeover::takeover;
 
 use super::Error;
@@ -82,10 +83,9 @@ async fn put(
 /// Returns the patch by which what others applied of an object becomes ours, where there is any.
 pub(super) fn taking(write: &Write, live: &Live, parent: &Parent, application: &Name) -> Option<Value> {
     let owner = applyset::owning_application(live, &parent.namespace).filter(|owner| owner != application);
-    if !plan::takes_over(write, live, &parent.id()) && owner.is_none() {
-        return None;
-    }
-    takeover(&live.value, &member::manager(application), owner.as_ref().map(member::manager).as_deref())
+    let tools = plan::takes_over(write, live, &parent.id());
+    let owner = owner.as_ref().map(member::manager);
+    takeover(&live.value, &member::manager(application), Taken { tools, owner: owner.as_deref() })
 }
 
 /// By whom objects are written.
@@ -128,7 +128,6 @@ fn unshared(value: Value, by: &By, manifest: &Manifest) -> Result<Value, Error> 
 /// Reads an object again that changed since it was read.
 async fn reread(cluster: &Cluster, by: &By, write: &Write) -> Result<Option<Live>, Error> {
     let manifest = &write.manifest;
-    // Of one that moves here it is known that its owner lets it go.
     let owner = write.live.as_ref().and_then(|live| live.label(member::PART_OF));
     let found = cluster.read(&by.kinds, &[(manifest.api_version.as_str(), &manifest.id)]).await;
     let live = match found {
@@ -143,6 +142,8 @@ async fn reread(cluster: &Cluster, by: &By, write: &Write) -> Result<Option<Live
         Owner::Other(name) if now.label(member::PART_OF) != owner => {
             Err(Error::Owned(manifest.id.clone(), name))
         }
-        Owner::Us | Owner::Nobody | Owner::Other(_) => Ok(live),
+        // Its owner wrote it meanwhile, and may declare it again.
+        Owner::Other(_) => Err(Error::Moving(manifest.id.clone())),
+        Owner::Us | Owner::Nobody => Ok(live),
     }
 }

@@ -111,6 +111,29 @@ async fn what_another_application_declares_stays_until_that_takes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_application_only_creates_stays_where_it_is() {
+    setup()
+        .run(async |w| {
+            ship_first(w).await;
+            let path = w.path_of("one");
+            let before = live(w, &path).await;
+            w.repo.remove(&["shop/one.yaml"]);
+            let only = "metadata:\n  annotations: { windlass.dev/sync: create-only }\n";
+            let second =
+                w.ship(&[("till/one.yaml", &config_map("one", "2").replace("metadata:\n", only))]).await;
+            w.settle().await;
+            w.expect(&second, "till@east", "success", &["healthy"]).await;
+            // What till took is told by now, and shop looks once more.
+            w.ask_again("shop").await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "success", &["healthy"]).await;
+            assert_eq!(live(w, &path).await, before, "nobody touched it");
+            w.expect_healed(&second);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_holds_data_moves_without_consent() {
     setup()
         .run(async |w| {
