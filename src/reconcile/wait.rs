@@ -295,7 +295,7 @@ mod tests {
         serde_json::from_value(json!({ "version": 1, "target": { "application": "shop", "cluster": "east" },
             "dispatch": "d", "run": "r", "source": "code", "commit": "a".repeat(40), "inputs": "i",
             "objects": objects, "versions": versions, "deadline": 0, "received_at": 0,
-            "tally": { "created": 0, "configured": 0, "unchanged": 0, "pruned": 0 } }))
+            "tally": { "created": 0, "configured": 0, "unchanged": 0, "pruned": 0, "kept": 0 } }))
         .unwrap()
     }
 
