@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::annotation::Turn;
+use crate::application::Target;
 use crate::applyset;
 use crate::applyset::Fence;
 use crate::applyset::Parent;
@@ -17,10 +17,6 @@ use crate::cluster::Answer;
 use crate::cluster::Cluster;
 use crate::cluster::Deleted;
 use crate::cluster::Kinds;
-use crate::cluster::Place;
-use crate::cluster::SIGHTINGS;
-use crate::cluster::Seen;
-use crate::cluster::Selector;
 use crate::member;
 use crate::object::Live;
 use crate::object::ObjectId;
@@ -33,8 +29,8 @@ use super::delete::Departed;
 use super::delete::Fate;
 use super::delete::Order;
 use super::delete::Undeleted;
+use super::gone::await_gone;
 use super::prepare::Extent;
-use super::wait::held_by;
 use super::write::CONFLICTS;
 
 /// Who is told what became of each object.
@@ -173,7 +169,8 @@ impl<'a> Departing<'a> {
                 }
             }
         }
-        let mut waiting = self.await_gone(&going).await;
+        let going_by = (&self.cluster, self.kinds.as_ref(), self.parent.id());
+        let mut waiting = await_gone(going_by, &going, self.until).await;
         let is_in_time = waiting.is_empty();
         for live in going {
             match waiting.remove(&live.id) {
@@ -182,23 +179,6 @@ impl<'a> Departing<'a> {
             }
         }
         Ok(is_in_time)
-    }
-
-    /// Waits until objects are gone; returns those that are still there when the time is over, each with what holds it.
-    async fn await_gone(&self, going: &[Live]) -> BTreeMap<ObjectId, String> {
-        let (sender, mut seen) = mpsc::channel(SIGHTINGS);
-        let places: BTreeSet<Place<'_>> = going.iter().map(place_of).collect();
-        for place in &places {
-            let members = Selector::Label(format!("{}={}", member::PART_OF, self.parent.id()));
-            self.cluster.follow(&self.kinds, place, members, None, sender.clone());
-        }
-        drop(sender);
-        let mut waiting = going.iter().map(|live| (live.id.clone(), held_by(live))).collect();
-        while !BTreeMap::is_empty(&waiting) {
-            let Ok(Some(event)) = tokio::time::timeout_at(self.until, seen.recv()).await else { break };
-            take_in(event, &mut waiting);
-        }
-        waiting
     }
 
     /// Lets go of what stays, and deletes the parent, once nothing else is there.
@@ -285,39 +265,24 @@ impl<'a> Departing<'a> {
     }
 }
 
-fn place_of(live: &Live) -> Place<'_> {
-    let Live { id, api_version, .. } = live;
-    Place { api_version, kind: &id.kind, namespace: id.namespace.as_deref() }
-}
-
-/// Takes in what was seen of objects that are waited for to be gone.
-fn take_in(event: Seen, waiting: &mut BTreeMap<ObjectId, String>) {
-    match event {
-        Seen::There(live) => {
-            if let Some(why) = waiting.get_mut(&live.id) {
-                *why = held_by(&live);
-            }
-        }
-        Seen::Gone(live) => drop(waiting.remove(&live.id)),
-        Seen::Listed(listed) => waiting.retain(|id, _| {
-            let elsewhere = listed.namespace.is_some() && listed.namespace != id.namespace;
-            id.group_kind() != listed.kind || elsewhere || listed.objects.contains(id)
-        }),
-        Seen::Lost(error) => waiting.values_mut().for_each(|why| {
-            *why = format!("whether it is gone is not known: failed to {error}");
-        }),
-    }
-}
-
 /// Returns why a target could not be deleted, where it turned out to be another's.
-fn not_ours(error: Error, target: &crate::application::Target) -> Undeleted {
+fn not_ours(error: Error, target: &Target) -> Undeleted {
+    let is_conflict =
+        matches!(&error, Error::Cluster(error) if error.answer().is_some_and(Answer::is_conflict));
     match error {
         Error::Foreign(owner) => Undeleted::Foreign(target.clone(), owner),
         Error::Twice(_, name) => Undeleted::Twice(target.clone(), name),
         Error::Overtaken(_) => Undeleted::Overtaken(target.clone()),
-        Error::Cluster(error) if error.answer().is_some_and(Answer::is_conflict) => {
-            Undeleted::Overtaken(target.clone())
-        }
-        other => Undeleted::Other(other),
+        _ if is_conflict => Undeleted::Overtaken(target.clone()),
+        Error::UnknownCluster(_)
+        | Error::UnknownSource(_)
+        | Error::Owned(..)
+        | Error::Leaving(_)
+        | Error::Signature { .. }
+        | Error::Lagging
+        | Error::WindingDown
+        | Error::Source(_)
+        | Error::Cluster(_)
+        | Error::Queue(_) => Undeleted::Other(error),
     }
 }

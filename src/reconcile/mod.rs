@@ -18,6 +18,7 @@ mod failed;
 mod fence;
 mod finish;
 mod gate;
+mod gone;
 mod hooks;
 mod moves;
 mod policy;
