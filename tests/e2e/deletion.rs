@@ -372,6 +372,30 @@ async fn a_pass_that_is_under_way_writes_nothing_once_the_application_is_deleted
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_that_a_pass_has_overtaken_deletes_nothing() {
+    Setup::proxied()
+        .run(async |w| {
+            ship(w, &[("shop/one.yaml", &config_map("one", "1"))]).await;
+            let (config, mark) = (without(w, &["shop"]), w.east.mark());
+            let held =
+                w.before_east().hold_answer(|line| line.contains("/configmaps?") && line.contains("part-of"));
+            let deletion = tokio::spawn(delete_by(config, &["shop@east"]));
+            held.arrived().await;
+            // The object that would go is as it was, so that only the fence tells.
+            ship(w, &[("shop/two.yaml", &config_map("two", "1"))]).await;
+            held.release();
+            let said = deletion.await.unwrap();
+            said.expect(
+                1,
+                &["somebody else wrote its parent meanwhile", "restart that with the new settings"],
+            );
+            assert_eq!(deleted(w, mark).await, Vec::<String>::new());
+            assert_eq!(w.east.config_maps(&w.namespace).await, ["one", "two"]);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_left_behind_is_listed_and_told_at_the_start() {
     let sections = "[log]\nformat = \"json\"\n[door]\nlisten = \"127.0.0.1:0\"\n";
     two()
