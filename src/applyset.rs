@@ -1,6 +1,8 @@
 //! Membership, by the ApplySet specification (KEP-3659): which objects are an application's, and the parent object
 //! that says so, fences its writers and remembers what must outlive every process.
 
+mod behind;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -20,8 +22,11 @@ use crate::object::GroupKind;
 use crate::object::Live;
 use crate::reference::Reference;
 
+pub use behind::left_behind;
+
 const TOOLING: &str = "applyset.kubernetes.io/tooling";
-const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
+/// The annotation that names the kinds which members may have.
+pub const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 /// Returns the name of an application's parent object, a ConfigMap in windlass's namespace.
 #[must_use]

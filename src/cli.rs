@@ -24,6 +24,7 @@ pub use history::History;
 pub use history::Suggest;
 pub use steer::Adopt;
 pub use steer::Audit;
+pub use steer::Delete;
 pub use steer::Pause;
 pub use steer::Release;
 pub use steer::Resume;
@@ -103,6 +104,9 @@ pub enum Command {
     Explain(Explain),
     /// Prints what a pass of an application would change, and from whom it would take objects over; changes nothing.
     Adopt(Adopt),
+    /// Deletes what an application that left the settings has in a cluster, or lets go of it; or lists such applications.
+    /// Ends with code 3 where something is still there.
+    Delete(Delete),
     /// Pauses an application, a cluster or everything: nothing is written there until `windlass resume`.
     Pause(Pause),
     /// Ends a pause; what waited is worked on at once.

@@ -96,7 +96,8 @@
 //! - No checkout: blobs are read from the object database, so there are no symlinks, hooks, filters or submodules.
 //! - No test hooks in production code; loops call public `step`s, and so do tests.
 //! - No program that a kubeconfig names is run, and no file that it names is read.
-//! - No deletion of an application that left the settings: what it applied stays until somebody deletes it.
+//! - No deletion of an application because it left the settings: what it applied stays, and the patrol tells of it, until
+//!   a person asks for that ([`reconcile`]: a pass that declares nothing, under the same fence, whose parent goes last).
 
 // Floor 0: words.
 pub mod annotation;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::application::Application;
 use crate::application::Name;
 use crate::courier::Courier;
 use crate::dispatch::Dispatcher;
@@ -175,7 +176,11 @@ impl Parts<'_> {
                 continue;
             }
             let (queue, installation) = (self.queue.clone(), settings.installation.to_string());
-            patrols.push(Arc::new(Patrol::new(queue, lane.to_owned(), installation, clusters.clone())));
+            let patrol = Patrol::new(queue, lane.to_owned(), installation, clusters.clone());
+            // A process without the applications cannot tell which ones left the settings.
+            let knows = settings.part.has_any(&[Role::Dispatch, Role::Report]);
+            let declared = || settings.applications.iter().flat_map(Application::targets).collect();
+            patrols.push(Arc::new(if knows { patrol.knowing(declared()) } else { patrol }));
             reconcilers.push(Reconciler::new(Hands {
                 queue: self.queue.clone(),
                 applications: settings.applications.clone(),

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         },
         Command::Explain(asked) => block_on(print::explain::explain(&asked)),
         Command::Adopt(asked) => block_on(print::adopt::adopt(&asked)),
+        Command::Delete(asked) => block_on(print::delete::delete(&asked)),
         Command::Pause(asked) => block_on(print::steer::pause(&asked)),
         Command::Resume(asked) => block_on(print::steer::resume(&asked)),
         Command::Sync(asked) => block_on(print::steer::sync(&asked)),

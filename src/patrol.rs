@@ -8,6 +8,8 @@ mod watchlist;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -54,13 +56,23 @@ pub struct Patrol {
     lane: String,
     installation: String,
     clusters: BTreeMap<Name, Cluster>,
+    /// The targets of the settings, where this process knows them.
+    declared: Option<BTreeSet<Target>>,
+    /// Those that were told to be left behind.
+    behind: Mutex<BTreeSet<Target>>,
 }
 
 impl Patrol {
     /// Takes the queue that is asked, and the clusters of a lane.
     #[must_use]
     pub fn new(queue: Queue, lane: String, installation: String, clusters: BTreeMap<Name, Cluster>) -> Self {
-        Self { queue, lane, installation, clusters }
+        Self { queue, lane, installation, clusters, declared: None, behind: Mutex::default() }
+    }
+
+    /// Says which targets the settings have, so that it is told once of each other one that is still in a cluster.
+    #[must_use]
+    pub fn knowing(self, declared: BTreeSet<Target>) -> Self {
+        Self { declared: Some(declared), ..self }
     }
 
     /// Returns the lane whose clusters it watches.
@@ -149,10 +161,25 @@ impl<'a> Round<'a> {
                 self.watch().await?;
             }
             Seen::Gone(live) => self.list.parent_gone(&live),
-            Seen::Listed(listed) => self.list.parents_listed(&listed),
+            Seen::Listed(listed) => {
+                self.list.parents_listed(&listed);
+                self.tell_of_those_left_behind();
+            }
             Seen::Lost(error) => self.lost(&error),
         }
         Ok(())
+    }
+
+    /// Tells, once in this process, of each application that left the settings and is still here.
+    fn tell_of_those_left_behind(&self) {
+        let Some(declared) = &self.patrol.declared else { return };
+        let mut told = self.patrol.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        for target in self.list.left_behind(self.cluster.name(), declared) {
+            if told.insert(target.clone()) {
+                tracing::warn!(target.name = %target, "{target} left the settings, and what it applied is still in the \
+                    cluster: put it back, or run windlass delete {target}");
+            }
+        }
     }
 
     fn member(&mut self, seen: Seen) {

@@ -83,12 +83,14 @@ pub enum Order {
     Rollback,
     /// Follow the reference again.
     Release,
+    /// Delete what it left there.
+    Delete,
 }
 
 impl Order {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Pause, Self::Resume, Self::Sync, Self::Override, Self::Rollback, Self::Release];
+    pub const ALL: [Self; 7] =
+        [Self::Pause, Self::Resume, Self::Sync, Self::Override, Self::Rollback, Self::Release, Self::Delete];
 
     /// Returns the word that the store and pages use.
     #[must_use]
@@ -100,6 +102,7 @@ impl Order {
             Self::Override => "override",
             Self::Rollback => "rollback",
             Self::Release => "release",
+            Self::Delete => "delete",
         }
     }
 

@@ -30,6 +30,7 @@ use windlass::store::Store;
 
 pub mod adopt;
 pub mod dead;
+pub mod delete;
 pub mod deliveries;
 pub mod diff;
 pub mod drift;

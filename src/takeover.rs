@@ -8,6 +8,8 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::member;
+
 /// The managers that are taken over, with what they do: kubectl, Flux, Argo CD and Helm, each as it writes.
 const FORMER: [(&str, &str); 13] = [
     ("kubectl-client-side-apply", "Update"),
@@ -53,6 +55,23 @@ pub fn takeover(live: &Value, manager: &str, from: Taken<'_>) -> Option<Value> {
     let ours = moved(ours.unwrap_or(first), &taken, manager)?;
     let entries: Vec<_> = left.into_iter().cloned().chain([ours]).collect();
     Some(json!({ "metadata": { "managedFields": entries, "resourceVersion": version } }))
+}
+
+/// Returns the merge patch by which the object `live` belongs to nobody any more: the label of its set goes, and so do the
+/// entries of `manager`, while every field stays as it is. `None` where the object says no version, which the patch names.
+#[must_use]
+pub fn release(live: &Value, manager: &str) -> Option<Value> {
+    let version = live.pointer("/metadata/resourceVersion")?.as_str()?;
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let is_ours = |entry: &&Value| entry.get("manager").and_then(Value::as_str) == Some(manager);
+    let mut left: Vec<Value> =
+        entries.into_iter().flatten().filter(|entry| !is_ours(entry)).cloned().collect();
+    if left.is_empty() {
+        // An empty list changes nothing; one empty entry takes all away.
+        left.push(json!({}));
+    }
+    let labels = json!({ member::PART_OF: null });
+    Some(json!({ "metadata": { "labels": labels, "managedFields": left, "resourceVersion": version } }))
 }
 
 /// Returns the names of the former tools that are taken over with a live object.
@@ -113,6 +132,7 @@ mod tests {
     use serde_json::json;
 
     use super::Taken;
+    use super::release;
     use super::takeover;
 
     const US: &str = "windlass:shop";
@@ -193,6 +213,24 @@ mod tests {
         let mut old = entry("kubectl", "Apply", json!({ "f:b": {} }));
         old["apiVersion"] = json!("apps/v1beta1");
         assert_eq!(taken(&[helm, old]).unwrap(), [entry(US, "Apply", json!({ "f:a": {} }))]);
+    }
+
+    #[test]
+    fn what_is_released_keeps_the_entries_of_others() {
+        let mut scale = entry(US, "Update", json!({ "f:spec": { "f:replicas": {} } }));
+        scale["subresource"] = json!("scale");
+        let (ours, theirs) = (entry(US, "Apply", json!({})), entry("windlass:shop-2", "Apply", json!({})));
+        for (entries, left) in [
+            (vec![ours.clone(), theirs.clone(), scale], json!([theirs])),
+            (vec![ours], json!([{}])),
+            (vec![], json!([{}])),
+        ] {
+            let live = json!({ "metadata": { "resourceVersion": "7", "managedFields": entries } });
+            let labels = json!({ crate::member::PART_OF: null });
+            let metadata = json!({ "labels": labels, "managedFields": left, "resourceVersion": "7" });
+            assert_eq!(release(&live, US), Some(json!({ "metadata": metadata })));
+        }
+        assert_eq!(release(&json!({ "metadata": {} }), US), None);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 use clap::Args;
 
+use crate::reconcile::GONE_WITHIN;
+
 /// What is paused, by whom and why.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["target", "cluster", "all", "list"]))]
@@ -141,6 +143,40 @@ pub struct Adopt {
     pub config: Option<PathBuf>,
 }
 
+/// Which application is deleted, and how.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["target", "list"]))]
+pub struct Delete {
+    /// An application that left the settings, and the cluster where it still is.
+    #[arg(value_name = "APPLICATION@CLUSTER")]
+    pub target: Option<String>,
+    /// Deletes no object: all stay as they are, and belong to nobody from then on.
+    #[arg(long, conflicts_with = "data")]
+    pub orphan: bool,
+    /// Also deletes what takes more with it: PersistentVolumes and their claims, Namespaces, definitions and snapshots.
+    #[arg(long)]
+    pub data: bool,
+    /// For how many seconds is waited at most until all are gone.
+    #[arg(long, value_name = "SECONDS", default_value_t = GONE_WITHIN.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub within: u64,
+    /// Why, for the audit.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub why: String,
+    /// Who wants it so; recorded beside the user of the system.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Deletes nothing: prints which applications left the settings and are still in a cluster.
+    #[arg(long, conflicts_with_all = ["orphan", "data", "within", "why", "by"])]
+    pub list: bool,
+    /// As JSON, one line for each object or application.
+    #[arg(long)]
+    pub json: bool,
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// Which orders are printed.
 #[derive(Clone, Debug, Args)]
 pub struct Audit {
@@ -192,6 +228,15 @@ mod tests {
             ("release shop", true),
             ("release shop@east --why mended", true),
             ("release", false),
+            ("delete shop@east", true),
+            ("delete shop@east --orphan --why moved --by ana --json", true),
+            ("delete shop@east --data --within 60", true),
+            ("delete --list --json", true),
+            ("delete", false),
+            ("delete shop@east --orphan --data", false),
+            ("delete shop@east --within 0", false),
+            ("delete shop@east --list", false),
+            ("delete --list --orphan", false),
             ("audit --limit 5 --json", true),
         ];
         for (line, fine) in cases {

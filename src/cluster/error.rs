@@ -87,6 +87,14 @@ pub enum Error {
         /// What came back.
         answer: Answer,
     },
+    /// An object could not be let go.
+    #[error("let go of {what}: {answer}")]
+    Release {
+        /// The object.
+        what: String,
+        /// What came back.
+        answer: Answer,
+    },
     /// Objects could not be watched.
     #[error("watch {what}: {answer}")]
     Watch {
@@ -203,6 +211,7 @@ impl Error {
             | Self::DryRun { answer, .. }
             | Self::Apply { answer, .. }
             | Self::Delete { answer, .. }
+            | Self::Release { answer, .. }
             | Self::Watch { answer, .. } => Some(answer),
         }
     }
@@ -224,7 +233,9 @@ impl Error {
             // No API server said it: something in front of one, or one that is only starting.
             _ if message == UNREAD => Fault::Passing,
             _ => match self {
-                Self::DryRun { .. } | Self::Apply { .. } | Self::Delete { .. } => Fault::Theirs,
+                Self::DryRun { .. } | Self::Apply { .. } | Self::Delete { .. } | Self::Release { .. } => {
+                    Fault::Theirs
+                }
                 Self::List { .. } if *code == 403 => Fault::Theirs,
                 Self::Kubeconfig { .. }
                 | Self::User(_)

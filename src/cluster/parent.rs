@@ -3,9 +3,11 @@
 use kube::core::DynamicObject;
 use kube::core::Request;
 use kube::core::Resource;
+use kube::core::params::DeleteParams;
 use kube::core::params::GetParams;
 use kube::core::params::ListParams;
 use kube::core::params::PostParams;
+use kube::core::params::Preconditions;
 use kube::discovery::ApiResource;
 use serde_json::Value;
 use serde_json::json;
@@ -75,6 +77,26 @@ impl Cluster {
             answer => answer,
         }
         .map_err(|answer| self.unfenced(parent, answer))
+    }
+
+    /// Deletes a parent at the version that it was read at. One that is gone already is gone.
+    ///
+    /// # Errors
+    /// A conflict when anybody wrote it since; the cluster's refusal; no answer.
+    pub async fn delete_parent(&self, parent: &Parent) -> Result<(), Error> {
+        let resource_version = parent.resource_version.clone();
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid: None, resource_version }),
+            ..DeleteParams::default()
+        };
+        match self.send(self.config_maps().delete(&parent.name, &params)).await {
+            Ok(_) => Ok(()),
+            Err(answer) if answer.is_not_found() => Ok(()),
+            Err(answer) => {
+                let what = format!("ConfigMap/{}/{}", parent.namespace, parent.name);
+                Err(Error::Delete { what, answer })
+            }
+        }
     }
 
     fn unfenced(&self, parent: &Parent, answer: Answer) -> Error {

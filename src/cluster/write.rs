@@ -19,6 +19,7 @@ use crate::mask::mask;
 use crate::object::Cause;
 use crate::object::Live;
 use crate::object::Manifest;
+use crate::object::Place;
 
 /// The name that stands in for an object's own where that is taken, or may be.
 const STAND_IN: &str = "windlass-stand-in";
@@ -126,6 +127,20 @@ impl Cluster {
         let request =
             Request::new(url).patch(&manifest.id.name, &PatchParams::default(), &Patch::Merge(patch));
         self.send(request).await.map_err(failed)
+    }
+
+    /// Lets go of an object by a merge patch, as [`Cluster::hand_over`] hands it over.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn release(&self, known: &Kinds, live: &Live, patch: &Value) -> Result<(), Error> {
+        let (id, api_version, value) = (live.id.clone(), live.api_version.clone(), live.value.clone());
+        // It stands for the live object, so that what a Secret holds is told from the server's words.
+        let place = Place { file: String::new(), document: 0, line: 0 };
+        match self.hand_over(known, &Manifest { id, api_version, value, place }, patch).await {
+            Err(Error::Apply { what, answer }) => Err(Error::Release { what, answer }),
+            answer => answer.map(drop),
+        }
     }
 
     async fn patch(

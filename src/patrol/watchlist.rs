@@ -200,6 +200,15 @@ impl Watchlist {
         Some((target, source, wait))
     }
 
+    /// Returns the applications that the settings, which have the `declared`, left behind in a cluster.
+    pub fn left_behind(&self, cluster: &Name, declared: &BTreeSet<Target>) -> BTreeSet<Target> {
+        // Others' parents are not on the list.
+        let behind = |beat: &Beat| {
+            applyset::left_behind(&beat.parent, &beat.parent.fence.installation, cluster, declared)
+        };
+        self.sets.values().filter_map(behind).collect()
+    }
+
     /// Returns the kinds that members have, each with the namespaces that they are in.
     pub fn places(&self) -> BTreeMap<GroupKind, BTreeSet<String>> {
         let mut places: BTreeMap<GroupKind, BTreeSet<String>> = BTreeMap::new();

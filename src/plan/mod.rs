@@ -2,6 +2,7 @@
 
 mod force;
 mod hook;
+mod removal;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,10 @@ pub use hook::Due;
 pub use hook::due;
 pub use hook::mark;
 pub use hook::mark_failed;
+pub use removal::How;
+pub use removal::Removal;
+pub use removal::holds;
+pub use removal::removal;
 
 /// An object to be held against the cluster, and written where it differs.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::application::Name;
 use crate::applyset::Parent;
 use crate::clock::now;
 use crate::cluster::Kinds;
@@ -70,7 +71,7 @@ impl Reconciler {
         if lagging && now().since(job.received_at) < LAG_MS {
             return Err(Error::Lagging);
         }
-        self.is_ours(job, &parent)?;
+        self.is_ours(&job.target.cluster, &parent)?;
         let inputs = source.inputs(&tip, &job.application.path_in(&job.target.cluster)).await?;
         let begun = Begun {
             run: run_of(job, &inputs),
@@ -95,7 +96,7 @@ impl Reconciler {
     /// Begins a pass of the commit that was applied last, after drift or a failure; wherever the ref leads by now, that is
     /// another job's.
     async fn begin_again(&self, job: &Job, parent: Parent, kinds: Arc<Kinds>) -> Result<Start, Error> {
-        self.is_ours(job, &parent)?;
+        self.is_ours(&job.target.cluster, &parent)?;
         let fence = &parent.fence;
         let applied = fence.commit.clone().zip(fence.inputs.clone());
         // What follows a failure follows that of one commit.
@@ -118,13 +119,13 @@ impl Reconciler {
     }
 
     /// Refuses a target that another installation, or this one by another name of the cluster, writes to.
-    pub(super) fn is_ours(&self, job: &Job, parent: &Parent) -> Result<(), Error> {
+    pub(super) fn is_ours(&self, cluster: &Name, parent: &Parent) -> Result<(), Error> {
         let (owner, known_as) = (&parent.fence.installation, &parent.fence.cluster);
         if !owner.is_empty() && *owner != self.hands.installation {
             return Err(Error::Foreign(owner.clone()));
         }
-        if !known_as.is_empty() && *known_as != job.target.cluster.as_str() {
-            return Err(Error::Twice(job.target.cluster.clone(), known_as.clone()));
+        if !known_as.is_empty() && *known_as != cluster.as_str() {
+            return Err(Error::Twice(cluster.clone(), known_as.clone()));
         }
         Ok(())
     }

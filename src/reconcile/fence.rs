@@ -81,7 +81,12 @@ impl Reconciler {
         let cluster = self.cluster(cluster)?.in_run(&parent.fence.run);
         match cluster.fence(parent).await {
             Ok(parent) => Ok(parent),
-            Err(error) if error.answer().is_some_and(crate::cluster::Answer::is_conflict) => {
+            // One that was there and is not any more was deleted with its application.
+            Err(error)
+                if error.answer().is_some_and(|answer| {
+                    answer.is_conflict() || (answer.is_not_found() && parent.resource_version.is_some())
+                }) =>
+            {
                 Err(Error::Overtaken(parent.fence.run.clone()))
             }
             Err(error) => Err(error.into()),

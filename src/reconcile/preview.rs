@@ -83,7 +83,7 @@ impl Reconciler {
             back: None,
             prunes: None,
         };
-        self.is_ours(&job, &parent)?;
+        self.is_ours(&target.cluster, &parent)?;
         let run = uuid::Uuid::now_v7().to_string();
         let begun = Begun { job, run, parent, kinds, tip: tip.clone(), inputs, answers_failure: false };
         let refused = |problems| Preview { tip: Some(tip), changes: Vec::new(), unchanged: 0, problems };

@@ -259,7 +259,7 @@ fn is_going(watch: &Watch, id: &ObjectId) -> bool {
 }
 
 /// Says what keeps an object that is deleted.
-fn held_by(live: &Live) -> String {
+pub(super) fn held_by(live: &Live) -> String {
     let finalizers = live.value.pointer("/metadata/finalizers").and_then(Value::as_array);
     let names: Vec<&str> =
         finalizers.into_iter().flatten().filter_map(Value::as_str).take(FINALIZERS).collect();

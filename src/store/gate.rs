@@ -140,6 +140,16 @@ impl Store {
         self.end(tx).await
     }
 
+    /// Notes an order in the audit that somebody carries out without windlass.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn note(&self, order: &Audited) -> Result<(), Error> {
+        let mut tx = self.write().begin().await?;
+        note(&mut tx, order).await?;
+        self.end(tx).await
+    }
+
     /// Returns the wishes that were not granted yet, the oldest first.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 )]
 
 mod annotations;
+mod deletion;
 mod depends;
 mod drift;
 mod explained;

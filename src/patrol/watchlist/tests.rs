@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Suspicion;
 use super::Watchlist;
 use crate::application::Name;
+use crate::application::Target;
 use crate::applyset::Parent;
 use crate::cluster::Listed;
 use crate::commit::CommitId;
@@ -211,4 +212,25 @@ fn what_a_pass_prunes_is_nobody_elses_doing() {
     list.parent(&with(false, 1), "home");
     assert!(!list.stands(&gone), "a pass is under way");
     assert_eq!(names(&list.parent(&with(true, 1), "home")), ["two"], "and it is looked at again");
+}
+
+#[test]
+fn an_application_that_left_the_settings_is_left_behind_until_its_parent_is_gone() {
+    let (mut list, east) = (list(true), name("east"));
+    let shop = Target { application: name("shop"), cluster: east.clone() };
+    let elsewhere = Target { application: name("shop"), cluster: name("west") };
+    for (declared, expected) in
+        [(vec![&shop], vec![]), (vec![&elsewhere], vec![&shop]), (vec![], vec![&shop])]
+    {
+        let declared = declared.into_iter().cloned().collect();
+        let found = list.left_behind(&east, &declared);
+        assert_eq!(found, expected.into_iter().cloned().collect(), "{declared:?}");
+    }
+    let mut foreign = parent(true, 'a');
+    foreign.fence.installation = "other".to_owned();
+    list.parent(&live(&foreign), "home");
+    assert!(list.left_behind(&east, &BTreeSet::new()).is_empty(), "it is another installation's by now");
+    list.parent(&live(&parent(true, 'a')), "home");
+    list.parent_gone(&live(&parent(true, 'a')));
+    assert!(list.left_behind(&east, &BTreeSet::new()).is_empty());
 }
