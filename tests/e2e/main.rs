@@ -31,6 +31,7 @@ mod rollback;
 mod signers;
 mod tags;
 mod takeover;
+mod unchanged;
 mod waves;
 mod window;
 #[path = "../world/mod.rs"]
