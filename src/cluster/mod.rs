@@ -174,7 +174,7 @@ impl Cluster {
         })
     }
 
-    fn note(&self, answer: &Result<Value, Answer>) {
+    fn note<T>(&self, answer: &Result<T, Answer>) {
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(_) | Err(Answer::Refused { .. }) => breaker.answered(),
