@@ -34,5 +34,6 @@ mod takeover;
 mod unchanged;
 mod waves;
 mod window;
+mod withheld;
 #[path = "../world/mod.rs"]
 mod world;
