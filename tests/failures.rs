@@ -83,6 +83,16 @@ const FAILURES: [Failure; 14] = [
                 "promise_4_a_namespace_needs_consent_because_it_takes_what_it_holds_with_it",
             ),
             ("tests/e2e/refusals.rs", "an_object_of_another_application_is_refused_by_its_name"),
+            ("tests/e2e/promise_4.rs", "promise_4_a_path_that_leaves_the_repository_takes_nothing_with_it"),
+            (
+                "tests/e2e/promise_4.rs",
+                "promise_4_a_namespace_that_two_applications_declare_is_left_to_the_other",
+            ),
+            ("tests/e2e/moves.rs", "an_object_that_moves_is_neither_deleted_nor_created_anew"),
+            (
+                "tests/e2e/withheld.rs",
+                "of_a_kind_that_is_not_served_for_a_time_nothing_is_pruned_and_nothing_forgotten",
+            ),
         ],
     ),
     (
@@ -92,6 +102,10 @@ const FAILURES: [Failure; 14] = [
             (
                 "tests/e2e/promise_5_and_7.rs",
                 "promise_7_what_a_secret_holds_is_nowhere_though_the_server_quotes_it",
+            ),
+            (
+                "tests/e2e/promise_5_and_7.rs",
+                "promise_7_a_secret_of_a_type_and_what_kubectl_noted_of_one_are_nowhere",
             ),
             ("src/mask.rs", "what_a_secret_holds_is_never_quoted"),
         ],
@@ -132,7 +146,12 @@ const FAILURES: [Failure; 14] = [
     (
         13,
         "links out of the tree, submodules, and names that are more than names",
-        &[("tests/source/contents.rs", "what_is_no_plain_file_is_refused_by_name")],
+        &[
+            ("tests/source/contents.rs", "what_is_no_plain_file_is_refused_by_name"),
+            ("tests/source/contents.rs", "a_name_that_is_a_whole_path_is_refused"),
+            ("tests/source/contents.rs", "a_submodule_whose_address_holds_a_password_is_refused_without_it"),
+            ("tests/source/contents.rs", "a_file_that_is_called_like_an_option_is_a_file"),
+        ],
     ),
     (
         14,

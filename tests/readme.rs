@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
+use clap::CommandFactory;
 use windlass::annotation::ANNOTATIONS;
 use windlass::annotation::Annotation;
 use windlass::settings::table;
@@ -75,7 +77,7 @@ fn the_table_of_annotations_is_what_the_program_reads() {
 }
 
 #[test]
-fn the_files_and_commands_that_it_names_are_there() {
+fn the_files_that_it_names_are_there() {
     let readme = readme();
     for file in [
         "scripts/demo",
@@ -89,12 +91,40 @@ fn the_files_and_commands_that_it_names_are_there() {
         assert!(readme.contains(file), "{file} is named");
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file} is there");
     }
-    let help = std::process::Command::new(env!("CARGO_BIN_EXE_windlass")).arg("--help").output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    for line in readme.lines().filter_map(|line| line.strip_prefix("| `windlass ")) {
-        let command = line.split([' ', '`']).next().unwrap_or_default();
-        assert!(help.contains(command), "windlass {command} is a command");
+}
+
+/// Returns the commands below one that a person may be told of, each with its whole name, and the one itself where it is
+/// one.
+fn commands(command: &clap::Command, path: &[&str]) -> Vec<String> {
+    let path = [path, &[command.get_name()]].concat();
+    let below = command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help");
+    let mut all: Vec<String> = below.flat_map(|one| commands(one, &path)).collect();
+    if !command.is_subcommand_required_set() {
+        all.push(path.join(" "));
     }
+    all
+}
+
+#[test]
+fn the_table_of_commands_is_what_the_program_has() {
+    let readme = readme();
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `windlass ")?.split_once('`'));
+    // A table of roles begins its rows like that, too.
+    let (_, table) = readme.split_once("## Commands\n").unwrap();
+    let (table, _) = table.split_once("\n\n**").unwrap();
+    let there: BTreeSet<String> = commands(&windlass::cli::Arguments::command(), &[]).into_iter().collect();
+    let said = |row: &str| {
+        let words =
+            row.split(' ').take_while(|word| word.starts_with(|letter: char| letter.is_ascii_lowercase()));
+        format!("windlass {}", words.collect::<Vec<_>>().join(" "))
+    };
+    for (row, _) in rows {
+        assert!(there.contains(&said(row)), "{} is no command", said(row));
+    }
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `windlass ")?.split_once('`'));
+    let told: BTreeSet<String> = rows.map(|(row, _)| said(row)).collect();
+    let missing: Vec<_> = there.difference(&told).collect();
+    assert!(missing.is_empty(), "the README's table of commands lacks {missing:?}");
 }
 
 #[test]

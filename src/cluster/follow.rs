@@ -12,6 +12,7 @@ use kube::core::params::ListParams;
 use kube::core::params::WatchParams;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Answer;
 use super::Cluster;
@@ -169,7 +170,13 @@ impl Following {
             None => self.list().await?,
         };
         loop {
-            version = self.watch(&version).await?;
+            let begun = Instant::now();
+            let next = self.watch(&version).await?;
+            // A server that ends every watch at once, with nothing told, is not asked without a pause.
+            if next == version && begun.elapsed() < AGAIN_AFTER {
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            version = next;
         }
     }
 

@@ -94,6 +94,7 @@ impl Cluster {
     /// As [`Cluster::kinds`].
     pub async fn discover(&self) -> Result<Arc<Kinds>, Error> {
         let failed = |answer| Error::Discover { cluster: self.name().to_string(), answer };
+        self.may_be_asked().map_err(failed)?;
         let ask = async {
             let kinds = Kinds::of(&Discovery::new(self.client.clone()).run_aggregated().await?);
             // An old server answers the aggregated question with nothing at all, and says that this is fine.
@@ -103,8 +104,10 @@ impl Cluster {
             Ok::<_, kube::Error>(Kinds::of(&Discovery::new(self.client.clone()).run().await?))
         };
         let late = || Answer::Unreachable("discovery took too long".to_owned());
-        let answer = tokio::time::timeout(super::ANSWER_WITHIN, ask).await.map_err(|_| failed(late()))?;
-        let kinds = answer.map_err(|error| failed(error.into()))?;
+        let answer = tokio::time::timeout(super::ANSWER_WITHIN, ask).await;
+        let answer = answer.map_or_else(|_| Err(late()), |answer| answer.map_err(Answer::from));
+        self.note(!matches!(answer, Err(Answer::Unreachable(_))));
+        let kinds = answer.map_err(failed)?;
         if kinds.known("v1", "ConfigMap").is_none() {
             let message = "its discovery document lacks the core group".to_owned();
             return Err(failed(Answer::Unreachable(message)));

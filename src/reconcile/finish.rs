@@ -184,8 +184,13 @@ impl Reconciler {
     ) -> Result<Parent, Error> {
         parent.fence.done = true;
         parent.fence.members = members;
+        let mut namespaces = ready.extent.namespaces;
+        if !ready.unknown.is_empty() {
+            // Members of a kind that could not be listed may be in any of those that had some.
+            namespaces.extend(ready.begun.parent.namespaces.iter().cloned());
+        }
         parent.group_kinds = ready.extent.kinds.into_iter().chain(ready.unknown).collect();
-        parent.namespaces = ready.extent.namespaces;
+        parent.namespaces = namespaces;
         // Where the fence was never taken, the version that was read still stands. Where it was, the parent says that a
         // pass is under way, and drift is left to that.
         let fenced = parent.resource_version != ready.begun.parent.resource_version;

@@ -32,7 +32,9 @@ mod rollback;
 mod signers;
 mod tags;
 mod takeover;
+mod unchanged;
 mod waves;
 mod window;
+mod withheld;
 #[path = "../world/mod.rs"]
 mod world;

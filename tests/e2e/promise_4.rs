@@ -10,6 +10,7 @@ use windlass::pause::Scope;
 
 use crate::world::manifests::config_map;
 use crate::world::manifests::namespace;
+use crate::world::setup::App;
 use crate::world::setup::Setup;
 use crate::world::unique;
 use crate::world::until;
@@ -189,4 +190,69 @@ async fn promise_4_a_namespace_needs_consent_because_it_takes_what_it_holds_with
         until("the namespace is gone", async || w.east.find(&path).await.is_none().then_some(())).await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_path_that_leaves_the_repository_takes_nothing_with_it() {
+    let setup = Setup::default().applications([App::named("blog"), App::named("shop")]);
+    setup
+        .run(async |w| {
+            ship_many(w, 2).await;
+            w.ship(&[("blog/a.yaml", &config_map("a", "1"))]).await;
+            w.settle().await;
+            let before = w.east.find(&w.path_of("cm-00")).await.unwrap();
+            w.repo.git(&["rm", "-r", "--quiet", "shop"]);
+            // Not even with consent: nobody can have meant this path.
+            let text = "moved\n\nWindlass-Allow-Prune: shop";
+            let gone = w.commit_saying(text, &[("blog/a.yaml", &config_map("a", "2"))]);
+            w.push(&gone).await;
+            w.settle().await;
+            w.expect(&gone, "shop@east", "failure", &["`shop`"]).await;
+            w.expect(&gone, "blog@east", "success", &["1 configured"]).await;
+            assert_eq!(w.east.config_maps(&w.namespace).await, ["a", "cm-00", "cm-01"]);
+            w.repo.git(&["checkout", "--quiet", "HEAD~1", "--", "shop"]);
+            let back = w.ship(&[]).await;
+            w.settle().await;
+            w.expect(&back, "shop@east", "success", &["healthy in"]).await;
+            assert_eq!(w.east.find(&w.path_of("cm-00")).await.unwrap(), before);
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_namespace_that_two_applications_declare_is_left_to_the_other() {
+    let setup = Setup::default().applications([App::named("blog"), App::named("shop")]);
+    setup
+        .run(async |w| {
+            let name = format!("room-{}", unique());
+            let (room, path) = (namespace(&name), format!("/api/v1/namespaces/{name}"));
+            let inside = |object: &str| {
+                config_map(object, "1").replace("\ndata:", &format!("\n  namespace: {name}\ndata:"))
+            };
+            w.ship(&[("shop/room.yaml", &room), ("shop/one.yaml", &inside("one"))]).await;
+            w.settle().await;
+            let uid = w.east.find(&path).await.unwrap()["metadata"]["uid"].clone();
+            let second = w.ship(&[("blog/room.yaml", &room), ("blog/two.yaml", &inside("two"))]).await;
+            w.settle().await;
+            let words = [&*format!("Namespace/{name}"), "application shop"];
+            w.expect(&second, "blog@east", "failure", &words).await;
+            assert_eq!(w.east.config_maps(&name).await, ["one"]);
+            // Who no longer declares it leaves it to the other, with all that is in it.
+            w.repo.remove(&["shop/room.yaml"]);
+            let third = w.ship(&[("blog/more.yaml", &inside("more"))]).await;
+            w.settle().await;
+            w.expect(&third, "shop@east", "success", &["healthy"]).await;
+            w.expect(&third, "blog@east", "success", &["2 created"]).await;
+            assert_eq!(w.east.config_maps(&name).await, ["more", "one", "two"]);
+            // And the other one cannot let it go without consent, since it would take what is not its own.
+            w.repo.remove(&["blog/room.yaml"]);
+            let fourth = w.ship(&[]).await;
+            w.settle().await;
+            w.expect(&fourth, "blog@east", "failure", &[words[0], "needs consent"]).await;
+            let live = w.east.find(&path).await.unwrap();
+            assert_eq!(live["metadata"]["uid"], uid);
+            assert!(live["metadata"]["deletionTimestamp"].is_null());
+            w.east.delete(&path).await;
+        })
+        .await;
 }

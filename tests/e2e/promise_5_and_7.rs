@@ -137,3 +137,60 @@ async fn promise_7_what_a_secret_holds_is_nowhere_though_the_server_quotes_it() 
     })
     .await;
 }
+
+/// Runs a command of windlass about a world, and returns all that it says.
+fn said(w: &World, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_windlass"));
+    let output = command.args(arguments).arg("--config").arg(w.config()).output().unwrap();
+    [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_7_a_secret_of_a_type_and_what_kubectl_noted_of_one_are_nowhere() {
+    World::run(async |w| {
+        let [old, noted, value, by_hand] = [(); 4].map(|()| format!("hunter-{}", unique()));
+        let login = |value: &str| format!("{{\"auths\":{{\"registry.example.org\":{{\"password\":\"{value}\"}}}}}}");
+        let path = format!("/api/v1/namespaces/{}/secrets", w.namespace);
+        let last_applied = "kubectl.kubernetes.io/last-applied-configuration";
+        let kubectl = serde_json::json!({ "type": "kubernetes.io/dockerconfigjson", "metadata": { "name": "key",
+            "annotations": { last_applied: format!("{{\"stringData\":{{\".dockerconfigjson\":\"{noted}\"}}}}") } },
+            "stringData": { ".dockerconfigjson": login(&old) } });
+        w.east.create(&format!("{path}?fieldManager=kubectl-client-side-apply"), &kubectl).await;
+        let manifest = |value: &str| {
+            format!(
+                "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/dockerconfigjson\nmetadata:\n  name: key\n\
+                 \x20 annotations: {{ {last_applied}: 'password {noted}' }}\nstringData:\n  .dockerconfigjson: '{value}'\n"
+            )
+        };
+        let broken = w.ship(&[("shop/key.yaml", &manifest(&value))]).await;
+        let mut told = vec![said(w, &["adopt", "shop@east"])];
+        w.settle().await;
+        w.expect(&broken, "shop@east", "failure", &["Secret/", "/key"]).await;
+        let first = w.ship(&[("shop/key.yaml", &manifest(&login(&value)))]).await;
+        told.extend([said(w, &["adopt", "shop@east"]), said(w, &["adopt", "shop@east", "--json"])]);
+        w.settle().await;
+        w.expect(&first, "shop@east", "success", &["1 configured"]).await;
+        let patrol = w.patrol();
+        let key = format!("{path}/key");
+        let theirs = serde_json::json!({ "stringData": { ".dockerconfigjson": login(&by_hand) } });
+        w.east.change(&format!("{key}?fieldManager=kubectl-client-side-apply"), &theirs).await;
+        let seen = w.east.find(&key).await.unwrap()["data"][".dockerconfigjson"].clone();
+        w.drift_is_seen().await;
+        w.settle().await;
+        drop(patrol);
+        let live = w.east.find(&key).await.unwrap()["data"][".dockerconfigjson"].clone();
+        assert_ne!(live, seen, "it was corrected");
+        let commits = [broken.as_str(), first.as_str()];
+        told.extend(commits.map(|commit| said(w, &["explain", commit])));
+        told.extend(["history", "drift", "deliveries"].map(|command| said(w, &[command, "--json"])));
+        told.extend([said(w, &["drift", "suggest"]), said(w, &["adopt", "shop@east"])]);
+        assert!(told.iter().all(|text| !text.is_empty()) && told[3].contains("/key"), "{told:#?}");
+        for text in [&old, &noted, &value, &by_hand, seen.as_str().unwrap(), live.as_str().unwrap()] {
+            let found = where_is(w, text).await;
+            assert!(found.is_empty(), "{text} is in {found:#?}");
+            let found: Vec<_> = told.iter().filter(|said| said.contains(text)).collect();
+            assert!(found.is_empty(), "{text} is in {found:#?}");
+        }
+    })
+    .await;
+}

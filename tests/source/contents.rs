@@ -1,5 +1,6 @@
 //! What a commit may hold, and what is refused.
 
+use windlass::commit::Inputs;
 use windlass::fault::Fault;
 use windlass::source::Error;
 use windlass::source::Limits;
@@ -36,6 +37,56 @@ async fn what_is_no_plain_file_is_refused_by_name() {
     }
     assert!(!told.contains("fine.yaml"));
     assert!(scene.source.read(&commit, "link.yaml").await.is_err());
+}
+
+#[tokio::test]
+async fn a_name_that_is_a_whole_path_is_refused() {
+    let scene = Scene::new().await;
+    let blob = scene.blob("a: 1\n");
+    for (name, told) in
+        [("/etc/passwd.yaml", "`/etc/passwd.yaml`"), ("..", "`..`"), ("../up.yaml", "`../up.yaml`")]
+    {
+        let tree = scene.forged(name, &blob);
+        let commit = scene.raw(&format!("040000 tree {tree}\tapps\0")).await;
+        let error = scene.source.read(&commit, "apps").await.unwrap_err();
+        assert_eq!(error.fault(), Fault::Theirs, "{error}");
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_submodule_whose_address_holds_a_password_is_refused_without_it() {
+    let scene = Scene::new().await;
+    let address = "https://bot:hunter2@git.example.org/team/lib.git";
+    let modules = scene.blob(&format!("[submodule \"lib\"]\n\tpath = lib\n\turl = {address}\n"));
+    let module = "c".repeat(40);
+    let commit =
+        scene.raw(&format!("100644 blob {modules}\t.gitmodules\0160000 commit {module}\tlib\0")).await;
+    for path in ["", "lib"] {
+        let error = scene.source.read(&commit, path).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::Theirs);
+        assert!(error.to_string().contains("is a submodule; commit its files instead"), "{error}");
+        let all = format!("{error} {error:?}");
+        assert!(!all.contains("hunter2") && !all.contains("git.example.org"), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_called_like_an_option_is_a_file() {
+    let scene = Scene::new().await;
+    let names = ["--output=ran.yaml", "--upload-pack=touch ran;.yaml", "-c core.pager=ran.yaml", "-f.yaml"];
+    let files: Vec<_> = names.iter().map(|name| (format!("-apps/{name}"), format!("a: {name}\n"))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let commit = scene.repo.commit("options", &files);
+    scene.repo.push(MAIN);
+    assert_eq!(scene.tip().await.as_ref(), Some(&commit));
+    assert_eq!(scene.paths(&commit, "-apps").await, names);
+    for name in names {
+        let path = format!("-apps/{name}");
+        let file = scene.source.read(&commit, &path).await.unwrap().remove(0);
+        assert_eq!(file.bytes, format!("a: {name}\n").into_bytes());
+        assert_ne!(scene.source.inputs(&commit, &path).await.unwrap(), Inputs::absent());
+    }
 }
 
 #[tokio::test]

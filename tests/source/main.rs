@@ -104,6 +104,16 @@ impl Scene {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Makes a tree of one file whose name no command of Git would write.
+    fn forged(&self, name: &str, blob: &str) -> String {
+        let id = (0..blob.len()).step_by(2).map(|at| u8::from_str_radix(&blob[at..at + 2], 16).unwrap());
+        let tree: Vec<u8> = format!("100644 {name}\0").into_bytes().into_iter().chain(id).collect();
+        let file = self.cache.path().join("tree");
+        std::fs::write(&file, tree).unwrap();
+        let file = file.to_str().unwrap();
+        self.repo.git(&["hash-object", "-t", "tree", "-w", "--literally", file])
+    }
+
     fn blob(&self, content: &str) -> String {
         std::fs::write(self.repo.folder().join("blob"), content).unwrap();
         self.repo.git(&["hash-object", "-w", "blob"])

@@ -1,27 +1,23 @@
-//! Whatever an API server sends, it is bounded: a fake at the wire, since a real one does not misbehave like this.
+//! Whatever an API server sends, it is bounded.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-use std::time::Duration;
-
-use tokio::io::AsyncBufReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use windlass::application::Name;
-use windlass::cluster::Cluster;
 use windlass::cluster::Place;
 use windlass::cluster::SIGHTINGS;
 use windlass::cluster::Seen;
 use windlass::cluster::Selector;
-use windlass::cluster::Settings;
 use windlass::fault::Fault;
+
+use crate::PATIENCE;
+use crate::answer;
+use crate::connect;
+use crate::head;
 
 /// How many bytes does the fake send before it has sent enough? More than any answer may have.
 const ENOUGH: usize = 400 << 20;
-/// How long may a test wait for windlass to break off?
-const PATIENCE: Duration = Duration::from_secs(25);
 /// How much does the fake send at once?
 const PIECE: usize = 64 << 10;
 
@@ -46,26 +42,8 @@ async fn serve(stream: TcpStream, endless: &str, taken: tokio::sync::mpsc::Unbou
             let _gone = taken.send(pour(&mut stream).await);
             return;
         }
-        let body = body(&line);
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        if stream.write_all(answer(&line).as_bytes()).await.is_err() {
             return;
-        }
-    }
-}
-
-/// Returns the first line of a request without a body.
-async fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        match stream.read_line(&mut line).await {
-            Ok(0) | Err(_) => return None,
-            Ok(_) if line.trim().is_empty() => return lines.into_iter().next(),
-            Ok(_) => lines.push(line),
         }
     }
 }
@@ -81,41 +59,6 @@ async fn pour(stream: &mut BufReader<TcpStream>) -> usize {
         piece = vec![b'x'; PIECE];
     }
     sent
-}
-
-fn body(line: &str) -> String {
-    let path = line.split(' ').nth(1).unwrap_or_default();
-    let answer = match path {
-        "/api" => {
-            serde_json::json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] })
-        }
-        "/apis" => serde_json::json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [] }),
-        "/api/v1" => serde_json::json!({ "kind": "APIResourceList", "groupVersion": "v1", "resources": [
-            { "name": "configmaps", "singularName": "configmap", "namespaced": true, "kind": "ConfigMap",
-              "verbs": ["list", "watch", "get", "create", "patch", "delete"] }] }),
-        _ => serde_json::json!({ "kind": "ConfigMapList", "apiVersion": "v1",
-            "metadata": { "resourceVersion": "7" }, "items": [] }),
-    };
-    answer.to_string()
-}
-
-async fn connect(address: &str) -> Cluster {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("kubeconfig");
-    let text = format!(
-        "{{apiVersion: v1, kind: Config, current-context: a, contexts: [{{name: a, context: {{cluster: a, user: a}}}}], \
-         clusters: [{{name: a, cluster: {{server: \"{address}\"}}}}], users: [{{name: a, user: {{}}}}]}}"
-    );
-    std::fs::write(&file, text).unwrap();
-    let settings = Settings {
-        name: Name::parse("east").unwrap(),
-        kubeconfig: Some(file),
-        context: None,
-        namespace: "windlass".to_owned(),
-        requests: 1,
-        installation: Name::parse("windlass").unwrap(),
-    };
-    Cluster::connect(settings).await.unwrap()
 }
 
 #[tokio::test]
