@@ -277,6 +277,7 @@ fn not_ours(error: Error, target: &Target) -> Undeleted {
         Error::UnknownCluster(_)
         | Error::UnknownSource(_)
         | Error::Owned(..)
+        | Error::Moving(_)
         | Error::Leaving(_)
         | Error::Signature { .. }
         | Error::Lagging
