@@ -39,7 +39,7 @@ pub mod secret;
 pub mod trace;
 
 // Floor 1.
-#[path = "../../src/applyset.rs"]
+#[path = "../../src/applyset/mod.rs"]
 pub mod applyset;
 #[path = "../../src/breaker.rs"]
 pub mod breaker;
