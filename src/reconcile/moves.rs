@@ -71,8 +71,11 @@ impl Reconciler {
             return Ok((leaving, Vec::new()));
         }
         let (mut leaving, mut moved) = (leaving, Vec::new());
-        for (name, reads) in self.neighbours(begun).await? {
-            let Some(inputs) = self.inputs_of(begun, &begun.tip, &reads).await else { continue };
+        let neighbours = self.neighbours(begun).await?;
+        let paths: Vec<String> = neighbours.iter().map(|(_, reads)| reads.path.clone()).collect();
+        let source = self.source(&begun.job.application.source)?;
+        let inputs = source.inputs_of(&begun.tip, &paths).await?;
+        for ((name, reads), inputs) in neighbours.into_iter().zip(inputs) {
             let ids = self.declared_by(begun, &name, (&begun.tip, inputs, reads)).await;
             let (theirs, others): (Vec<_>, Vec<_>) =
                 leaving.into_iter().partition(|live| ids.as_ref().is_some_and(|ids| ids.contains(&live.id)));

@@ -1,5 +1,9 @@
 //! Reading the files of a commit from the object database. Nothing is checked out, so no link, filter or hook can act.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use git2::ErrorCode;
 use git2::ObjectType;
 use git2::Odb;
@@ -25,6 +29,9 @@ const REFUSALS: usize = 20;
 const ENTRIES_PER_FILE: usize = 10;
 /// How many bytes may a single folder's list of entries have?
 const TREE_BYTES: usize = 8 << 20;
+/// How many folders are remembered while paths of one commit are looked up, and how long may their lists be?
+const FOLDERS: usize = 16;
+const FOLDER_BYTES: usize = 1 << 20;
 /// How many characters of a strange name are shown?
 const SHOWN: usize = 200;
 /// How many bytes may a commit have whose signature is read?
@@ -45,6 +52,8 @@ pub(super) struct Snapshot<'a> {
     commit: &'a CommitId,
     id: Oid,
     root: Oid,
+    /// The folders that paths led through: libgit2 itself remembers only small ones.
+    folders: RefCell<HashMap<Oid, Rc<Tree<'a>>>>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -63,7 +72,8 @@ impl<'a> Snapshot<'a> {
             Err(e) => return Err(cache.broken(&e)),
         };
         let store = repository.odb().map_err(|e| cache.broken(&e))?;
-        Ok(Some(Self { repository, store, cache, commit, id, root }))
+        let folders = RefCell::default();
+        Ok(Some(Self { repository, store, cache, commit, id, root, folders }))
     }
 
     /// Returns the commit's message.
@@ -120,14 +130,31 @@ impl<'a> Snapshot<'a> {
             if entry.mode & KIND != FOLDER {
                 return Ok(None);
             }
-            if self.size(entry.id, ObjectType::Tree)? > TREE_BYTES {
-                return Err(self.too_long(&entry.name));
-            }
-            let tree = self.tree(entry.id)?;
-            let Some(found) = tree.get_name(name) else { return Ok(None) };
+            let folder = self.folder(&entry)?;
+            let Some(found) = folder.get_name(name) else { return Ok(None) };
             entry = Entry { id: found.id(), mode: found.filemode(), name: name.to_owned() };
         }
         Ok(Some(entry))
+    }
+
+    /// Reads a folder on the way to others.
+    fn folder(&self, entry: &Entry) -> Result<Rc<Tree<'a>>, Error> {
+        if let Some(known) = self.folders.borrow().get(&entry.id) {
+            return Ok(Rc::clone(known));
+        }
+        let size = self.size(entry.id, ObjectType::Tree)?;
+        if size > TREE_BYTES {
+            return Err(self.too_long(&entry.name));
+        }
+        let folder = Rc::new(self.tree(entry.id)?);
+        let mut folders = self.folders.borrow_mut();
+        if folders.len() >= FOLDERS {
+            folders.clear();
+        }
+        if size <= FOLDER_BYTES {
+            folders.insert(entry.id, Rc::clone(&folder));
+        }
+        Ok(folder)
     }
 
     fn too_long(&self, folder: &str) -> Error {
@@ -136,7 +163,7 @@ impl<'a> Snapshot<'a> {
         Error::Contents { commit: self.commit.clone(), refusals }
     }
 
-    fn tree(&self, id: Oid) -> Result<Tree<'_>, Error> {
+    fn tree(&self, id: Oid) -> Result<Tree<'a>, Error> {
         self.repository.find_tree(id).map_err(|e| self.cache.broken(&e))
     }
 
@@ -158,8 +185,8 @@ struct Entry {
 }
 
 /// A walk through a folder, which keeps count.
-struct Walk<'a> {
-    snapshot: &'a Snapshot<'a>,
+struct Walk<'a, 'r> {
+    snapshot: &'a Snapshot<'r>,
     limits: &'a Limits,
     visited: usize,
     bytes: u64,
@@ -169,8 +196,8 @@ struct Walk<'a> {
     over: bool,
 }
 
-impl<'a> Walk<'a> {
-    fn new(snapshot: &'a Snapshot<'a>, limits: &'a Limits) -> Self {
+impl<'a, 'r> Walk<'a, 'r> {
+    fn new(snapshot: &'a Snapshot<'r>, limits: &'a Limits) -> Self {
         let refusals = Refusals { list: Vec::new(), more: false };
         Self { snapshot, limits, visited: 0, bytes: 0, files: Vec::new(), refusals, over: false }
     }
