@@ -16,7 +16,8 @@ gitea_files() {
   for name in secret-key internal-token bot-password; do
     remember "$dir/secrets/$name"
   done
-  gitea_settings | replace "$dir/app.ini"
+  # One that runs has added to its settings, and its git hooks would do so again, several at once.
+  alive gitea || gitea_settings | replace "$dir/app.ini"
   gitea_git | replace "$dir/git" && chmod 700 "$dir/git"
 }
 
