@@ -58,7 +58,8 @@ impl Owners {
 }
 
 impl Reconciler {
-    /// Splits off those of `leaving` that another application of the same reference declares by now, each with the reason why it stays.
+    /// Splits off those of `leaving` that another application of the same reference declares by now, each with the reason
+    /// why it stays.
     ///
     /// # Errors
     /// The cluster, which knows the applications.
