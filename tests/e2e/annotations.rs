@@ -208,11 +208,12 @@ async fn after_drift(
     w.restart().await;
     ship_table(w, &says.map(|says| ("windlass.dev/self-heal", says)), "1").await;
     w.settle().await;
-    let patrol = w.patrol();
     let before = w.store().drifts(None, 100).await.unwrap().len();
     for name in ["n2", "n1", "n0"] {
         edit(w, name, "2").await;
     }
+    // All of them are seen at once, and one pass is asked for.
+    let patrol = w.patrol();
     w.drift_is_seen().await;
     w.settle().await;
     drop(patrol);

@@ -6,7 +6,6 @@ use windlass::commit::CommitId;
 use windlass::job::Reason;
 use windlass::outcome::Action;
 use windlass::queue::Draft;
-use windlass::queue::Settled;
 use windlass::reconcile;
 
 use crate::world::manifests::config_map;
@@ -329,7 +328,7 @@ async fn a_hook_for_failures_is_not_made_where_a_newer_commit_is_there() {
         w.watch_step().await;
         let (lease, job) = w.take_job().await;
         assert_eq!(job.reason, Reason::Failed);
-        assert_eq!(w.queue().ack(&lease).await.unwrap(), Settled::Done);
+        w.crew.ack(&lease).await;
         let second = w.ship(&[("shop/a.yaml", &config_map("two", "1"))]).await;
         w.settle().await;
         // As a message comes that was put back.

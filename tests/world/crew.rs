@@ -144,6 +144,11 @@ impl Crew {
         self.first(wait, async |line, wait| line.queue.next(lane, wait).await.unwrap()).await
     }
 
+    /// Says that a message is done, whichever process has it.
+    pub async fn ack(&self, lease: &Lease) {
+        self.settle(async |queue| queue.ack(lease).await.unwrap()).await;
+    }
+
     /// Puts a message back, whichever process has it.
     pub async fn retry(&self, lease: &Lease, after: Duration) {
         self.settle(async |queue| queue.retry(lease, after).await.unwrap()).await;
@@ -160,6 +165,7 @@ impl Crew {
                 return;
             }
         }
+        panic!("no process holds the message");
     }
 
     /// Returns the first thing that one of the workers finds, each looking in turn.
