@@ -192,6 +192,7 @@ impl Parts<'_> {
                 health: settings.health.clone(),
                 policy: self.policy.clone(),
                 store: store.cloned(),
+                parallel: settings.reconcile.parallel,
             }));
         }
         Ok((reconcilers, patrols))

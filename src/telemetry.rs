@@ -207,6 +207,11 @@ pub const METRICS: &[Metric] = &[
         "Messages that were delivered once more: retried, or not settled in time.",
     ),
     counter(dispatch::RETRIES, &["fault"], "Events that were put back, by whose turn it is."),
+    counter(
+        reconcile::POSTPONED,
+        &["cluster"],
+        "Jobs that come again later because their cluster had as many passes under way as it may and none came to an end.",
+    ),
     counter(reconcile::RETRIES, &["fault"], "Jobs and waits that were put back, by whose turn it is."),
     counter(
         reconcile::DRIFTS,

@@ -286,6 +286,17 @@ impl Queue {
         }
     }
 
+    /// Does as [`Queue::retry`], and does not count this delivery: nothing was tried.
+    ///
+    /// # Errors
+    /// As [`Queue::retry`].
+    pub async fn postpone(&self, lease: &Lease, after: Duration) -> Result<Settled, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.postpone(lease, after.min(LONGEST_WAIT)).await,
+            Self::Rabbit(queue) => queue.postpone(lease, after.min(LONGEST_WAIT)).await,
+        }
+    }
+
     /// Takes the message out of the line and keeps it, with `why`, until somebody replays or discards it.
     ///
     /// # Errors

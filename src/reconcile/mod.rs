@@ -27,6 +27,7 @@ mod preview;
 mod prune;
 mod recreate;
 mod render;
+mod room;
 mod settle;
 mod shown;
 mod turns;
@@ -61,6 +62,7 @@ use crate::store::Store;
 use crate::trail;
 
 use moves::Declarations;
+use room::Room;
 use shown::Shown;
 
 pub use apply::Applied;
@@ -79,6 +81,9 @@ pub use policy::Policy;
 pub use policy::Required;
 pub use prepare::Ready;
 pub use preview::Preview;
+
+/// For how many clusters has one process a full set of passes under way at once?
+const CLUSTERS_AT_ONCE: usize = 8;
 
 /// What passes are made with.
 pub struct Hands {
@@ -102,6 +107,8 @@ pub struct Hands {
     pub policy: Policy,
     /// The history, where this process has it: pauses are looked up there.
     pub store: Option<Store>,
+    /// How many passes may be under way at once in each cluster?
+    pub parallel: usize,
 }
 
 /// The reconcile role. Cheap to clone.
@@ -114,6 +121,7 @@ pub struct Reconciler {
     orders: Arc<Mutex<(Vec<Pause>, Vec<Pin>)>>,
     shown: Arc<Shown>,
     declarations: Arc<Declarations>,
+    rooms: Arc<BTreeMap<Name, Room>>,
 }
 
 /// What a step did.
@@ -143,7 +151,9 @@ impl Reconciler {
     /// Takes its hands.
     #[must_use]
     pub fn new(hands: Hands) -> Self {
+        let room = |name: &Name| (name.clone(), Room::for_passes(hands.parallel));
         Self {
+            rooms: Arc::new(hands.clusters.keys().map(room).collect()),
             hands: Arc::new(hands),
             winding_down: Arc::default(),
             orders: Arc::default(),
@@ -178,6 +188,14 @@ impl Reconciler {
     }
 
     async fn work(&self, lease: &Lease, job: &Job) -> Result<Step, crate::queue::Error> {
+        let _place = match self.rooms.get(&job.target.cluster) {
+            Some(room) => match room.enter().await {
+                Some(place) => Some(place),
+                None => return self.postpone(lease, job).await,
+            },
+            // The pass says that this process does not know it.
+            None => None,
+        };
         tracing::info!("job taken");
         let Some(ended) = self.hands.queue.holding(lease, self.pass(job)).await? else {
             return Ok(Step::Lost);
@@ -213,6 +231,12 @@ impl Reconciler {
             self.settle_watch(&lease, &watch, ended).await
         };
         trail::step(lease.trace, span, work).await
+    }
+
+    /// Returns how many steps may be under way at once: as many passes as are allowed in each of its clusters.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.hands.parallel.max(1).saturating_mul(self.hands.clusters.len().clamp(1, CLUSTERS_AT_ONCE))
     }
 
     /// Returns the queue that this role serves, for the loop that takes watches from it.
@@ -274,6 +298,10 @@ impl Reconciler {
 
 /// Counts jobs and waits that were put back, by `fault`.
 pub const RETRIES: &str = "windlass_reconcile_retries_total";
+
+/// Counts jobs that had to come again later since their `cluster` had as many passes under way as it may, and none came to
+/// an end.
+pub const POSTPONED: &str = "windlass_reconcile_postponed_total";
 
 /// Counts passes that found drift, by `outcome`.
 pub const DRIFTS: &str = "windlass_drifts_total";

@@ -29,6 +29,7 @@ use crate::queue::Unread;
 
 use super::Ended;
 use super::Error;
+use super::POSTPONED;
 use super::RETRIES;
 use super::Reconciler;
 use super::Step;
@@ -39,6 +40,9 @@ const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
 
 /// By how many percent is that shorter or longer at most?
 const JITTER_PERCENT: u32 = 20;
+
+/// How long is a job put off whose cluster has no room for it?
+const ROOM_AFTER: Duration = Duration::from_secs(5);
 
 /// How long is a job put back at first while the repository does not show the pushed commit, or another run has the
 /// fence? Doubled each time.
@@ -190,6 +194,15 @@ impl Reconciler {
         );
         metrics::counter!(RETRIES, "fault" => error.fault().word()).increment(1);
         let _settled = self.hands.queue.retry(lease, after).await?;
+        Ok(Step::Retried { why, after })
+    }
+
+    /// Puts a job off whose cluster has no room for it, so that jobs of other clusters come to their turn. It is no try.
+    pub(super) async fn postpone(&self, lease: &Lease, job: &Job) -> Result<Step, crate::queue::Error> {
+        let (why, after) = (format!("no pass in {} came to an end", job.target.cluster), ROOM_AFTER);
+        tracing::info!(message.id = lease.id, why, after_ms = after.as_millis(), "put off");
+        metrics::counter!(POSTPONED, "cluster" => job.target.cluster.to_string()).increment(1);
+        let _settled = self.hands.queue.postpone(lease, after).await?;
         Ok(Step::Retried { why, after })
     }
 

@@ -74,7 +74,7 @@ pub struct Roles {
     pub patrols: Vec<Arc<Patrol>>,
     /// Report.
     pub report: Option<Report>,
-    /// How many passes may be under way at once, in each lane, and how many dispatches?
+    /// How many dispatches may be under way at once?
     pub parallel: usize,
 }
 
@@ -108,7 +108,7 @@ pub async fn run(roles: Roles, stop: Stop) {
         begin_dispatch(&mut loops, dispatch, queue.clone(), parallel, &stop);
     }
     for reconciler in reconcile {
-        begin_reconcile(&mut loops, &reconciler, parallel, &stop);
+        begin_reconcile(&mut loops, &reconciler, &stop);
     }
     for one in patrols {
         let (name, patrolled) = (patrol(one.lane()), stop.clone());
@@ -149,8 +149,8 @@ fn begin_dispatch(loops: &mut JoinSet<()>, dispatch: Dispatch, queue: Queue, par
     }));
 }
 
-fn begin_reconcile(loops: &mut JoinSet<()>, reconciler: &Reconciler, parallel: usize, stop: &Stop) {
-    for _ in 0..parallel.max(1) {
+fn begin_reconcile(loops: &mut JoinSet<()>, reconciler: &Reconciler, stop: &Stop) {
+    for _ in 0..reconciler.slots() {
         let reconciler = reconciler.clone();
         loops.spawn(repeat("reconcile", stop.clone(), move || {
             let reconciler = reconciler.clone();

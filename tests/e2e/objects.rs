@@ -3,12 +3,14 @@
 use serde_json::json;
 use windlass::dispatch::Step;
 use windlass::outcome::Phase;
+use windlass::reconcile;
 
 use crate::world::manifests::config_map;
 use crate::world::manifests::definition;
 use crate::world::manifests::namespace;
 use crate::world::manifests::secret;
 use crate::world::manifests::widget;
+use crate::world::proxy::is_write;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
 use crate::world::unique;
@@ -302,4 +304,37 @@ async fn a_definition_and_what_needs_its_change_come_in_one_commit() {
         assert_eq!(spec("one").await, json!({ "size": 2, "color": "blue" }));
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_is_slow_keeps_no_worker_from_the_others() {
+    let applications = [App::named("shop"), App::named("till"), App::named("desk").on(&["west"])];
+    Setup::proxied()
+        .applications(applications)
+        .section("[reconcile]\nparallel = 1")
+        .run(async |w| {
+            let held = w.before_east().hold(is_write);
+            w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+            w.dispatch_step().await;
+            let slow = w.reconcile_beside();
+            held.arrived().await;
+            let till = w.ship(&[("till/two.yaml", &config_map("two", "1"))]).await;
+            let desk = w.ship(&[("desk/three.yaml", &config_map("three", "1"))]).await;
+            w.dispatch_step().await;
+            w.dispatch_step().await;
+            let step = w.reconcile_step().await;
+            assert!(
+                matches!(&step, reconcile::Step::Retried { why, .. } if why.contains("east")),
+                "{step:?}"
+            );
+            let step = w.reconcile_step().await;
+            assert!(matches!(step, reconcile::Step::Done(_)), "{step:?}");
+            assert!(w.west.find(&w.path_of("three")).await.is_some(), "west is served meanwhile");
+            held.release();
+            slow.await.unwrap();
+            w.settle().await;
+            w.expect(&desk, "desk@west", "success", &["1 created"]).await;
+            w.expect(&till, "till@east", "success", &["1 created"]).await;
+        })
+        .await;
 }

@@ -51,7 +51,7 @@ impl World {
     fn start_roles(&self, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
         let mut set = JoinSet::new();
         for line in self.crew.workers() {
-            start_work(&mut set, line, self.settings[0].reconcile.parallel, stopped);
+            start_work(&mut set, line, stopped);
         }
         // One of them posts, as in a windlass that runs by itself.
         let line = self.crew.worker();
@@ -106,7 +106,7 @@ impl World {
 }
 
 /// Starts dispatch, reconcile and the recording half of report of one process.
-fn start_work(set: &mut JoinSet<()>, line: &Line, parallel: usize, stopped: &watch::Receiver<bool>) {
+fn start_work(set: &mut JoinSet<()>, line: &Line, stopped: &watch::Receiver<bool>) {
     let goes_on = || {
         let stopped = stopped.clone();
         move || !*stopped.borrow()
@@ -117,7 +117,7 @@ fn start_work(set: &mut JoinSet<()>, line: &Line, parallel: usize, stopped: &wat
             dispatcher.step(TURN).await.unwrap();
         }
     });
-    for _ in 0..parallel {
+    for _ in 0..line.roles.reconcile[0].slots() {
         let (reconciler, going) = (line.roles.reconcile[0].clone(), goes_on());
         set.spawn(async move {
             while going() {

@@ -215,6 +215,10 @@ impl Rabbit {
         self.settle(lease, settle::How::Retry(after)).await
     }
 
+    pub(super) async fn postpone(&self, lease: &Lease, after: Duration) -> Result<Settled, Error> {
+        self.settle(lease, settle::How::Postpone(after)).await
+    }
+
     pub(super) async fn bury(&self, lease: &Lease, why: &str) -> Result<Settled, Error> {
         self.settle(lease, settle::How::Bury(why.to_owned())).await
     }

@@ -25,6 +25,8 @@ pub(super) enum How {
     Ack,
     /// It comes again after a while.
     Retry(Duration),
+    /// It comes again after a while, and this delivery does not count.
+    Postpone(Duration),
     /// It is kept for a person.
     Bury(String),
 }
@@ -39,6 +41,7 @@ impl Core {
         match how {
             How::Ack => {}
             How::Retry(after) => self.put_off(lane, arrival, deliveries, after).await?,
+            How::Postpone(after) => self.put_off(lane, arrival, arrival.before, after).await?,
             How::Bury(why) => self.entomb(lane, arrival, deliveries, why).await?,
         }
         acknowledge(arrival).await

@@ -143,6 +143,10 @@ impl Sqlite {
         self.settle(lease, How::Retry(after)).await
     }
 
+    pub(super) async fn postpone(&self, lease: &Lease, after: Duration) -> Result<Settled, Error> {
+        self.settle(lease, How::Postpone(after)).await
+    }
+
     pub(super) async fn bury(&self, lease: &Lease, why: &str) -> Result<Settled, Error> {
         self.settle(lease, How::Bury(why.to_owned())).await
     }

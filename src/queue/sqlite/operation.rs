@@ -60,6 +60,7 @@ pub(super) enum How {
     Extend,
     Ack,
     Retry(Duration),
+    Postpone(Duration),
     Bury(String),
 }
 
@@ -92,9 +93,9 @@ impl Operation {
     pub(super) fn mode(&self) -> Mode {
         match self {
             Self::Publish(..) => Mode::Store,
-            Self::Settle(_, How::Retry(_) | How::Bury(_), _) | Self::Replay(..) | Self::Discard(..) => {
-                Mode::Settle
-            }
+            Self::Settle(_, How::Retry(_) | How::Postpone(_) | How::Bury(_), _)
+            | Self::Replay(..)
+            | Self::Discard(..) => Mode::Settle,
             Self::Settle(_, How::Extend | How::Ack, _)
             | Self::Claim(..)
             | Self::Wait(..)

@@ -34,8 +34,9 @@ const GIVE_BACK: &str = "
 UPDATE messages SET state = 0, due = NULL, deliveries = deliveries - 1
 WHERE seq = ?1 AND deliveries = ?2 AND state = 1";
 const REMOVE: &str = "DELETE FROM messages WHERE seq = ?1 AND deliveries = ?2 AND state IN (0, 1)";
+// What is put off gets a new place when it comes back, so a lower count makes no old lease a valid one again.
 const DEFER: &str = "
-UPDATE messages SET state = 3, due = ?3 WHERE seq = ?1 AND deliveries = ?2 AND state IN (0, 1)";
+UPDATE messages SET state = 3, due = ?3, deliveries = deliveries - ?4 WHERE seq = ?1 AND deliveries = ?2 AND state IN (0, 1)";
 const BURY: &str = "
 UPDATE messages SET state = 4, due = NULL, why = ?3, buried_at = ?4, deliveries = min(deliveries, ?5)
 WHERE seq = ?1 AND deliveries = ?2 AND state IN (0, 1)";
@@ -67,6 +68,15 @@ pub(super) enum Then {
     GoOn,
     /// Its commit, together with the last of them.
     Commit,
+}
+
+/// Does a delivery count?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// As a try.
+    AsTried,
+    /// Nothing was tried.
+    Not,
 }
 
 /// The table, seen from its one writer.
@@ -180,8 +190,9 @@ impl Table {
     }
 
     /// Takes a message out of the line until `due`; says whether it was still the holder's.
-    pub(super) async fn defer(&mut self, key: &Key, due: i64) -> Result<bool, sqlx::Error> {
-        let defer = sqlx::query(DEFER).bind(key.seq).bind(key.epoch).bind(due);
+    pub(super) async fn defer(&mut self, key: &Key, due: i64, counts: Counts) -> Result<bool, sqlx::Error> {
+        let undone = i64::from(counts == Counts::Not);
+        let defer = sqlx::query(DEFER).bind(key.seq).bind(key.epoch).bind(due).bind(undone);
         let done = defer.execute(&mut self.connection).await?.rows_affected() > 0;
         self.advance(key, done).await
     }

@@ -24,6 +24,7 @@ use crate::queue::sqlite::operation::Key;
 use crate::queue::sqlite::operation::Mode;
 use crate::queue::sqlite::operation::Operation;
 use crate::queue::sqlite::operation::Outcome;
+use crate::queue::sqlite::table::Counts;
 use crate::queue::sqlite::table::Table;
 use crate::queue::sqlite::table::Then;
 use crate::queue::sqlite::waiting::Waiting;
@@ -237,7 +238,12 @@ impl Writer {
             How::Retry(after) => {
                 let due = self.clock.after(*after);
                 self.ring(due);
-                self.table.defer(key, due).await?
+                self.table.defer(key, due, Counts::AsTried).await?
+            }
+            How::Postpone(after) => {
+                let due = self.clock.after(*after);
+                self.ring(due);
+                self.table.defer(key, due, Counts::Not).await?
             }
             How::Bury(why) => self.table.bury(key, why, clock::wall()).await?,
         };

@@ -95,6 +95,31 @@ pub async fn what_is_put_off_comes_back_in_time_and_holds_nobody_up(make: impl A
     assert!(put_off.elapsed() >= after, "{:?}", put_off.elapsed());
 }
 
+pub async fn what_is_postponed_was_not_tried(make: impl AsyncFn(Duration) -> Queue) {
+    let queue = make(LEASE_FOR).await;
+    publish(&queue, &[("shop", "one")]).await;
+    let tried = take(&queue).await;
+    assert_eq!(queue.retry(&tried, AT_ONCE).await.unwrap(), Settled::Done);
+    for _ in 0..3 {
+        let lease = take(&queue).await;
+        assert_eq!((&*lease.id, lease.deliveries), ("one", 2));
+        assert_eq!(queue.postpone(&lease, AT_ONCE).await.unwrap(), Settled::Done);
+        assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Lost);
+    }
+    publish(&queue, &[("shop", "newer")]).await;
+    let lease = take(&queue).await;
+    assert_eq!(queue.postpone(&lease, A_WHILE).await.unwrap(), Settled::Done);
+    // It has given up its place.
+    let newer = take(&queue).await;
+    assert_eq!((&*lease.id, &*newer.id), ("one", "newer"));
+    assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Lost);
+    assert_eq!(queue.ack(&newer).await.unwrap(), Settled::Done);
+    let last = take(&queue).await;
+    assert_eq!((&*last.id, last.deliveries), ("one", 2));
+    assert_eq!(queue.ack(&last).await.unwrap(), Settled::Done);
+    nothing_is_left(&queue).await;
+}
+
 pub async fn a_publish_is_all_or_nothing(make: impl AsyncFn(Duration) -> Queue) {
     let queue = make(LEASE_FOR).await;
     let mut drafts = vec![draft("shop", "1"), draft("shop", "2"), draft("shop", "3")];
