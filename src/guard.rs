@@ -3,6 +3,7 @@
 use crate::annotation::Prune;
 use crate::annotation::Wish;
 use crate::object::Live;
+use crate::object::ObjectId;
 
 /// How much may be pruned without consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,13 @@ pub struct Limits {
     pub least: usize,
     /// Or so many of a hundred members, when that is more.
     pub percent: usize,
+}
+
+impl Limits {
+    /// Returns how many of so many members may go without consent.
+    fn of(self, members: usize) -> usize {
+        self.least.max(members.saturating_mul(self.percent) / 100)
+    }
 }
 
 impl Default for Limits {
@@ -29,41 +37,53 @@ pub struct Judged {
 }
 
 /// Judges which of `leaving` may be deleted, where `members` objects are the application's, the commit declares
-/// `wanted`, and `consent` tells whether the commit allows this application's prune.
+/// `wanted`, and `consent` tells to which of them is consented.
 ///
 /// An empty commit prunes nothing, with or without consent: it is far more often a mistake than a wish.
 #[must_use]
-pub fn judge(leaving: Vec<Live>, members: usize, wanted: usize, limits: Limits, consent: bool) -> Judged {
-    let allowed = limits.least.max(members.saturating_mul(limits.percent) / 100);
-    let count = leaving.len();
+pub fn judge(
+    leaving: Vec<Live>,
+    members: usize,
+    wanted: usize,
+    limits: Limits,
+    consent: impl Fn(&ObjectId) -> bool,
+) -> Judged {
     if wanted == 0 {
-        return keep_all(leaving, "the commit declares no object at all, so nothing is pruned");
+        return kept(leaving, "the commit declares no object at all, so nothing is pruned");
     }
-    if count > allowed && !consent {
-        return keep_all(
-            leaving,
-            &format!(
-                "{count} of {members} objects would be deleted, but only {allowed} may be without consent"
-            ),
+    let (prune, others): (Vec<_>, Vec<_>) = leaving.into_iter().partition(|live| consent(&live.id));
+    let (count, allowed) = (others.len(), limits.of(members));
+    if count > allowed {
+        let why = format!(
+            "{count} of {members} objects would be deleted, but only {allowed} may be without consent"
         );
+        return Judged { prune, ..kept(others, &why) };
     }
-    let mut judged = Judged::default();
-    for live in leaving {
-        if consent {
-            judged.prune.push(live);
-        } else if live.id.group_kind().holds_data() {
-            let why = format!("a {} takes what it holds with it, so it needs consent", live.id.kind);
-            judged.kept.push((live, why));
-        } else if Wish::of(&live.value).prune == Prune::Confirm {
-            judged.kept.push((live, "its annotation asks for consent".to_owned()));
-        } else {
-            judged.prune.push(live);
+    let mut judged = Judged { prune, ..Judged::default() };
+    for live in others {
+        match needs_consent(&live) {
+            Some(why) => judged.kept.push((live, why)),
+            None => judged.prune.push(live),
         }
     }
     judged
 }
 
-fn keep_all(leaving: Vec<Live>, why: &str) -> Judged {
+/// Returns whether all of `leaving` may be deleted without anybody's consent.
+#[must_use]
+pub fn is_free(leaving: &[Live], members: usize, limits: Limits) -> bool {
+    leaving.len() <= limits.of(members) && leaving.iter().all(|live| needs_consent(live).is_none())
+}
+
+/// Returns why an object is not deleted without consent, however few they are.
+fn needs_consent(live: &Live) -> Option<String> {
+    if live.id.group_kind().holds_data() {
+        return Some(format!("a {} takes what it holds with it, so it needs consent", live.id.kind));
+    }
+    (Wish::of(&live.value).prune == Prune::Confirm).then(|| "its annotation asks for consent".to_owned())
+}
+
+fn kept(leaving: Vec<Live>, why: &str) -> Judged {
     Judged { prune: Vec::new(), kept: leaving.into_iter().map(|live| (live, why.to_owned())).collect() }
 }
 
@@ -85,6 +105,7 @@ mod tests {
     use serde_json::json;
 
     use super::Limits;
+    use super::ObjectId;
     use super::consents;
     use super::judge;
     use crate::object::Live;
@@ -92,6 +113,22 @@ mod tests {
     fn leaving(kind: &str, count: usize) -> Vec<Live> {
         let one = |n| json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": format!("x{n}") } });
         (0..count).map(|n| Live::read(one(n)).unwrap()).collect()
+    }
+
+    #[test]
+    fn consent_to_some_frees_those_and_counts_the_others() {
+        let judged = |others: usize, limits: Limits| {
+            let mut all = leaving("ConfigMap", 10 + others);
+            all.extend(leaving("Namespace", 1));
+            let consents = |id: &ObjectId| id.kind == "Namespace" || id.name.starts_with("x1");
+            judge(all, 100, 1, limits, consents)
+        };
+        // Of x0 to x19, x1 and x10 to x19 are consented to.
+        let free = judged(10, Limits { least: 9, percent: 0 });
+        assert_eq!((free.prune.len(), free.kept.len()), (21, 0));
+        let kept = judged(10, Limits { least: 8, percent: 0 });
+        assert_eq!((kept.prune.len(), kept.kept.len()), (12, 9));
+        assert!(kept.kept[0].1.starts_with("9 of 100 objects"), "{}", kept.kept[0].1);
     }
 
     #[test]
@@ -111,7 +148,7 @@ mod tests {
             ("PersistentVolumeClaim", 1, 5, 4, false, 0),
         ];
         for (kind, count, members, wanted, consent, pruned) in cases {
-            let judged = judge(leaving(kind, count), members, wanted, Limits::default(), consent);
+            let judged = judge(leaving(kind, count), members, wanted, Limits::default(), |_| consent);
             assert_eq!(judged.prune.len(), pruned, "{kind} {count} {members} {wanted} {consent}");
             assert_eq!(judged.kept.len(), count - pruned);
         }

@@ -105,8 +105,18 @@ pub struct Fence {
     pub members: u64,
     /// Did the run correct drift? Then no verdict was told of it, and none can be shared.
     pub again: bool,
+    /// The commit that was true last before this one, where one was: what leads from it to this one is not applied yet.
+    pub since: Option<CommitId>,
     /// The first turn of which nothing is written yet: those before it are waited for. Where there is none, all is written.
     pub next: Option<Turn>,
+}
+
+impl Fence {
+    /// Returns the last commit that was wholly true, where one was.
+    #[must_use]
+    pub fn made_true(&self) -> Option<&CommitId> {
+        if self.done { self.commit.as_ref() } else { self.since.as_ref() }
+    }
 }
 
 /// The parent object of an application in a cluster.
@@ -173,6 +183,7 @@ impl Parent {
             done: data("done") == Some("true"),
             members: data("members").and_then(|text| text.parse().ok()).unwrap_or_default(),
             again: data("again") == Some("true"),
+            since: data("since").and_then(|text| CommitId::parse(text).ok()),
             next: data("next").and_then(Turn::parse),
         };
         Self {
@@ -217,6 +228,9 @@ impl Parent {
         ]);
         if fence.again {
             data.insert("again", fence.again.to_string());
+        }
+        if let Some(commit) = &fence.since {
+            data.insert("since", commit.to_string());
         }
         if let Some(turn) = fence.next {
             data.insert("next", turn.to_string());
@@ -297,6 +311,7 @@ mod tests {
             done: true,
             members: 5,
             again: true,
+            since: Some(CommitId::parse(&"b".repeat(40)).unwrap()),
             next: Some(Turn::END),
         };
         assert_eq!(Parent::read(&Live::read(parent.write()).unwrap()), parent);

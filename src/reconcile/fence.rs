@@ -52,6 +52,7 @@ impl Reconciler {
             done: false,
             members: parent.fence.members,
             again,
+            since: parent.fence.made_true().cloned(),
             // Drift of what is written changes nothing about what is not. And until a pass is through, nothing is known to
             // be written but what the rollout had come to that it goes on with.
             next: if again { parent.fence.next } else { Some(reached(begun)) },

@@ -8,7 +8,6 @@ use tracing::Instrument;
 
 use crate::application::SelfHeal;
 use crate::cluster::Cluster;
-use crate::guard;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
@@ -204,30 +203,6 @@ impl Reconciler {
             }
         }
         Ok(sorted)
-    }
-
-    async fn judge(
-        &self,
-        begun: &Begun,
-        leaving: Vec<Live>,
-        members: usize,
-        wanted: usize,
-    ) -> Result<guard::Judged, Error> {
-        let job = &begun.job;
-        if !job.application.prune {
-            let why = "the application does not prune".to_owned();
-            let kept = leaving.into_iter().map(|live| (live, why.clone())).collect();
-            return Ok(guard::Judged { prune: Vec::new(), kept });
-        }
-        if leaving.is_empty() {
-            return Ok(guard::Judged::default());
-        }
-        let message = self.source(&job.application.source)?.message(&begun.tip).await?;
-        let by_person = job.prunes.as_ref() == Some(&begun.tip);
-        // A commit that is made true again said so of what left it then.
-        let by_commit = job.back.is_none() && guard::consents(&message, job.target.application.as_str());
-        let consent = by_person || by_commit;
-        Ok(guard::judge(leaving, members, wanted, self.hands.guard, consent))
     }
 }
 

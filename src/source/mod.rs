@@ -24,6 +24,7 @@ use crate::secret::Secret;
 mod address;
 mod cache;
 mod error;
+mod history;
 mod http;
 mod process;
 mod resolve;
@@ -227,6 +228,22 @@ impl Source {
     /// As [`Source::inputs`].
     pub async fn message(&self, commit: &CommitId) -> Result<String, Error> {
         self.in_the_cache(commit, |snapshot, _| snapshot.message()).await
+    }
+
+    /// Returns those commits that lead to `tip` and not to `since` and whose message is one that is looked for, the newest
+    /// first and at most four, with as much history as it takes, but no more than 1,000 commits: what cannot be told
+    /// from the past of `since` is left out.
+    ///
+    /// # Errors
+    /// Everything about reaching, authenticating and fetching.
+    pub async fn since(
+        &self,
+        tip: &CommitId,
+        since: &CommitId,
+        looked_for: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Vec<CommitId>, Error> {
+        let (tip, since) = (tip.clone(), since.clone());
+        self.on_a_line(move |shared, stop| history::since(shared, (&tip, &since), &looked_for, stop)).await
     }
 
     /// Returns a commit as Git stores it, without the header of the object, from the cache.

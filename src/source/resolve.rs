@@ -17,6 +17,9 @@ use crate::source::stop::Stop;
 use crate::source::wire::Fetched;
 use crate::source::wire::Wire;
 
+/// How many commits of a commit's history are fetched with it, itself included?
+const ALONE: i32 = 1;
+
 /// Resolves a reference and fetches what is missing. A cache that turns out broken is taken away and cloned anew, once.
 pub(super) fn resolve(
     shared: &Shared,
@@ -38,7 +41,8 @@ pub(super) fn tips(shared: &Shared, stop: &Stop) -> Result<BTreeMap<RefName, Com
     })
 }
 
-fn with_a_whole_cache<T>(
+/// Does work with the cache, and once more with a new one where it turns out broken.
+pub(super) fn with_a_whole_cache<T>(
     shared: &Shared,
     stop: &Stop,
     work: impl Fn() -> Result<T, Error>,
@@ -89,7 +93,7 @@ fn attempt(
         // Another fetch may have brought them while this one waited.
         let wanted = shared.missing(&repository, &asked)?;
         if !wanted.is_empty() {
-            if wire.fetch(line.remote(), &wanted)? == Fetched::Withheld && wanted.len() > 1 {
+            if wire.fetch(line.remote(), &wanted, ALONE)? == Fetched::Withheld && wanted.len() > 1 {
                 one_by_one(&wire, &repository, &wanted)?;
             }
             shared.cache.tidy(&repository, &asked, &writing)?;
@@ -144,13 +148,13 @@ fn one_by_one(wire: &Wire<'_>, repository: &Repository, wanted: &[&CommitId]) ->
     for commit in wanted {
         let mut remote = wire.remote(repository)?;
         let mut line = wire.dial(&mut remote)?;
-        let _withheld_or_all = wire.fetch(line.remote(), &[commit])?;
+        let _withheld_or_all = wire.fetch(line.remote(), &[commit], ALONE)?;
     }
     Ok(())
 }
 
 impl Shared {
-    fn wire<'a>(&'a self, stop: &'a Stop) -> Wire<'a> {
+    pub(super) fn wire<'a>(&'a self, stop: &'a Stop) -> Wire<'a> {
         let call = Call::new(self, stop);
         Wire { settings: &self.settings, stop, call }
     }

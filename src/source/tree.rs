@@ -37,7 +37,7 @@ const SHOWN: usize = 200;
 /// How many bytes may a commit have whose signature is read?
 const COMMIT_BYTES: usize = 1 << 20;
 /// How many bytes of a commit's message are read?
-const MESSAGE_BYTES: usize = 64 << 10;
+pub(super) const MESSAGE_BYTES: usize = 64 << 10;
 /// Which bits of a mode tell the kind of an entry, and which kinds are these?
 const KIND: i32 = 0o170_000;
 const LINK: i32 = 0o120_000;

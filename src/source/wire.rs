@@ -116,12 +116,17 @@ impl<'a> Wire<'a> {
         Ok(heads)
     }
 
-    /// Fetches commits without their history over an open connection, and closes it.
-    pub(super) fn fetch(&self, remote: &mut Remote<'_>, wanted: &[&CommitId]) -> Result<Fetched, Error> {
+    /// Fetches commits over an open connection, and closes it: of the history of each so many commits, itself included.
+    pub(super) fn fetch(
+        &self,
+        remote: &mut Remote<'_>,
+        wanted: &[&CommitId],
+        depth: i32,
+    ) -> Result<Fetched, Error> {
         let specs: Vec<String> = wanted.iter().map(|commit| format!("+{commit}:{}", kept(commit))).collect();
         let mut options = FetchOptions::new();
         options
-            .depth(1)
+            .depth(depth)
             .download_tags(AutotagOption::None)
             .update_fetchhead(false)
             .remote_callbacks(self.callbacks());

@@ -87,6 +87,46 @@ async fn promise_4_a_person_consents_for_one_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_commit_on_the_way_consents_to_what_it_left_out() {
+    World::run(async |w| {
+        ship_many(w, 30).await;
+        w.settle().await;
+        let remove = |w: &World, numbers: std::ops::Range<u32>| {
+            for number in numbers {
+                w.repo.remove(&[&format!("shop/{number:02}.yaml")]);
+            }
+        };
+        // As a pull request is merged, whose commit consents.
+        let main = w.repo.git(&["rev-parse", "--abbrev-ref", "HEAD"]);
+        w.repo.git(&["checkout", "--quiet", "-b", "cleanup"]);
+        remove(w, 0..12);
+        w.repo.commit("fewer\n\nWindlass-Allow-Prune: shop", &[]);
+        w.repo.git(&["checkout", "--quiet", &main]);
+        w.commit(&[("elsewhere", "meanwhile\n")]);
+        w.repo.git(&["merge", "--quiet", "--no-ff", "--message", "Merge pull request #1", "cleanup"]);
+        w.repo.push("refs/heads/main");
+        let merged = w.repo.head();
+        w.push(&merged).await;
+        w.settle().await;
+        w.expect(&merged, "shop@east", "success", &["12 pruned"]).await;
+        // What left after the consent is none of its business.
+        remove(w, 12..13);
+        w.repo.commit("one\n\nWindlass-Allow-Prune: shop", &[]);
+        remove(w, 13..25);
+        let second = w.ship(&[]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["kept by the prune guard"]).await;
+        let left = w.east.config_maps(&w.namespace).await;
+        assert_eq!((left.len(), &*left[0]), (17, "cm-13"));
+        // And once it is applied, it consents to nothing more.
+        let third = w.ship(&[("shop/30.yaml", &config_map("cm-30", "1"))]).await;
+        w.settle().await;
+        w.expect(&third, "shop@east", "failure", &["kept by the prune guard"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_4_an_emptied_folder_prunes_nothing() {
     World::run(async |w| {
         ship_many(w, 2).await;

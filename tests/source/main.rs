@@ -9,6 +9,7 @@
 mod cache;
 mod contents;
 mod digest;
+mod history;
 mod references;
 mod server;
 #[path = "../world/mod.rs"]

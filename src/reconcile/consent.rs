@@ -1,0 +1,112 @@
+//! Consent to a prune: what a commit, or a person for one commit, allows to delete that the guard would keep.
+
+use std::collections::BTreeSet;
+
+use crate::applyset::Reads;
+use crate::commit::CommitId;
+use crate::fault::Fault;
+use crate::fault::chain;
+use crate::guard;
+use crate::object::Live;
+use crate::object::ObjectId;
+use crate::reference::Reference;
+
+use super::Begun;
+use super::Error;
+use super::Reconciler;
+
+/// To which of the objects that leave the commit is consented?
+#[derive(Debug)]
+enum Consent {
+    /// To all.
+    Whole,
+    /// To those that one of these commits, which consent and are not applied yet, had already left out.
+    By(Vec<BTreeSet<ObjectId>>),
+}
+
+impl Consent {
+    fn covers(&self, id: &ObjectId) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::By(commits) => commits.iter().any(|declared| !declared.contains(id)),
+        }
+    }
+}
+
+impl Reconciler {
+    /// Judges which of the objects that left the commit may be deleted.
+    ///
+    /// # Errors
+    /// The source, where the next try may find it otherwise.
+    pub(super) async fn judge(
+        &self,
+        begun: &Begun,
+        leaving: Vec<Live>,
+        members: usize,
+        wanted: usize,
+    ) -> Result<guard::Judged, Error> {
+        if !begun.job.application.prune {
+            let why = "the application does not prune".to_owned();
+            let kept = leaving.into_iter().map(|live| (live, why.clone())).collect();
+            return Ok(guard::Judged { prune: Vec::new(), kept });
+        }
+        if leaving.is_empty() {
+            return Ok(guard::Judged::default());
+        }
+        let limits = self.hands.guard;
+        let without = |_: &ObjectId| false;
+        if wanted == 0 || guard::is_free(&leaving, members, limits) {
+            return Ok(guard::judge(leaving, members, wanted, limits, without));
+        }
+        let consent = self.consent(begun).await?;
+        Ok(guard::judge(leaving, members, wanted, limits, |id| consent.covers(id)))
+    }
+
+    /// Finds out to what is consented: by a person, by the tip, or by a commit on the way to it.
+    async fn consent(&self, begun: &Begun) -> Result<Consent, Error> {
+        let job = &begun.job;
+        if job.prunes.as_ref() == Some(&begun.tip) {
+            return Ok(Consent::Whole);
+        }
+        // A commit that is made true again said so of what left it then.
+        if job.back.is_some() {
+            return Ok(Consent::By(Vec::new()));
+        }
+        let application = job.target.application.clone();
+        let source = self.source(&job.application.source)?;
+        if guard::consents(&source.message(&begun.tip).await?, application.as_str()) {
+            return Ok(Consent::Whole);
+        }
+        let Some(since) = begun.parent.fence.made_true().filter(|since| **since != begun.tip) else {
+            return Ok(Consent::By(Vec::new()));
+        };
+        let says_so = move |message: &str| guard::consents(message, application.as_str());
+        let on_the_way = match source.since(&begun.tip, since, says_so).await {
+            Ok(commits) => commits,
+            Err(error) if error.fault() == Fault::Passing => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(target.name = %job.target, "commits on the way to the tip consent to nothing: failed to {}", chain(&error));
+                Vec::new()
+            }
+        };
+        let mut declared = Vec::new();
+        for commit in on_the_way {
+            declared.extend(self.declared_then(begun, &commit).await?);
+        }
+        Ok(Consent::By(declared))
+    }
+
+    /// Returns what the application declared at a commit; nothing where that cannot be read.
+    async fn declared_then(
+        &self,
+        begun: &Begun,
+        commit: &CommitId,
+    ) -> Result<Option<BTreeSet<ObjectId>>, Error> {
+        let job = &begun.job;
+        let source = self.source(&job.application.source)?;
+        if source.resolve(&Reference::Commit(commit.clone()), &[]).await?.tip.is_none() {
+            return Ok(None);
+        }
+        self.ids_at(begun, commit, &Reads::of(&job.application, &job.target.cluster)).await
+    }
+}
