@@ -10,6 +10,7 @@ use crate::guard;
 use crate::object::Live;
 use crate::object::ObjectId;
 use crate::reference::Reference;
+use crate::source;
 
 use super::Begun;
 use super::Error;
@@ -73,17 +74,20 @@ impl Reconciler {
             return Ok(Consent::By(Vec::new()));
         }
         let application = job.target.application.clone();
-        let source = self.source(&job.application.source)?;
-        if guard::consents(&source.message(&begun.tip).await?, application.as_str()) {
+        let repository = self.source(&job.application.source)?;
+        if guard::consents(&repository.message(&begun.tip).await?, application.as_str()) {
             return Ok(Consent::Whole);
         }
         let Some(since) = begun.parent.fence.made_true().filter(|since| **since != begun.tip) else {
             return Ok(Consent::By(Vec::new()));
         };
         let says_so = move |message: &str| guard::consents(message, application.as_str());
-        let on_the_way = match source.since(&begun.tip, since, says_so).await {
+        let on_the_way = match repository.since(&begun.tip, since, says_so).await {
             Ok(commits) => commits,
-            Err(error) if error.fault() == Fault::Passing => return Err(error.into()),
+            // A history that takes too long to fetch will do so the next time, too.
+            Err(error) if error.fault() == Fault::Passing && !matches!(error, source::Error::Late { .. }) => {
+                return Err(error.into());
+            }
             Err(error) => {
                 tracing::warn!(target.name = %job.target, "commits on the way to the tip consent to nothing: failed to {}", chain(&error));
                 Vec::new()
@@ -96,17 +100,19 @@ impl Reconciler {
         Ok(Consent::By(declared))
     }
 
-    /// Returns what the application declared at a commit; nothing where that cannot be read.
+    /// Returns what the application declared at a commit; `None` where that cannot be read, or is no object at all: nobody
+    /// consents to the loss of everything.
     async fn declared_then(
         &self,
         begun: &Begun,
         commit: &CommitId,
     ) -> Result<Option<BTreeSet<ObjectId>>, Error> {
         let job = &begun.job;
-        let source = self.source(&job.application.source)?;
-        if source.resolve(&Reference::Commit(commit.clone()), &[]).await?.tip.is_none() {
+        let repository = self.source(&job.application.source)?;
+        if repository.resolve(&Reference::Commit(commit.clone()), &[]).await?.tip.is_none() {
             return Ok(None);
         }
-        self.ids_at(begun, commit, &Reads::of(&job.application, &job.target.cluster)).await
+        let reads = Reads::of(&job.application, &job.target.cluster);
+        Ok(self.ids_at(begun, commit, &reads).await?.filter(|declared| !declared.is_empty()))
     }
 }

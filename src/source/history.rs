@@ -49,13 +49,14 @@ pub(super) fn since(
     stop: &Stop,
 ) -> Result<Vec<CommitId>, Error> {
     with_a_whole_cache(shared, stop, || {
+        let age = shared.cache.age();
         let repository = shared.cache.open(stop)?;
         let mut known = between(shared, &repository, (tip, since), looked_for)?;
         for depth in DEPTHS {
             if known.whole {
                 break;
             }
-            deepen(shared, &repository, (tip, depth), stop)?;
+            deepen(shared, (&repository, age), (tip, depth), stop)?;
             known = between(shared, &repository, (tip, since), looked_for)?;
         }
         Ok(known.found)
@@ -65,7 +66,7 @@ pub(super) fn since(
 /// Fetches so many commits of the history of one.
 fn deepen(
     shared: &Shared,
-    repository: &Repository,
+    (repository, age): (&Repository, u64),
     (tip, depth): (&CommitId, i32),
     stop: &Stop,
 ) -> Result<(), Error> {
@@ -73,6 +74,9 @@ fn deepen(
     let mut remote = wire.remote(repository)?;
     let mut line = wire.dial(&mut remote)?;
     let writing = shared.cache.write(stop)?;
+    if shared.cache.age() != age {
+        return Err(shared.cache.outdated("it was cloned anew meanwhile"));
+    }
     let _withheld_or_all = wire.fetch(line.remote(), &[tip], depth)?;
     shared.cache.tidy(repository, &[tip], &writing)
 }
