@@ -85,3 +85,38 @@ async fn in_a_monorepo_a_push_costs_the_untouched_nothing() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_commit_a_rename_a_merge_and_a_long_push_end_where_they_lead() {
+    World::run(async |w| {
+        w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        let version = async |w: &World| {
+            let live = w.east.find(&w.path_of("one")).await.unwrap();
+            live["metadata"]["resourceVersion"].clone()
+        };
+        let before = version(w).await;
+        let empty = w.ship(&[]).await;
+        w.settle().await;
+        w.repo.git(&["mv", "shop/one.yaml", "shop/renamed.yaml"]);
+        let renamed = w.ship(&[]).await;
+        w.settle().await;
+        assert_eq!(version(w).await, before, "neither wrote anything");
+        let main = w.repo.git(&["rev-parse", "--abbrev-ref", "HEAD"]);
+        w.repo.git(&["checkout", "--quiet", "-b", "side"]);
+        for number in 0..30 {
+            w.commit(&[("shop/two.yaml", &config_map("two", &number.to_string()))]);
+        }
+        w.repo.git(&["checkout", "--quiet", &main]);
+        w.repo.git(&["merge", "--quiet", "--no-ff", "--message", "merge", "side"]);
+        w.repo.force_push(MAIN);
+        let merged = w.repo.head();
+        w.push(&merged).await;
+        w.settle().await;
+        assert_eq!(w.value("two").await.as_deref(), Some("29"));
+        for (commit, said) in [(&empty, "1 unchanged"), (&renamed, "1 unchanged"), (&merged, "1 created")] {
+            w.expect(commit, "shop@east", "success", &[said]).await;
+        }
+    })
+    .await;
+}
