@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::annotation::Awaited;
 use crate::annotation::Wish;
 use crate::object::GroupKind;
 use crate::object::group_and_version;
@@ -120,7 +121,7 @@ pub fn has_conditions(definition: &Value, version: &str) -> bool {
 }
 
 fn is_ignored(live: &Value) -> bool {
-    Wish::of(live).ignores_health
+    Wish::of(live).awaited == Awaited::Nothing
 }
 
 fn group_and_kind(live: &Value) -> (&str, &str) {
@@ -151,6 +152,9 @@ fn generic(live: &Value) -> Health {
     }
     for (name, failed) in [("Stalled", true), ("Reconciling", false)] {
         if let Some(condition) = condition(live, name).filter(|condition| condition.is("True")) {
+            if condition.is_old(live) {
+                return Health::waiting(UNSEEN);
+            }
             let why = condition.words();
             return if failed { Health::Failed(why) } else { Health::Waiting(why) };
         }
@@ -260,6 +264,7 @@ mod tests {
     #[test]
     fn an_object_that_is_to_be_ignored_is_healthy_whatever_it_says() {
         for (name, value, ignored) in [
+            ("windlass.dev/health", "ready", false),
             ("windlass.dev/health", "ignore", true),
             ("windlass.dev/health", "Ignore", true),
             ("windlass.dev/health", "no", false),
@@ -330,6 +335,12 @@ mod tests {
             (
                 custom(json!({ "conditions": [{ "type": "Stalled", "status": "True", "reason": "Bad" }] })),
                 "failed: Bad",
+            ),
+            (
+                custom(
+                    json!({ "conditions": [{ "type": "Stalled", "status": "True", "observedGeneration": 1 }] }),
+                ),
+                "waiting: its controller has not seen this version yet",
             ),
             (
                 custom(json!({ "conditions": [{ "type": "Reconciling", "status": "True" }] })),
