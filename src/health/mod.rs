@@ -17,6 +17,7 @@ use crate::annotation::Awaited;
 use crate::annotation::Wish;
 use crate::object::GroupKind;
 use crate::object::group_and_version;
+use crate::object::is_kubernetes;
 
 pub use rules::Expression;
 pub use rules::Rule;
@@ -80,36 +81,10 @@ impl Rules {
         let observed = live.pointer("/status/observedGeneration").is_some();
         let conditions = live.pointer("/status/conditions").and_then(Value::as_array);
         let told = observed || conditions.is_some_and(|conditions| !conditions.is_empty());
-        let own = KUBERNETES.contains(&group_and_kind(live).0);
+        let own = is_kubernetes(group_and_kind(live).0);
         !own && !told && !is_ignored(live) && self.rule(live).is_none() && built_in(live).is_none()
     }
 }
-
-/// The groups of Kubernetes's own kinds, which have no definitions.
-const KUBERNETES: [&str; 22] = [
-    "",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apiregistration.k8s.io",
-    "apps",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-    "storagemigration.k8s.io",
-];
 
 /// Returns whether the schema of a definition has conditions in the status of a version.
 #[must_use]
