@@ -22,7 +22,7 @@ const FILE_BYTES: u64 = 64 << 10;
 
 /// Returns the manifests of others that the cluster knows the kinds of, and some of the test's own.
 pub fn manifests(kinds: &Kinds, namespace: &str) -> Vec<Manifest> {
-    let mut texts = vec![OWN.as_bytes().to_vec()];
+    let mut texts = vec![OWN.replace("GROUP", &group(namespace)).into_bytes()];
     let mut folders = vec![std::path::PathBuf::from(bed("WINDLASS_BED_MATERIAL")).join("manifests")];
     while let Some(folder) = folders.pop() {
         let entries = std::fs::read_dir(&folder)
@@ -126,15 +126,17 @@ pub fn path(manifest: &Manifest) -> String {
     format!("/{api}/{}{namespace}/{plural}/{}", manifest.api_version, manifest.id.name)
 }
 
-/// The group of the test's own kinds.
-pub const GROUP: &str = "equal.windlass.dev";
+/// Returns the group of a test's own kinds; each has its own, since a definition that goes would take the next one along.
+pub fn group(namespace: &str) -> String {
+    format!("{namespace}.windlass.dev")
+}
 
 /// Where kinds are defined.
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /// Objects of them.
 const OWN: &str = "
-apiVersion: equal.windlass.dev/v1
+apiVersion: GROUP/v1
 kind: Strict
 metadata: { name: strict }
 spec:
@@ -146,7 +148,7 @@ spec:
   list: [1, 2, 3]
   any: { deep: [{ a: 1 }, { b: [2, 3] }], empty: {}, none: [] }
 ---
-apiVersion: equal.windlass.dev/v1
+apiVersion: GROUP/v1
 kind: Loose
 metadata: { name: loose }
 spec: { size: 2, list: [{ a: 1 }, { a: 2 }], deep: { deeper: { deepest: [1, 'two', 3.5, true] } }, empty: {} }
@@ -178,7 +180,8 @@ spec:
 ";
 
 /// Defines the test's own kinds: one with a schema that has every kind of list and map, and one without.
-pub async fn define(kube: &Kube) {
+pub async fn define(kube: &Kube, namespace: &str) {
+    let group = group(namespace);
     let item = json!({ "type": "object", "required": ["port"], "properties": {
         "port": { "type": "integer" }, "note": { "type": "string" },
         "protocol": { "type": "string", "default": "TCP" } } });
@@ -199,24 +202,24 @@ pub async fn define(kube: &Kube) {
         let version =
             json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } });
         let definition = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": { "name": format!("{plural}.{GROUP}") },
-            "spec": { "group": GROUP, "scope": "Namespaced", "names": { "kind": kind, "plural": plural },
+            "metadata": { "name": format!("{plural}.{group}") },
+            "spec": { "group": group, "scope": "Namespaced", "names": { "kind": kind, "plural": plural },
                 "versions": [version] } });
-        let path = format!("{DEFINITIONS}/{plural}.{GROUP}?fieldManager=equal&force=true");
-        // One that a run before this left behind is as good.
+        let path = format!("{DEFINITIONS}/{plural}.{group}?fieldManager=equal&force=true");
         kube.ask("PATCH", &path, "application/apply-patch+yaml", &definition).await.unwrap();
     }
     for plural in ["stricts", "looses"] {
         until("the kind is served", async || {
-            kube.find(&format!("/apis/{GROUP}/v1/namespaces/default/{plural}")).await
+            kube.find(&format!("/apis/{group}/v1/namespaces/default/{plural}")).await
         })
         .await;
     }
 }
 
 /// Takes them away again.
-pub async fn undefine(kube: &Kube) {
+pub async fn undefine(kube: &Kube, namespace: &str) {
+    let group = group(namespace);
     for plural in ["stricts", "looses"] {
-        kube.delete(&format!("{DEFINITIONS}/{plural}.{GROUP}")).await;
+        kube.delete(&format!("{DEFINITIONS}/{plural}.{group}")).await;
     }
 }

@@ -55,9 +55,6 @@ const MANAGER: &str = "windlass:equal";
 /// What is counted where an object was refused at first; it makes no pair.
 const REFUSED: &str = "objects refused";
 
-/// Both tests have the same kinds of their own, which each takes away at its end.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 /// What became of the pairs, by name.
 type Tally = BTreeMap<&'static str, usize>;
 
@@ -65,7 +62,6 @@ type Tally = BTreeMap<&'static str, usize>;
 async fn unchanged_is_said_exactly_where_the_server_changes_nothing() {
     let pairs = std::env::var("WINDLASS_EQUAL").ok().and_then(|pairs| pairs.parse().ok()).unwrap_or(PAIRS);
     let mut chance = Chance::by_seed();
-    let _alone = ALONE.lock().await;
     let scene = Arc::new(Scene::new().await);
     let manifests = collection::manifests(&scene.kinds, &scene.namespace);
     let (mut tally, mut tried, mut round) = (Tally::new(), 0, 0);
@@ -102,7 +98,6 @@ async fn unchanged_is_said_exactly_where_the_server_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_case_is_as_the_server_and_the_table_say() {
-    let _alone = ALONE.lock().await;
     let scene = Scene::new().await;
     let wrong = cases::tell(&scene).await;
     scene.clear().await;
@@ -111,7 +106,6 @@ async fn each_case_is_as_the_server_and_the_table_say() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_definition_fills_in_now_is_not_taken_for_what_it_filled_in() {
-    let _alone = ALONE.lock().await;
     let mut scene = Scene::new().await;
     let (changed, known) = scene.filled_in_otherwise().await;
     scene.clear().await;
@@ -143,13 +137,13 @@ impl Scene {
         })
         .await
         .unwrap();
-        collection::define(&kube).await;
+        collection::define(&kube, &namespace).await;
         let kinds = cluster.discover().await.unwrap();
         Self { cluster, kinds, kube, namespace }
     }
 
     async fn clear(&self) {
-        collection::undefine(&self.kube).await;
+        collection::undefine(&self.kube, &self.namespace).await;
         self.kube.delete(&format!("/api/v1/namespaces/{}", self.namespace)).await;
     }
 

@@ -24,8 +24,11 @@ pub const LISTS: &[Case] = &[
 
 const TOLERATIONS: &str = "tolerations: [{ key: a, operator: Exists }, { key: b, operator: Exists }]";
 
+const KEYED: &str = "ports: [{ port: 80, protocol: TCP }, { port: 81, protocol: TCP, note: more }]";
+
 pub const CUSTOM: &[Case] = &[
-    case("a list by keys", STRICT, ["ports: [{ port: 80 }, { port: 81, note: more }]", "ports: [{ port: 80 }, { port: 81, note: more }]"], Same),
+    case("a list by keys", STRICT, [KEYED, KEYED], Same),
+    case("a list by keys that the definition fills in", STRICT, ["ports: [{ port: 80 }]", "ports: [{ port: 80 }]"], Asked),
     case("a list by keys in another order", STRICT, ["ports: [{ port: 80 }, { port: 81 }]", "ports: [{ port: 81 }, { port: 80 }]"], Changes(&["spec.ports[0].port", "spec.ports[1].port"])),
     case("an item less", STRICT, ["ports: [{ port: 80 }, { port: 81 }]", "ports: [{ port: 81 }]"], Changes(&["spec.ports"])),
     case("a field of an item less", STRICT, ["ports: [{ port: 80, note: more }]", "ports: [{ port: 80 }]"], Changes(&["spec.ports[0].note"])),

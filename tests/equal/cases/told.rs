@@ -91,7 +91,7 @@ impl Scene {
 
     fn text(&self, case: &Case, body: &str, name: &str) -> String {
         let text = case.frame.replace("BODY", body).replace("NAMESPACE", &self.namespace);
-        text.replace("NAME", name).replace("GROUP", collection::GROUP)
+        text.replace("NAME", name).replace("GROUP", &collection::group(&self.namespace))
     }
 
     /// Makes the live object what the case says: windlass applied it, and then others did something.
