@@ -173,9 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn stateful_sets_and_daemon_sets() {
+    fn stateful_sets() {
         let set = |spec, status| object("apps/v1", "StatefulSet", spec, status);
-        let daemon = |status| object("apps/v1", "DaemonSet", json!({}), status);
         let partition = json!({ "replicas": 3, "updateStrategy": { "rollingUpdate": { "partition": 2 } } });
         let on_delete = json!({ "updateStrategy": { "type": "OnDelete" } });
         let unhurried = |available: i64| {
@@ -184,14 +183,8 @@ mod tests {
                 json!({ "observedGeneration": 2, "readyReplicas": 1, "availableReplicas": available }),
             )
         };
-        let daemon_by_hand = |available: i64| {
-            object(
-                "apps/v1",
-                "DaemonSet",
-                on_delete.clone(),
-                json!({ "observedGeneration": 2, "desiredNumberScheduled": 2, "numberAvailable": available }),
-            )
-        };
+        let revisions = json!({ "observedGeneration": 2, "readyReplicas": 1, "updateRevision": "b",
+            "currentRevision": "a" });
         check(&[
             (set(json!({}), json!({})), "waiting: its controller has not seen it yet"),
             (set(json!({}), json!({ "observedGeneration": 2 })), "waiting: 0 of 1 replicas ready"),
@@ -202,45 +195,39 @@ mod tests {
             (unhurried(0), "waiting: 0 of 1 replicas available"),
             (unhurried(1), "healthy"),
             (set(on_delete.clone(), json!({ "observedGeneration": 2 })), "waiting: 0 of 1 replicas ready"),
+            (set(on_delete, revisions.clone()), "healthy"),
+            (set(json!({}), revisions), "waiting: replicas of the old revision remain"),
             (
                 set(partition.clone(), json!({ "observedGeneration": 2, "readyReplicas": 3 })),
                 "waiting: 0 of 1 replicas past the partition updated",
-            ),
-            (daemon(json!({})), "waiting: its controller has not seen it yet"),
-            (
-                daemon(json!({ "observedGeneration": 2, "desiredNumberScheduled": 2,
-                    "updatedNumberScheduled": 2, "numberAvailable": 1 })),
-                "waiting: 1 of 2 nodes available",
-            ),
-            (daemon_by_hand(1), "waiting: 1 of 2 nodes available"),
-            (daemon_by_hand(2), "healthy"),
-            (
-                set(
-                    on_delete.clone(),
-                    json!({ "observedGeneration": 2, "readyReplicas": 1, "updateRevision": "b",
-                    "currentRevision": "a" }),
-                ),
-                "healthy",
-            ),
-            (
-                set(
-                    json!({}),
-                    json!({ "observedGeneration": 2, "readyReplicas": 1, "updateRevision": "b",
-                    "currentRevision": "a" }),
-                ),
-                "waiting: replicas of the old revision remain",
             ),
             (
                 set(partition, json!({ "observedGeneration": 2, "readyReplicas": 3, "updatedReplicas": 1 })),
                 "healthy",
             ),
+        ]);
+    }
+
+    #[test]
+    fn daemon_sets() {
+        let daemon = |spec, updated: i64, available: i64| {
+            let status = json!({ "observedGeneration": 2, "desiredNumberScheduled": 2,
+                "updatedNumberScheduled": updated, "numberAvailable": available });
+            object("apps/v1", "DaemonSet", spec, status)
+        };
+        let on_delete = || json!({ "updateStrategy": { "type": "OnDelete" } });
+        let nowhere = json!({ "observedGeneration": 2, "desiredNumberScheduled": 0 });
+        check(&[
             (
-                daemon(
-                    json!({ "observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 1 }),
-                ),
-                "waiting: 1 of 2 nodes updated",
+                object("apps/v1", "DaemonSet", json!({}), json!({})),
+                "waiting: its controller has not seen it yet",
             ),
-            (daemon(json!({ "observedGeneration": 2, "desiredNumberScheduled": 0 })), "healthy"),
+            (object("apps/v1", "DaemonSet", json!({}), nowhere), "healthy"),
+            (daemon(json!({}), 1, 2), "waiting: 1 of 2 nodes updated"),
+            (daemon(json!({}), 2, 1), "waiting: 1 of 2 nodes available"),
+            (daemon(json!({}), 2, 2), "healthy"),
+            (daemon(on_delete(), 0, 1), "waiting: 1 of 2 nodes available"),
+            (daemon(on_delete(), 0, 2), "healthy"),
         ]);
     }
 
