@@ -76,8 +76,8 @@ pub struct Wish {
     pub managers: Vec<String>,
     /// May it be deleted and created anew, where a field cannot be changed?
     pub force: Force,
-    /// Does it count as healthy, whatever it says?
-    pub ignores_health: bool,
+    /// What it is waited for.
+    pub awaited: Awaited,
     /// Its wave: it is written when what is of lower ones is healthy.
     pub wave: i32,
     /// Is it made anew in each rollout, and when?
@@ -145,6 +145,18 @@ pub enum Force {
     WithDataLoss,
 }
 
+/// What an object is waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Awaited {
+    /// That it works, by the rules.
+    #[default]
+    Health,
+    /// The same, and a Pod need not have ended for it.
+    Readiness,
+    /// Nothing: it counts as healthy, whatever it says.
+    Nothing,
+}
+
 impl Wish {
     /// Returns what an object asks. What is not understood asks for nothing; [`problems`] tells of it.
     #[must_use]
@@ -181,7 +193,7 @@ impl Wish {
                 self.ignore = notes.text(IGNORE).and_then(|text| pointers(text).ok()).unwrap_or_default()
             }
             Ask::Force(force) => self.force = force,
-            Ask::Health(ignores) => self.ignores_health = ignores,
+            Ask::Health(awaited) => self.awaited = awaited,
             Ask::Wave => self.wave = notes.wave(),
             Ask::Hook(hook) => self.hook = Some(hook),
             Ask::Cleared => (self.is_cleared, self.is_cleared_failed) = notes.cleared(),

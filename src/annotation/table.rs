@@ -6,6 +6,7 @@ use super::ARGO_FAILED;
 use super::ARGO_HOOK;
 use super::ARGO_HOOK_DELETE;
 use super::ARGO_WAVE;
+use super::Awaited;
 use super::DEADLINE;
 use super::FAILED;
 use super::FINISHED;
@@ -33,6 +34,7 @@ const FLUX_FORCE: &str = "kustomize.toolkit.fluxcd.io/force";
 const ARGO_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 const HELM_HOOK: &str = "helm.sh/hook";
 const ARGO_HEALTH: &str = "argocd.argoproj.io/ignore-healthcheck";
+const ARGO_RESTART: &str = "argocd.argoproj.io/ignore-restart-policy";
 
 /// One value of an annotation: its word, what says the same elsewhere, and what it means.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +58,7 @@ pub(super) enum Ask {
     SelfHeal(SelfHeal),
     Ignore,
     Force(Force),
-    Health(bool),
+    Health(Awaited),
     Wave,
     Hook(Hook),
     Cleared,
@@ -193,10 +195,24 @@ pub const ANNOTATIONS: &[Annotation] = &[
         HEALTH,
         "ignore",
         &[(ARGO_HEALTH, "true")],
-        Ask::Health(true),
+        Ask::Health(Awaited::Nothing),
         "It counts as healthy, whatever it reports.",
     ),
-    row(HEALTH, "wait", &[], Ask::Health(false), "It is waited for until it is healthy: the default."),
+    row(
+        HEALTH,
+        "ready",
+        &[(ARGO_RESTART, "true")],
+        Ask::Health(Awaited::Readiness),
+        "A Pod that does not restart always is healthy while it is ready, and not only once it has succeeded; other objects \
+         and hooks as without.",
+    ),
+    row(
+        HEALTH,
+        "wait",
+        &[],
+        Ask::Health(Awaited::Health),
+        "It is waited for until it is healthy: the default.",
+    ),
     row(
         WAVE,
         "2",

@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::ANNOTATIONS;
+use super::Awaited;
 use super::Force;
 use super::Hook;
 use super::IGNORE;
@@ -56,7 +57,9 @@ fn the_words_mean_what_they_say() {
     asks(Wish { self_heal: Some(SelfHeal::Off), ..usual() }, &[("windlass.dev/self-heal", "off")]);
     asks(Wish { force: Force::Enabled, ..usual() }, &[("windlass.dev/force", "enabled")]);
     asks(Wish { force: Force::WithDataLoss, ..usual() }, &[("windlass.dev/force", "enabled-with-data-loss")]);
-    asks(Wish { ignores_health: true, ..usual() }, &[("windlass.dev/health", "ignore")]);
+    asks(Wish { awaited: Awaited::Nothing, ..usual() }, &[("windlass.dev/health", "ignore")]);
+    asks(Wish { awaited: Awaited::Readiness, ..usual() }, &[("windlass.dev/health", "ready")]);
+    asks(usual(), &[("windlass.dev/health", "wait")]);
 }
 
 #[test]

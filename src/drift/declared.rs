@@ -26,6 +26,9 @@ pub fn is_as_declared(live: &Value, manifest: &Value, manager: &str, same: bool)
     if live.get("apiVersion").and_then(Value::as_str) != Some(version) {
         return false;
     }
+    if super::leaves_out_keys(live, manifest, manager) {
+        return false;
+    }
     let entry = super::entry(live, manager);
     let entry = entry.filter(|entry| entry.get("apiVersion").and_then(Value::as_str) == Some(version));
     let objects = (entry.and_then(|entry| entry.get("fieldsV1")), manifest, live);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Health;
+use super::UNSEEN;
 use super::condition;
 use super::named;
 use super::text;
@@ -20,6 +21,8 @@ pub(super) fn health(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("apiregistration.k8s.io", "APIService") => Some(wanted_condition(live, "Available")),
         ("autoscaling", "HorizontalPodAutoscaler") => Some(autoscaler(live)),
         ("policy", "PodDisruptionBudget") => Some(budget(live)),
+        ("gateway.networking.k8s.io", "Gateway") => Some(current_condition(live, "Programmed")),
+        ("gateway.networking.k8s.io", "GatewayClass") => Some(current_condition(live, "Accepted")),
         _ => None,
     }
 }
@@ -37,18 +40,21 @@ fn service(live: &Value) -> Health {
     Health::Healthy
 }
 
-/// An Ingress counts as healthy at once: many controllers never fill in the address, and waiting for it would hold
-/// back every verdict in such clusters.
+/// An Ingress counts as healthy at once. Its only report is an address, which many controllers never fill in (those of node
+/// ports, of host networks, of other tunnels), and nothing in the object tells whether its controller would: waiting for
+/// it would call applications failed that work. The Gateway API asks every controller to report, so a Gateway is waited
+/// for.
 fn ingress(_: &Value) -> Health {
     Health::Healthy
 }
 
-/// A claim whose class binds on first use stays pending until a pod comes; that is no failure of the claim.
+/// A claim whose class binds on first use stays pending until a pod comes; that is no failure of the claim. One that is
+/// bound keeps its phase while it grows.
 fn claim(live: &Value) -> Health {
     match text(live, "/status/phase") {
         Some("Lost") => Health::Failed("its volume is lost".to_owned()),
         Some("Bound") => Health::Healthy,
-        Some(_) | None => Health::waiting("not bound yet"),
+        Some(_) | None => Health::waiting("not bound yet: look at its class, and whether a pod uses it"),
     }
 }
 
@@ -86,6 +92,14 @@ fn wanted_condition(live: &Value, name: &str) -> Health {
         Some(condition) => Health::Waiting(condition.words()),
         None => Health::Waiting(format!("not {} yet", name.to_lowercase())),
     }
+}
+
+/// The same, where a condition names the generation that it is about.
+fn current_condition(live: &Value, name: &str) -> Health {
+    if condition(live, name).is_some_and(|condition| condition.is_old(live)) {
+        return Health::waiting(UNSEEN);
+    }
+    wanted_condition(live, name)
 }
 
 /// The reasons by which an autoscaler says that it cannot work.
@@ -151,10 +165,53 @@ fn budget(live: &Value) -> Health {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use serde_json::json;
 
     use crate::health::tests::check;
     use crate::health::tests::object;
+
+    const PENDING: &str = "waiting: not bound yet: look at its class, and whether a pod uses it";
+
+    #[test]
+    fn services_of_the_aggregation_layer() {
+        let service = |status: &str, message: &str| {
+            let conditions = json!([{ "type": "Available", "status": status, "message": message }]);
+            object("apiregistration.k8s.io/v1", "APIService", json!({}), json!({ "conditions": conditions }))
+        };
+        check(&[
+            (service("True", "all checks passed"), "healthy"),
+            (service("False", "no endpoints for metrics-server"), "waiting: no endpoints for metrics-server"),
+            (service("Unknown", ""), "waiting: Available is Unknown"),
+        ]);
+    }
+
+    #[test]
+    fn gateways_and_ingresses() {
+        let gateway =
+            |kind: &str, status: Value| object("gateway.networking.k8s.io/v1", kind, json!({}), status);
+        let is = |name: &str, status: &str, generation: i64| {
+            json!({ "conditions": [{ "type": name, "status": status, "observedGeneration": generation,
+                "message": "Waiting for controller" }] })
+        };
+        let ingress =
+            |status| object("networking.k8s.io/v1", "Ingress", json!({ "ingressClassName": "x" }), status);
+        check(&[
+            (ingress(json!({})), "healthy"),
+            (ingress(json!({ "loadBalancer": {} })), "healthy"),
+            (ingress(json!({ "loadBalancer": { "ingress": [{ "hostname": "x" }] } })), "healthy"),
+            (gateway("Gateway", json!({})), "waiting: not programmed yet"),
+            (gateway("Gateway", is("Programmed", "Unknown", 2)), "waiting: Waiting for controller"),
+            (
+                gateway("Gateway", is("Programmed", "True", 1)),
+                "waiting: its controller has not seen this version yet",
+            ),
+            (gateway("Gateway", is("Programmed", "True", 2)), "healthy"),
+            (gateway("GatewayClass", is("Accepted", "Unknown", 2)), "waiting: Waiting for controller"),
+            (gateway("GatewayClass", is("Accepted", "True", 2)), "healthy"),
+            (gateway("HTTPRoute", json!({})), "healthy"),
+        ]);
+    }
 
     #[test]
     fn kinds_of_kubernetes() {
@@ -168,12 +225,18 @@ mod tests {
         check(&[
             (object("v1", "ConfigMap", json!({}), json!({})), "healthy"),
             (object("v1", "Service", json!({}), json!({})), "healthy"),
+            (object("v1", "Service", json!({ "type": "ExternalName" }), json!({})), "healthy"),
+            (
+                object("v1", "Service", balancer.clone(), json!({ "loadBalancer": { "ingress": [] } })),
+                "waiting: its load balancer has no address yet",
+            ),
             (
                 object("v1", "Service", balancer.clone(), json!({})),
                 "waiting: its load balancer has no address yet",
             ),
             (object("v1", "Service", balancer, address), "healthy"),
-            (object("v1", "PersistentVolumeClaim", json!({}), json!({})), "waiting: not bound yet"),
+            (object("v1", "PersistentVolumeClaim", json!({}), json!({})), PENDING),
+            (object("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Pending" })), PENDING),
             (object("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Bound" })), "healthy"),
             (
                 object("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Lost" })),
@@ -228,8 +291,18 @@ mod tests {
         let mut old = object("autoscaling/v1", "HorizontalPodAutoscaler", json!({}), json!({}));
         old["metadata"]["annotations"] = json!({ "autoscaling.alpha.kubernetes.io/conditions":
             one("AbleToScale", "True", "").to_string() });
+        let mut spoilt = old.clone();
+        spoilt["metadata"]["annotations"] = json!({ "autoscaling.alpha.kubernetes.io/conditions": "[{" });
+        let unseen = "waiting: its controller has not looked at it yet";
         check(&[
             (scaler(json!({})), "waiting: its controller has not looked at it yet"),
+            (
+                scaler(json!({ "observedGeneration": 1, "conditions": one("AbleToScale", "True", "") })),
+                "waiting: its controller has not seen this version yet",
+            ),
+            (told(one("ScalingActive", "False", "InvalidSelector")), "waiting: why"),
+            (told(one("ScalingActive", "False", "ScalingDisabled")), unseen),
+            (spoilt, unseen),
             (told(one("AbleToScale", "True", "")), "healthy"),
             (told(one("ScalingLimited", "True", "")), "healthy"),
             (told(one("AbleToScale", "False", "FailedGetScale")), "waiting: why"),

@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::annotation::Awaited;
 use crate::annotation::Wish;
 use crate::object::GroupKind;
 use crate::object::group_and_version;
+use crate::object::is_kubernetes;
 
 pub use rules::Expression;
 pub use rules::Rule;
@@ -79,36 +81,10 @@ impl Rules {
         let observed = live.pointer("/status/observedGeneration").is_some();
         let conditions = live.pointer("/status/conditions").and_then(Value::as_array);
         let told = observed || conditions.is_some_and(|conditions| !conditions.is_empty());
-        let own = KUBERNETES.contains(&group_and_kind(live).0);
+        let own = is_kubernetes(group_and_kind(live).0);
         !own && !told && !is_ignored(live) && self.rule(live).is_none() && built_in(live).is_none()
     }
 }
-
-/// The groups of Kubernetes's own kinds, which have no definitions.
-const KUBERNETES: [&str; 22] = [
-    "",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apiregistration.k8s.io",
-    "apps",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-    "storagemigration.k8s.io",
-];
 
 /// Returns whether the schema of a definition has conditions in the status of a version.
 #[must_use]
@@ -120,7 +96,7 @@ pub fn has_conditions(definition: &Value, version: &str) -> bool {
 }
 
 fn is_ignored(live: &Value) -> bool {
-    Wish::of(live).ignores_health
+    Wish::of(live).awaited == Awaited::Nothing
 }
 
 fn group_and_kind(live: &Value) -> (&str, &str) {
@@ -151,6 +127,9 @@ fn generic(live: &Value) -> Health {
     }
     for (name, failed) in [("Stalled", true), ("Reconciling", false)] {
         if let Some(condition) = condition(live, name).filter(|condition| condition.is("True")) {
+            if condition.is_old(live) {
+                return Health::waiting(UNSEEN);
+            }
             let why = condition.words();
             return if failed { Health::Failed(why) } else { Health::Waiting(why) };
         }
@@ -260,6 +239,7 @@ mod tests {
     #[test]
     fn an_object_that_is_to_be_ignored_is_healthy_whatever_it_says() {
         for (name, value, ignored) in [
+            ("windlass.dev/health", "ready", false),
             ("windlass.dev/health", "ignore", true),
             ("windlass.dev/health", "Ignore", true),
             ("windlass.dev/health", "no", false),
@@ -330,6 +310,12 @@ mod tests {
             (
                 custom(json!({ "conditions": [{ "type": "Stalled", "status": "True", "reason": "Bad" }] })),
                 "failed: Bad",
+            ),
+            (
+                custom(
+                    json!({ "conditions": [{ "type": "Stalled", "status": "True", "observedGeneration": 1 }] }),
+                ),
+                "waiting: its controller has not seen this version yet",
             ),
             (
                 custom(json!({ "conditions": [{ "type": "Reconciling", "status": "True" }] })),

@@ -5,22 +5,35 @@ use serde_json::Value;
 use super::Health;
 use super::condition;
 use super::text;
+use super::unobserved;
+use crate::annotation::Awaited;
+use crate::annotation::Wish;
 
 pub(super) fn health(group: &str, kind: &str, live: &Value) -> Option<Health> {
     match (group, kind) {
         ("", "Pod") => Some(pod(live)),
         ("batch", "Job") => Some(job(live)),
         ("batch", "CronJob") => Some(cron_job(live)),
+        ("argoproj.io", "Workflow") => Some(workflow(live)),
         _ => None,
     }
 }
 
-/// A pod that restarts always is healthy while it is ready; any other once it has succeeded.
+/// A pod that restarts always is healthy while it is ready; any other once it has succeeded, unless it says that it lasts
+/// as well.
 fn pod(live: &Value) -> Health {
-    let lasting = text(live, "/spec/restartPolicy").is_none_or(|policy| policy == "Always");
+    let always = text(live, "/spec/restartPolicy").is_none_or(|policy| policy == "Always");
+    let lasting = always || says_that_it_lasts(live);
     match text(live, "/status/phase") {
-        Some("Succeeded") => Health::Healthy,
-        Some("Failed") => Health::Failed(why_failed(live)),
+        Some("Succeeded") => return Health::Healthy,
+        Some("Failed") => return Health::Failed(why_failed(live)),
+        Some(_) | None => {}
+    }
+    // Of a pod that has ended, nobody observes another generation any more.
+    if let Some(waiting) = unobserved(live) {
+        return waiting;
+    }
+    match text(live, "/status/phase") {
         Some("Running") if !lasting => Health::waiting("still running"),
         Some("Running") if condition(live, "Ready").is_some_and(|ready| ready.is("True")) => Health::Healthy,
         _ => match containers(live).find_map(stuck) {
@@ -29,6 +42,12 @@ fn pod(live: &Value) -> Health {
             None => not_ready(live, lasting),
         },
     }
+}
+
+/// What a hook runs is over when it has ended, whatever it says.
+fn says_that_it_lasts(live: &Value) -> bool {
+    let wish = Wish::of(live);
+    wish.awaited == Awaited::Readiness && wish.hook.is_none()
 }
 
 fn not_ready(live: &Value, lasting: bool) -> Health {
@@ -60,7 +79,10 @@ fn name(container: &Value) -> &str {
 
 fn stuck(container: &Value) -> Option<String> {
     let reason = text(container, "/state/waiting/reason")?;
-    let failed = reason.starts_with("Err") || reason.ends_with("Error") || reason.ends_with("BackOff");
+    let failed = reason.starts_with("Err")
+        || reason.ends_with("Error")
+        || reason.ends_with("BackOff")
+        || reason == "InvalidImageName";
     failed.then(|| {
         let message = text(container, "/state/waiting/message").unwrap_or_default();
         format!("container {}: {reason} {message}", name(container)).trim_end().to_owned()
@@ -124,6 +146,18 @@ fn cron_job(live: &Value) -> Health {
     Health::Healthy
 }
 
+/// A workflow of Argo says by its phase how far it is. One that was suspended on purpose will not go on by itself.
+fn workflow(live: &Value) -> Health {
+    let told = |otherwise: &str| text(live, "/status/message").unwrap_or(otherwise).to_owned();
+    match text(live, "/status/phase").unwrap_or_default() {
+        "Succeeded" => Health::Healthy,
+        "Failed" | "Error" => Health::Failed(told("it failed: look at its nodes")),
+        _ if live.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) => Health::Healthy,
+        "" => Health::waiting("its controller has not seen it yet"),
+        _ => Health::Waiting(told("not complete yet")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -131,6 +165,57 @@ mod tests {
 
     use crate::health::tests::check;
     use crate::health::tests::object;
+
+    #[test]
+    fn workflows() {
+        let flow = |spec, status| object("argoproj.io/v1alpha1", "Workflow", spec, status);
+        let at = |phase: &str| flow(json!({}), json!({ "phase": phase }));
+        let suspended = || json!({ "suspend": true });
+        check(&[
+            (flow(json!({}), json!({})), "waiting: its controller has not seen it yet"),
+            (at("Pending"), "waiting: not complete yet"),
+            (at("Running"), "waiting: not complete yet"),
+            (at("Anything"), "waiting: not complete yet"),
+            (at("Succeeded"), "healthy"),
+            (at("Failed"), "failed: it failed: look at its nodes"),
+            (
+                flow(json!({}), json!({ "phase": "Error", "message": "no such image" })),
+                "failed: no such image",
+            ),
+            (flow(suspended(), json!({ "phase": "Running" })), "healthy"),
+            (flow(suspended(), json!({ "phase": "Failed", "message": "why" })), "failed: why"),
+        ]);
+    }
+
+    #[test]
+    fn a_pod_that_is_to_end_may_say_that_it_lasts() {
+        let pod = |annotations: Value, phase: &str| {
+            let status = json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": "True" }] });
+            let mut pod = object("v1", "Pod", json!({ "restartPolicy": "Never" }), status);
+            pod["metadata"]["annotations"] = annotations;
+            pod
+        };
+        let stuck = |annotations: Value| {
+            let mut pod = pod(annotations, "Pending");
+            pod["status"]["containerStatuses"] =
+                json!([{ "name": "a", "state": { "waiting": { "reason": "ErrImagePull" } } }]);
+            pod
+        };
+        let ready = || json!({ "windlass.dev/health": "ready" });
+        check(&[
+            (pod(json!({}), "Running"), "waiting: still running"),
+            (pod(ready(), "Running"), "healthy"),
+            (pod(json!({ "argocd.argoproj.io/ignore-restart-policy": "true" }), "Running"), "healthy"),
+            (
+                pod(json!({ "windlass.dev/health": "ready", "windlass.dev/hook": "before" }), "Running"),
+                "waiting: still running",
+            ),
+            (pod(ready(), "Succeeded"), "healthy"),
+            (pod(ready(), "Failed"), "failed: the pod failed"),
+            (stuck(json!({})), "waiting: container a: ErrImagePull"),
+            (stuck(ready()), "failed: container a: ErrImagePull"),
+        ]);
+    }
 
     #[test]
     fn pods_that_last() {
@@ -149,6 +234,16 @@ mod tests {
             ),
             (at("Pending", waits("ErrImagePull")), "failed: container web: ErrImagePull no such image"),
             (at("Pending", waits("ContainerCreating")), "waiting: not ready yet"),
+            (
+                at("Pending", waits("InvalidImageName")),
+                "failed: container web: InvalidImageName no such image",
+            ),
+            (
+                pod(json!({ "phase": "Running", "observedGeneration": 1,
+                    "conditions": [{ "type": "Ready", "status": "True" }] })),
+                "waiting: its controller has not seen this version yet",
+            ),
+            (pod(json!({ "phase": "Succeeded", "observedGeneration": 1 })), "healthy"),
             (
                 at("Running", crashed(json!({ "reason": "OOMKilled", "exitCode": 137 }))),
                 "failed: container web: it ran out of memory (OOMKilled)",

@@ -46,14 +46,17 @@ fn deployment(live: &Value) -> Health {
     {
         return Health::Failed(progressing.words());
     }
+    // Such as a quota: it may be raised, and until then only this says why nothing comes.
+    let failure = condition(live, "ReplicaFailure").filter(|condition| condition.is("True"));
+    let why = failure.map_or_else(String::new, |failure| format!(": {}", failure.words()));
     let (wanted, updated) = (wanted(live), count(live, "/status/updatedReplicas"));
     let (replicas, available) = (count(live, "/status/replicas"), count(live, "/status/availableReplicas"));
     if updated < wanted {
-        Health::Waiting(format!("{updated} of {wanted} replicas updated"))
+        Health::Waiting(format!("{updated} of {wanted} replicas updated{why}"))
     } else if replicas > updated {
         Health::Waiting(format!("{} old replicas still running", replicas - updated))
     } else if available < wanted {
-        Health::Waiting(format!("{available} of {wanted} replicas available"))
+        Health::Waiting(format!("{available} of {wanted} replicas available{why}"))
     } else {
         Health::Healthy
     }
@@ -66,6 +69,11 @@ fn stateful_set(live: &Value) -> Health {
     let (wanted, ready) = (wanted(live), count(live, "/status/readyReplicas"));
     if ready < wanted {
         return Health::Waiting(format!("{ready} of {wanted} replicas ready"));
+    }
+    // Ready replicas become available only after this time.
+    let available = count(live, "/status/availableReplicas");
+    if count(live, "/spec/minReadySeconds") > 0 && available < wanted {
+        return Health::Waiting(format!("{available} of {wanted} replicas available"));
     }
     let replicas = count(live, "/status/replicas");
     if replicas > wanted {
@@ -148,6 +156,14 @@ mod tests {
             (of(two(), at(2, 2, 1)), "waiting: 1 of 2 replicas available"),
             (of(two(), at(2, 2, 2)), "healthy"),
             (of(json!({ "replicas": 0 }), at(0, 0, 0)), "healthy"),
+            (
+                of(
+                    two(),
+                    json!({ "observedGeneration": 2, "updatedReplicas": 1, "conditions":
+                    [{ "type": "ReplicaFailure", "status": "True", "message": "exceeded quota: pods" }] }),
+                ),
+                "waiting: 1 of 2 replicas updated: exceeded quota: pods",
+            ),
             (of(json!({ "paused": true }), json!({})), "healthy"),
             (
                 of(two(), json!({ "observedGeneration": 2, "conditions": late })),
@@ -157,11 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn stateful_sets_and_daemon_sets() {
+    fn stateful_sets() {
         let set = |spec, status| object("apps/v1", "StatefulSet", spec, status);
-        let daemon = |status| object("apps/v1", "DaemonSet", json!({}), status);
         let partition = json!({ "replicas": 3, "updateStrategy": { "rollingUpdate": { "partition": 2 } } });
         let on_delete = json!({ "updateStrategy": { "type": "OnDelete" } });
+        let unhurried = |available: i64| {
+            set(
+                json!({ "minReadySeconds": 60 }),
+                json!({ "observedGeneration": 2, "readyReplicas": 1, "availableReplicas": available }),
+            )
+        };
+        let revisions = json!({ "observedGeneration": 2, "readyReplicas": 1, "updateRevision": "b",
+            "currentRevision": "a" });
         check(&[
             (set(json!({}), json!({})), "waiting: its controller has not seen it yet"),
             (set(json!({}), json!({ "observedGeneration": 2 })), "waiting: 0 of 1 replicas ready"),
@@ -169,33 +192,42 @@ mod tests {
                 set(json!({}), json!({ "observedGeneration": 2, "readyReplicas": 1, "replicas": 3 })),
                 "waiting: 2 replicas too many still running",
             ),
+            (unhurried(0), "waiting: 0 of 1 replicas available"),
+            (unhurried(1), "healthy"),
+            (set(on_delete.clone(), json!({ "observedGeneration": 2 })), "waiting: 0 of 1 replicas ready"),
+            (set(on_delete, revisions.clone()), "healthy"),
+            (set(json!({}), revisions), "waiting: replicas of the old revision remain"),
             (
-                set(
-                    on_delete,
-                    json!({ "observedGeneration": 2, "readyReplicas": 1, "updateRevision": "b",
-                    "currentRevision": "a" }),
-                ),
-                "healthy",
-            ),
-            (
-                set(
-                    json!({}),
-                    json!({ "observedGeneration": 2, "readyReplicas": 1, "updateRevision": "b",
-                    "currentRevision": "a" }),
-                ),
-                "waiting: replicas of the old revision remain",
+                set(partition.clone(), json!({ "observedGeneration": 2, "readyReplicas": 3 })),
+                "waiting: 0 of 1 replicas past the partition updated",
             ),
             (
                 set(partition, json!({ "observedGeneration": 2, "readyReplicas": 3, "updatedReplicas": 1 })),
                 "healthy",
             ),
+        ]);
+    }
+
+    #[test]
+    fn daemon_sets() {
+        let daemon = |spec, updated: i64, available: i64| {
+            let status = json!({ "observedGeneration": 2, "desiredNumberScheduled": 2,
+                "updatedNumberScheduled": updated, "numberAvailable": available });
+            object("apps/v1", "DaemonSet", spec, status)
+        };
+        let on_delete = || json!({ "updateStrategy": { "type": "OnDelete" } });
+        let nowhere = json!({ "observedGeneration": 2, "desiredNumberScheduled": 0 });
+        check(&[
             (
-                daemon(
-                    json!({ "observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 1 }),
-                ),
-                "waiting: 1 of 2 nodes updated",
+                object("apps/v1", "DaemonSet", json!({}), json!({})),
+                "waiting: its controller has not seen it yet",
             ),
-            (daemon(json!({ "observedGeneration": 2, "desiredNumberScheduled": 0 })), "healthy"),
+            (object("apps/v1", "DaemonSet", json!({}), nowhere), "healthy"),
+            (daemon(json!({}), 1, 2), "waiting: 1 of 2 nodes updated"),
+            (daemon(json!({}), 2, 1), "waiting: 1 of 2 nodes available"),
+            (daemon(json!({}), 2, 2), "healthy"),
+            (daemon(on_delete(), 0, 1), "waiting: 1 of 2 nodes available"),
+            (daemon(on_delete(), 0, 2), "healthy"),
         ]);
     }
 

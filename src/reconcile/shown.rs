@@ -41,9 +41,13 @@ impl Shown {
         }
     }
 
-    /// Remembers what a write made of an object: once more, it would change nothing.
+    /// Remembers what a write made of an object: once more, it would change nothing, unless its definition may make
+    /// something else of it by then.
     pub(super) fn wrote(&self, write: &Write, live: &Value, manager: &str) {
         let body = drift::ceded(&write.manifest.value, live, manager, &write.wish);
+        if drift::leaves_out_keys(live, &body, manager) {
+            return;
+        }
         let uid = live.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
         let fingerprint = drift::fingerprint(live, &body, manager);
         let mut equal = self.equal.lock().unwrap_or_else(PoisonError::into_inner);

@@ -32,6 +32,7 @@ use crate::world::chance::Chance;
 use crate::world::kube::Kube;
 use crate::world::unique;
 
+mod cases;
 mod collection;
 mod mutate;
 #[path = "../world/mod.rs"]
@@ -95,6 +96,23 @@ async fn unchanged_is_said_exactly_where_the_server_changes_nothing() {
     assert!(2 * known > asked, "too little of what is unchanged is known without asking: {tally:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_case_is_as_the_server_and_the_table_say() {
+    let scene = Scene::new().await;
+    let wrong = cases::tell(&scene).await;
+    scene.clear().await;
+    assert!(wrong.is_empty(), "{} cases are otherwise:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_definition_fills_in_now_is_not_taken_for_what_it_filled_in() {
+    let mut scene = Scene::new().await;
+    let (changed, known) = scene.filled_in_otherwise().await;
+    scene.clear().await;
+    assert!(!changed.is_empty(), "the server takes both for the same");
+    assert!(!known, "known as unchanged, but it changes {changed:?}");
+}
+
 /// The cluster, and room in it.
 struct Scene {
     cluster: Cluster,
@@ -119,20 +137,20 @@ impl Scene {
         })
         .await
         .unwrap();
-        collection::define(&kube).await;
+        collection::define(&kube, &namespace).await;
         let kinds = cluster.discover().await.unwrap();
         Self { cluster, kinds, kube, namespace }
     }
 
     async fn clear(&self) {
-        collection::undefine(&self.kube).await;
+        collection::undefine(&self.kube, &self.namespace).await;
         self.kube.delete(&format!("/api/v1/namespaces/{}", self.namespace)).await;
     }
 
     /// Applies a manifest, then tries it and changes of it and of the live object.
     async fn see(&self, id: &str, manifest: Manifest, mut chance: Chance) -> Tally {
         let mut tally = Tally::new();
-        let manifest = collection::renamed(manifest, id);
+        let manifest = collection::renamed(manifest, id, &self.namespace);
         if self.cluster.apply(&self.kinds, MANAGER, &manifest, None, "1").await.is_err() {
             return Tally::from([(REFUSED, 1)]);
         }
@@ -227,9 +245,17 @@ impl Scene {
     }
 }
 
-/// Returns an object without its version: of some kinds, the server writes an equal object anew once.
+/// Returns an object without its version, since of some kinds the server writes an equal object anew once; and without what
+/// it notes of the time before anybody applied anything.
 fn without_version(object: &Value) -> Value {
     let mut object = object.clone();
-    object["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    metadata.remove("resourceVersion");
+    if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
+        entries.retain(|entry| entry["manager"] != "before-first-apply");
+        if entries.is_empty() {
+            metadata.remove("managedFields");
+        }
+    }
     object
 }
