@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use serde_json::Value;
-use windlass::application::Name;
-use windlass::applyset;
 use windlass::commit::CommitId;
 
+use crate::apps::App;
 use crate::branch::Branch;
 use crate::branch::Flavour;
 use crate::hands::Hand;
@@ -62,7 +61,9 @@ pub struct Play {
     pub bystanders: BTreeMap<Key, Value>,
     /// Objects that others hold back from being deleted, and that they gave to another set.
     pub held: BTreeSet<Key>,
-    pub claimed: BTreeSet<Key>,
+    pub claimed: BTreeMap<Key, App>,
+    /// The objects that were there when windlass had nothing left to do, and are declared ever since.
+    pub uids: BTreeMap<Key, Value>,
     /// Where the branch stood before each delivery that windlass may not have worked through. While the branch is back
     /// there, the repository seems to lag behind the delivery, and windlass waits for a minute.
     pub befores: Vec<CommitId>,
@@ -85,8 +86,9 @@ impl Play {
     /// Makes everything, and makes the first branch true.
     pub async fn begin(seed: u64, story: Story) -> Self {
         let mut chance = Chance::of(seed);
-        let flavour = Flavour { own: chance.below(4) == 0, widgets: chance.below(10) == 0 };
-        let stage = Stage::new().await;
+        let flavour =
+            Flavour { own: chance.below(4) == 0, widgets: chance.below(10) == 0, till: chance.below(2) == 0 };
+        let stage = Stage::new(App::of(flavour.till)).await;
         let branch = Branch::new(&mut chance, &stage.names, flavour);
         let mut play = Self {
             stage,
@@ -101,7 +103,8 @@ impl Play {
             foreign: Vec::new(),
             bystanders: BTreeMap::new(),
             held: BTreeSet::new(),
-            claimed: BTreeSet::new(),
+            claimed: BTreeMap::new(),
+            uids: BTreeMap::new(),
             befores: Vec::new(),
             vanished: false,
             forgotten: 0,
@@ -127,15 +130,9 @@ impl Play {
         Hand { kube: &self.stage.kube, names: &self.stage.names }
     }
 
-    /// Returns the id of the application's set.
-    pub fn set(&self) -> String {
-        let parent = applyset::parent_name(&Name::parse("shop").unwrap());
-        applyset::id(&parent, &self.stage.names.installation)
-    }
-
     /// Makes objects that windlass must never touch: some that carry the application's label, and some of its kinds.
     async fn make_bystanders(&mut self) {
-        let set = self.set();
+        let set = App::Shop.set(&self.stage.names.installation);
         for (kind, place, name) in [
             (Kind::ConfigMap, Place::Home, "copied"),
             (Kind::Secret, Place::Annex, "copied"),
@@ -178,6 +175,8 @@ impl Play {
         let before = self.pushed.last().map(|last| last.commit.clone());
         let keys: BTreeSet<Key> = self.branch.objects.keys().copied().collect();
         self.dropped.extend(self.declared.difference(&keys));
+        self.uids.retain(|key, _| keys.contains(key));
+        self.drifted |= self.has_moved();
         self.declared.extend(keys);
         self.trouble |= self.branch.bad.is_some() || self.branch.objects.is_empty();
         self.befores.extend(before.clone().filter(|_| told));
@@ -185,6 +184,16 @@ impl Play {
         self.say(format!("pushed {}, delivered: {delivered}", commit.short()));
         let branch = self.branch.clone();
         self.pushed.push(Pushed { commit, branch, delivered, lost: false });
+    }
+
+    /// Has an object gone over to another application? Whoever let it go may have to look once more.
+    fn has_moved(&self) -> bool {
+        let Some(last) = self.pushed.last() else { return false };
+        let app = |branch: &Branch, key: &Key| branch.objects.get(key).map(|one| one.app);
+        self.branch
+            .objects
+            .keys()
+            .any(|key| app(&last.branch, key).is_some_and(|was| Some(was) != app(&self.branch, key)))
     }
 
     /// Deletes the branch; windlass is not told.

@@ -47,8 +47,9 @@ impl Play {
             Ship::Bad => {
                 self.edit();
                 let text = BAD[self.chance.below(BAD.len())];
-                self.say(format!("add {text:?}"));
-                self.branch.bad = Some(text);
+                let app = self.branch.apps[self.chance.below(self.branch.apps.len())];
+                self.say(format!("add {text:?} to {app:?}"));
+                self.branch.bad = Some((app, text));
                 self.push(true).await;
                 self.branch.bad = None;
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use windlass::commit::CommitId;
 
+use crate::apps::App;
 use crate::crew::Crew;
 use crate::objects::Kind;
 use crate::objects::Names;
@@ -49,7 +50,7 @@ pub struct Stage {
 
 impl Stage {
     /// Makes everything; windlass does not run yet.
-    pub async fn new() -> Self {
+    pub async fn new(apps: &[App]) -> Self {
         let names = Names::new(&unique());
         let (repo, kube, crew) = tokio::join!(Repo::create_begun(), Kube::connect("east"), Crew::new());
         tokio::join!(kube.make_namespace(&names.home), kube.make_namespace(&names.annex));
@@ -67,11 +68,11 @@ impl Stage {
             forbidden: Arc::default(),
             files: Vec::new(),
         };
-        stage.write_settings();
+        stage.write_settings(apps);
         stage
     }
 
-    fn write_settings(&self) {
+    fn write_settings(&self, apps: &[App]) {
         let kubeconfig = self.crew.home.config().with_file_name("east.kubeconfig");
         std::fs::write(&kubeconfig, self.east.kubeconfig()).unwrap();
         let plan = Plan {
@@ -84,8 +85,13 @@ impl Stage {
             installation: &self.names.installation,
             namespace: &self.names.home,
         };
-        let shop = plan.application("shop", &format!("ref = \"{MAIN}\""), &["east"], "");
-        self.crew.home.write(&(plan.text() + &shop));
+        let follows = format!("ref = \"{MAIN}\"");
+        let application = |app: &App| {
+            let path = if apps.len() > 1 { format!("path = \"{}\"", app.name()) } else { String::new() };
+            plan.application(app.name(), &follows, &["east"], &path)
+        };
+        let applications: String = apps.iter().map(application).collect();
+        self.crew.home.write(&(plan.text() + &applications));
     }
 
     /// Starts windlass where it does not run.

@@ -84,5 +84,6 @@ impl Play {
         }
         self.stage.quiet().await;
         self.befores.clear();
+        self.recognise().await;
     }
 }

@@ -1,0 +1,69 @@
+//! Whether the objects of a commit were written in the order of their waves.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::apps::App;
+use crate::play::Play;
+use crate::world::proxy::Wrote;
+
+/// When an object has its turn: by its stage, and in the middle one by its wave.
+type Turn = (u8, i64);
+
+impl Play {
+    /// Makes sure that of what a target read, nothing of an earlier wave was first written after something of a later one.
+    pub(super) fn check_order(&self) {
+        let wrote = self.stage.east.wrote();
+        self.branch.apps.iter().for_each(|app| self.check_order_of(*app, &wrote));
+    }
+
+    fn check_order_of(&self, app: App, wrote: &[Wrote]) {
+        let parent = format!("/api/v1/namespaces/{}/configmaps", self.stage.names.installation);
+        let manager = app.manager().replace(':', "%3A");
+        // What others had in hand may have to be written once more.
+        let in_hand = |path: &str| {
+            let mut keys = self.hands.keys().chain(&self.strays);
+            keys.any(|key| key.path(&self.stage.names) == path)
+        };
+        let (mut inputs, mut seen, mut highest) = (Value::Null, BTreeSet::new(), None::<(Turn, &str)>);
+        for one in wrote.iter().filter(|one| !one.line.starts_with("DELETE")) {
+            let (path, query) = parts(&one.line);
+            let Ok(body) = serde_json::from_slice::<Value>(&one.body) else { continue };
+            if path.starts_with(&parent) {
+                let its = body
+                    .pointer("/data/inputs")
+                    .filter(|_| body["metadata"]["name"] == app.parent().as_str());
+                if let Some(now) = its.filter(|now| **now != inputs) {
+                    (inputs, highest) = (now.clone(), None);
+                    seen.clear();
+                }
+                continue;
+            }
+            let is_its = query.contains(&manager) || query.contains(&app.manager());
+            if !is_its || !seen.insert(path) || in_hand(path) {
+                continue;
+            }
+            let turn = turn(&body);
+            let late = highest.filter(|(highest, _)| turn < *highest);
+            assert!(late.is_none(), "{path} of {turn:?} was written after {late:?}, of the same commit");
+            highest = Some((turn, path));
+        }
+    }
+}
+
+/// Returns the path of a request, and its query.
+fn parts(line: &str) -> (&str, &str) {
+    let target = line.split(' ').nth(1).unwrap_or_default();
+    target.split_once('?').unwrap_or((target, ""))
+}
+
+fn turn(body: &Value) -> Turn {
+    let annotations = &body["metadata"]["annotations"];
+    let wave =
+        annotations["windlass.dev/wave"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
+    match body["kind"].as_str() {
+        Some("Namespace" | "CustomResourceDefinition") => (0, 0),
+        _ => (2, wave),
+    }
+}
