@@ -1,12 +1,16 @@
 //! What a branch declares, and how it is edited.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use serde_json::json;
 
 use crate::apps::App;
 use crate::fields::fields;
+use crate::hooks::Form;
+use crate::hooks::Hook;
+use crate::hooks::When;
 use crate::objects::KEEP;
 use crate::objects::KEPT;
 use crate::objects::Key;
@@ -43,6 +47,7 @@ pub struct Declared {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Branch {
     pub objects: BTreeMap<Key, Declared>,
+    pub hooks: BTreeSet<Hook>,
     /// The applications that read it.
     pub apps: &'static [App],
     /// How each file is written: as documents, or as one list.
@@ -62,6 +67,10 @@ pub struct Flavour {
     pub widgets: bool,
     /// A second application.
     pub till: bool,
+    /// Does that wait until the first one is healthy?
+    pub depends: bool,
+    /// Objects that each rollout makes anew.
+    pub hooks: Option<Form>,
 }
 
 const OWN: Key = Key { kind: Kind::Namespace, place: Place::Cluster, name: "own" };
@@ -76,6 +85,8 @@ pub const BAD: &[&str] = &[
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: keep }\n",
     "apiVersion: example.org/v1\nkind: Unheard\nmetadata: { name: bad }\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, namespace: not-there-at-all }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: theirs, annotations: { windlass.dev/hook: before } }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: copied, annotations: { windlass.dev/hook: after } }\n",
     "apiVersion: v1\nkind: [\n",
 ];
 
@@ -86,6 +97,9 @@ impl Branch {
         branch.declare(KEEP, App::Shop, chance, names);
         if flavour.till {
             branch.declare(KEPT, App::Till, chance, names);
+        }
+        if let Some(form) = flavour.hooks {
+            let _said = branch.hook(form, chance);
         }
         for _ in 0..2 + chance.below(4) {
             let _said = branch.add(chance, names, flavour);
@@ -105,6 +119,9 @@ impl Branch {
 
     /// Edits it in one place and says how.
     pub fn edit(&mut self, chance: &mut Chance, names: &Names, flavour: Flavour) -> String {
+        if let Some(form) = flavour.hooks.filter(|_| chance.below(6) == 0) {
+            return self.hook(form, chance);
+        }
         match chance.below(if flavour.till { 20 } else { 16 }) {
             0..=3 => self.add(chance, names, flavour),
             4..=5 => self.take_away(chance),
@@ -126,6 +143,16 @@ impl Branch {
                 self.vary(key, chance, names)
             }
         }
+    }
+
+    /// Adds a hook, or takes it away.
+    fn hook(&mut self, form: Form, chance: &mut Chance) -> String {
+        let when = if chance.below(2) == 0 { When::Before } else { When::After };
+        let hook = Hook { app: self.apps[chance.below(self.apps.len())], when, form };
+        if !self.hooks.remove(&hook) {
+            self.hooks.insert(hook);
+        }
+        format!("add {hook:?} or take it away")
     }
 
     fn add(&mut self, chance: &mut Chance, names: &Names, flavour: Flavour) -> String {
@@ -269,6 +296,15 @@ impl Branch {
                 objects.iter().map(|one| format!("---\n{one}\n")).collect()
             };
             all.push((format!("{folder}deep/{number}.yaml"), text));
+        }
+        let hooks: String = self
+            .hooks
+            .iter()
+            .filter(|hook| hook.app == app)
+            .map(|hook| format!("---\n{}\n", hook.manifest()))
+            .collect();
+        if !hooks.is_empty() {
+            all.push((format!("{folder}hooks.yaml"), hooks));
         }
         let bad = self.bad.filter(|(whose, _)| *whose == app);
         all.extend(bad.map(|(_, text)| (format!("{folder}bad.yaml"), text.to_owned())));

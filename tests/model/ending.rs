@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::apps::App;
+use crate::branch::Branch;
 use crate::fields::fields;
 use crate::judge::applicable;
 use crate::judge::at;
@@ -25,9 +26,11 @@ impl Play {
             self.push(true).await;
         }
         self.tell_the_tip().await;
+        self.stage.waits = self.flavour.depends && self.trouble;
         self.stage.quiet().await;
         self.stage.seen(&self.tip().clone()).await;
         self.stage.quiet().await;
+        self.stage.waits = false;
         let same = self.pushed.iter().filter(|one| one.commit == *self.tip()).count() > 1;
         if self.trouble {
             // What a commit did wrong, or was forbidden, is tried again with the next one only.
@@ -46,7 +49,8 @@ impl Play {
         self.check_a_whole_pass().await;
         self.recognise().await;
         self.check_order();
-        self.check_gone().await;
+        self.check_hooks_once();
+        self.check_gone_from(&self.branch).await;
         self.check_others().await;
         self.check_statuses().await;
         let dead = self.stage.crew.messages().await.1;
@@ -95,10 +99,15 @@ impl Play {
     }
 
     /// Returns what differs from the tip.
-    async fn differs(&self) -> Option<String> {
-        for (key, declared) in &self.branch.objects {
+    pub(super) async fn differs(&self) -> Option<String> {
+        self.differs_from(&self.branch).await
+    }
+
+    /// Returns what differs from what a branch declares.
+    pub(super) async fn differs_from(&self, branch: &Branch) -> Option<String> {
+        for (key, declared) in &branch.objects {
             let (set, manager) = (declared.app.set(&self.stage.names.installation), declared.app.manager());
-            let manifest = self.branch.manifest(*key, &self.stage.names);
+            let manifest = branch.manifest(*key, &self.stage.names);
             // A widget may be declared in another version of its kind than it is usually looked at.
             let version = manifest["apiVersion"].as_str().unwrap_or_default();
             let path = key.path(&self.stage.names);
@@ -165,6 +174,7 @@ impl Play {
 
     /// Makes sure that a whole pass writes nothing but the application's own record: everything is as declared.
     async fn check_a_whole_pass(&mut self) {
+        let before = self.check_hooks().await;
         let mut asked = self.stage.east.asked();
         self.branch.remark += 1;
         self.push(true).await;
@@ -175,7 +185,10 @@ impl Play {
         }
         let since = self.stage.east.asked();
         let own = format!("/namespaces/{}/", self.stage.names.installation);
+        let hooks = self.check_hooks().await;
+        assert!(hooks.is_disjoint(&before), "each hook is made anew by each rollout");
         let writes: Vec<_> = since.iter().filter(|line| is_write(line) && !line.contains(&own)).collect();
+        let writes = self.other_writes(&writes);
         assert!(writes.is_empty(), "a pass after everything was as declared wrote: {writes:?}");
         if let Some(why) = self.differs().await {
             panic!("live does not equal the tip after one more pass: {why}");
@@ -186,7 +199,9 @@ impl Play {
 
     /// Makes sure that nothing was deleted but what left the branch at some time.
     fn check_deletes(&self, asked: &[String]) {
-        let allowed: BTreeSet<String> = self.dropped.iter().map(|key| key.path(&self.stage.names)).collect();
+        let dropped = self.dropped.iter().map(|key| key.path(&self.stage.names));
+        let hooks = self.hooks.iter().map(|hook| hook.path(&self.stage.names));
+        let allowed: BTreeSet<String> = dropped.chain(hooks).collect();
         for line in asked.iter().filter(|line| line.starts_with("DELETE")) {
             let path = line.split([' ', '?']).nth(1).unwrap_or_default();
             let group = &self.stage.names.group;
@@ -196,8 +211,8 @@ impl Play {
     }
 
     /// Makes sure that nothing is left of what left the branch.
-    async fn check_gone(&self) {
-        for key in self.declared.iter().filter(|key| !self.branch.objects.contains_key(*key)) {
+    pub(super) async fn check_gone_from(&self, branch: &Branch) {
+        for key in self.declared.iter().filter(|key| !branch.objects.contains_key(*key)) {
             if self.strays.contains(key) {
                 continue;
             }

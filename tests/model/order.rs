@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::apps::App;
+use crate::objects::Names;
 use crate::play::Play;
 use crate::world::proxy::Wrote;
 
@@ -19,7 +20,6 @@ impl Play {
     }
 
     fn check_order_of(&self, app: App, wrote: &[Wrote]) {
-        let parent = format!("/api/v1/namespaces/{}/configmaps", self.stage.names.installation);
         let manager = app.manager().replace(':', "%3A");
         // What others had in hand may have to be written once more.
         let in_hand = |path: &str| {
@@ -28,18 +28,12 @@ impl Play {
         };
         let (mut inputs, mut seen, mut highest) = (Value::Null, BTreeSet::new(), None::<(Turn, &str)>);
         for one in wrote.iter().filter(|one| !one.line.starts_with("DELETE")) {
+            if read_anew(one, app, &self.stage.names, &mut inputs) {
+                highest = None;
+                seen.clear();
+            }
             let (path, query) = parts(&one.line);
             let Ok(body) = serde_json::from_slice::<Value>(&one.body) else { continue };
-            if path.starts_with(&parent) {
-                let its = body
-                    .pointer("/data/inputs")
-                    .filter(|_| body["metadata"]["name"] == app.parent().as_str());
-                if let Some(now) = its.filter(|now| **now != inputs) {
-                    (inputs, highest) = (now.clone(), None);
-                    seen.clear();
-                }
-                continue;
-            }
             let is_its = query.contains(&manager) || query.contains(&app.manager());
             if !is_its || !seen.insert(path) || in_hand(path) {
                 continue;
@@ -52,8 +46,19 @@ impl Play {
     }
 }
 
+/// Notes what an application reads where its parent is written, and says whether that is something else than before.
+pub fn read_anew(one: &Wrote, app: App, names: &Names, inputs: &mut Value) -> bool {
+    if !parts(&one.line).0.starts_with(&format!("/api/v1/namespaces/{}/configmaps", names.installation)) {
+        return false;
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(&one.body) else { return false };
+    let its = body.pointer("/data/inputs").filter(|_| body["metadata"]["name"] == app.parent().as_str());
+    let now = its.filter(|now| *now != inputs).cloned();
+    now.map(|now| *inputs = now).is_some()
+}
+
 /// Returns the path of a request, and its query.
-fn parts(line: &str) -> (&str, &str) {
+pub fn parts(line: &str) -> (&str, &str) {
     let target = line.split(' ').nth(1).unwrap_or_default();
     target.split_once('?').unwrap_or((target, ""))
 }
@@ -64,6 +69,10 @@ fn turn(body: &Value) -> Turn {
         annotations["windlass.dev/wave"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
     match body["kind"].as_str() {
         Some("Namespace" | "CustomResourceDefinition") => (0, 0),
-        _ => (2, wave),
+        _ => match annotations["windlass.dev/hook"].as_str() {
+            Some("before") => (1, wave),
+            Some("after") => (3, wave),
+            _ => (2, wave),
+        },
     }
 }

@@ -13,6 +13,8 @@ use crate::branch::Branch;
 use crate::branch::Flavour;
 use crate::hands::Hand;
 use crate::hands::Way;
+use crate::hooks::Form;
+use crate::hooks::Hook;
 use crate::objects::Key;
 use crate::objects::Kind;
 use crate::objects::Place;
@@ -62,6 +64,8 @@ pub struct Play {
     /// Objects that others hold back from being deleted, and that they gave to another set.
     pub held: BTreeSet<Key>,
     pub claimed: BTreeMap<Key, App>,
+    /// Whatever hooks were ever declared.
+    pub hooks: BTreeSet<Hook>,
     /// The objects that were there when windlass had nothing left to do, and are declared ever since.
     pub uids: BTreeMap<Key, Value>,
     /// Where the branch stood before each delivery that windlass may not have worked through. While the branch is back
@@ -71,6 +75,8 @@ pub struct Play {
     pub vanished: bool,
     /// How many pushes windlass has forgotten.
     pub forgotten: usize,
+    /// How many pushes there were when a person last went back to one.
+    pub steered: usize,
     /// How often others took each object in hand: correcting it takes longer each time.
     pub hands: BTreeMap<Key, usize>,
     /// May the tip have failed for a reason that the sequence itself made?
@@ -86,9 +92,24 @@ impl Play {
     /// Makes everything, and makes the first branch true.
     pub async fn begin(seed: u64, story: Story) -> Self {
         let mut chance = Chance::of(seed);
-        let flavour =
-            Flavour { own: chance.below(4) == 0, widgets: chance.below(10) == 0, till: chance.below(2) == 0 };
-        let stage = Stage::new(App::of(flavour.till)).await;
+        let till = chance.below(2) == 0;
+        let flavour = Flavour {
+            own: chance.below(4) == 0,
+            widgets: chance.below(10) == 0,
+            till,
+            depends: till && chance.below(3) == 0,
+            hooks: [
+                Some(Form::ConfigMap),
+                Some(Form::ConfigMap),
+                Some(Form::Job),
+                None,
+                None,
+                None,
+                None,
+                None,
+            ][chance.below(8)],
+        };
+        let stage = Stage::new(App::of(flavour.till), flavour.depends).await;
         let branch = Branch::new(&mut chance, &stage.names, flavour);
         let mut play = Self {
             stage,
@@ -104,10 +125,12 @@ impl Play {
             bystanders: BTreeMap::new(),
             held: BTreeSet::new(),
             claimed: BTreeMap::new(),
+            hooks: BTreeSet::new(),
             uids: BTreeMap::new(),
             befores: Vec::new(),
             vanished: false,
             forgotten: 0,
+            steered: 0,
             hands: BTreeMap::new(),
             trouble: false,
             blind: false,
@@ -175,6 +198,7 @@ impl Play {
         let before = self.pushed.last().map(|last| last.commit.clone());
         let keys: BTreeSet<Key> = self.branch.objects.keys().copied().collect();
         self.dropped.extend(self.declared.difference(&keys));
+        self.hooks.extend(&self.branch.hooks);
         self.uids.retain(|key, _| keys.contains(key));
         self.drifted |= self.has_moved();
         self.declared.extend(keys);
