@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::apps::App;
 use crate::fields::fields;
+use crate::flavour::Flavour;
 use crate::hooks::Form;
 use crate::hooks::Hook;
 use crate::hooks::When;
@@ -58,37 +59,8 @@ pub struct Branch {
     pub bad: Option<(App, &'static str)>,
 }
 
-/// Which objects may come up, besides the ordinary ones.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Flavour {
-    /// A namespace of the branch's own.
-    pub own: bool,
-    /// A kind of its own.
-    pub widgets: bool,
-    /// A second application.
-    pub till: bool,
-    /// Does that wait until the first one is healthy?
-    pub depends: bool,
-    /// Objects that each rollout makes anew.
-    pub hooks: Option<Form>,
-}
-
 const OWN: Key = Key { kind: Kind::Namespace, place: Place::Cluster, name: "own" };
 const DEFINITION: Key = Key { kind: Kind::Definition, place: Place::Cluster, name: "widgets" };
-
-/// What the server refuses, and one that windlass itself cannot read.
-pub const BAD: &[&str] = &[
-    "apiVersion: v1\nkind: Service\nmetadata: { name: bad }\nspec: { ports: [{ port: 0 }] }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, labels: { a: 'not valid!' } }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\ndate: { a: b }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\nimmutable: perhaps\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: keep }\n",
-    "apiVersion: example.org/v1\nkind: Unheard\nmetadata: { name: bad }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, namespace: not-there-at-all }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: theirs, annotations: { windlass.dev/hook: before } }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: copied, annotations: { windlass.dev/hook: after } }\n",
-    "apiVersion: v1\nkind: [\n",
-];
 
 impl Branch {
     /// Returns one with a few objects.

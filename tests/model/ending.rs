@@ -50,6 +50,7 @@ impl Play {
         self.recognise().await;
         self.check_order();
         self.check_hooks_once();
+        self.check_dependency();
         self.check_gone_from(&self.branch).await;
         self.check_others().await;
         self.check_statuses().await;

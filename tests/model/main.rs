@@ -34,6 +34,7 @@ mod drifts;
 mod ending;
 mod faults;
 mod fields;
+mod flavour;
 mod hands;
 mod hooks;
 mod judge;

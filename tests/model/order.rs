@@ -46,6 +46,29 @@ impl Play {
     }
 }
 
+impl Play {
+    /// Makes sure that an application that waits for another one began nothing before that one had the same commit's.
+    pub(super) fn check_dependency(&self) {
+        if !self.flavour.depends {
+            return;
+        }
+        let (mut inputs, mut begun) = (Value::Null, Vec::new());
+        for one in &self.stage.east.wrote() {
+            let body = serde_json::from_slice::<Value>(&one.body).unwrap_or_default();
+            let at = body["data"]["commit"].as_str().unwrap_or_default();
+            let Some(pushed) = self.pushed.iter().find(|pushed| pushed.commit.to_string() == at) else {
+                continue;
+            };
+            let needed = pushed.branch.files_of(App::Shop, &self.stage.names);
+            if body["metadata"]["name"] == App::Shop.parent().as_str() && one.status / 100 == 2 {
+                begun.push(needed);
+            } else if read_anew(one, App::Till, &self.stage.names, &mut inputs) {
+                assert!(begun.contains(&needed), "till began {at}, and shop had not");
+            }
+        }
+    }
+}
+
 /// Notes what an application reads where its parent is written, and says whether that is something else than before.
 pub fn read_anew(one: &Wrote, app: App, names: &Names, inputs: &mut Value) -> bool {
     if !parts(&one.line).0.starts_with(&format!("/api/v1/namespaces/{}/configmaps", names.installation)) {

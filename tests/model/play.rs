@@ -10,10 +10,9 @@ use windlass::commit::CommitId;
 
 use crate::apps::App;
 use crate::branch::Branch;
-use crate::branch::Flavour;
+use crate::flavour::Flavour;
 use crate::hands::Hand;
 use crate::hands::Way;
-use crate::hooks::Form;
 use crate::hooks::Hook;
 use crate::objects::Key;
 use crate::objects::Kind;
@@ -92,23 +91,7 @@ impl Play {
     /// Makes everything, and makes the first branch true.
     pub async fn begin(seed: u64, story: Story) -> Self {
         let mut chance = Chance::of(seed);
-        let till = chance.below(2) == 0;
-        let flavour = Flavour {
-            own: chance.below(4) == 0,
-            widgets: chance.below(10) == 0,
-            till,
-            depends: till && chance.below(3) == 0,
-            hooks: [
-                Some(Form::ConfigMap),
-                Some(Form::ConfigMap),
-                Some(Form::Job),
-                None,
-                None,
-                None,
-                None,
-                None,
-            ][chance.below(8)],
-        };
+        let flavour = Flavour::by_chance(&mut chance);
         let stage = Stage::new(App::of(flavour.till), flavour.depends).await;
         let branch = Branch::new(&mut chance, &stage.names, flavour);
         let mut play = Self {
