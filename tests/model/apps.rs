@@ -3,6 +3,10 @@
 use windlass::application::Name;
 use windlass::applyset;
 
+use crate::branch::Branch;
+use crate::branch::Declared;
+use crate::objects::Key;
+
 /// An application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum App {
@@ -48,5 +52,25 @@ impl App {
     /// Returns the id of its set.
     pub fn set(self, installation: &str) -> String {
         applyset::id(&self.parent(), installation)
+    }
+}
+
+impl Branch {
+    /// Has an object gone from one application to another since the branch was like that?
+    pub fn has_moved_since(&self, before: &Self) -> bool {
+        let moved =
+            |(key, now): (&Key, &Declared)| before.objects.get(key).is_some_and(|was| was.app != now.app);
+        self.objects.iter().any(moved)
+    }
+
+    /// Returns it with what another branch declares for an application.
+    pub fn with_those_of(&self, app: App, other: &Self) -> Self {
+        let mut branch = self.clone();
+        branch.objects.retain(|_, declared| declared.app != app);
+        branch.hooks.retain(|hook| hook.app != app);
+        let theirs = other.objects.iter().filter(|(_, declared)| declared.app == app);
+        branch.objects.extend(theirs.map(|(key, declared)| (*key, declared.clone())));
+        branch.hooks.extend(other.hooks.iter().filter(|hook| hook.app == app));
+        branch
     }
 }

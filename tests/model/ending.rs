@@ -14,6 +14,7 @@ use crate::judge::lacks;
 use crate::judge::settled;
 use crate::objects::Key;
 use crate::play::Play;
+use crate::world::git::Status;
 use crate::world::proxy::is_write;
 
 impl Play {
@@ -41,7 +42,7 @@ impl Play {
         }
         for app in self.branch.apps {
             let verdict = self.verdict(*app).await;
-            let told = verdict.as_deref().is_none_or(|state| state == "success");
+            let told = verdict.as_ref().is_none_or(|status| status.state == "success");
             assert!(told || (same && !self.trouble), "the tip has the verdict {verdict:?} of {app:?}");
         }
         self.check_live().await;
@@ -83,9 +84,9 @@ impl Play {
     }
 
     /// Returns the newest status of the target on the tip.
-    async fn verdict(&self, app: App) -> Option<String> {
+    async fn verdict(&self, app: App) -> Option<Status> {
         let statuses = self.stage.repo.statuses(self.tip()).await;
-        statuses.into_iter().rfind(|status| status.context == app.context()).map(|status| status.state)
+        statuses.into_iter().rfind(|status| status.context == app.context())
     }
 
     /// Makes sure that the cluster holds the tip: at once, or as soon as the drift is corrected.
@@ -182,7 +183,8 @@ impl Play {
         self.stage.quiet().await;
         for app in self.branch.apps {
             let verdict = self.verdict(*app).await;
-            assert_eq!(verdict.as_deref(), Some("success"), "a push that changes nothing for {app:?}");
+            let told = verdict.as_ref().is_some_and(|status| status.state == "success");
+            assert!(told, "a push that changes nothing for {app:?} has the verdict {verdict:?}");
         }
         let since = self.stage.east.asked();
         let own = format!("/namespaces/{}/", self.stage.names.installation);

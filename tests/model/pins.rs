@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::apps::App;
 use crate::branch::Branch;
 use crate::drifts::Drift;
 use crate::objects::Key;
@@ -10,9 +11,9 @@ use crate::play::Play;
 impl Play {
     /// Goes back to an earlier commit, has something happen, and follows the branch again.
     pub(super) async fn keep(&mut self) {
-        // With more than one, what moved meanwhile is held fast; and nothing that needs consent is pruned on the way back.
+        // Nothing that needs consent is pruned on the way back, and whoever waits for others waits for this too.
         let flavour = self.flavour;
-        if flavour.till || flavour.own || flavour.widgets {
+        if flavour.depends || flavour.own || flavour.widgets {
             return self.say("but nobody wants that".to_owned());
         }
         self.stage.heal().await;
@@ -24,11 +25,13 @@ impl Play {
         self.settle().await;
         let good = |one: &usize| {
             let pushed = &self.pushed[*one];
-            !pushed.lost && pushed.branch.bad.is_none() && !pushed.branch.objects.is_empty()
+            let sound = pushed.branch.bad.is_none() && !pushed.branch.objects.is_empty();
+            // What moved since is held fast.
+            !pushed.lost && sound && !self.branch.has_moved_since(&pushed.branch)
         };
         let good: Vec<usize> = (0..self.pushed.len()).filter(good).collect();
         let Some(to) = good.get(self.chance.below(good.len().max(1))).copied() else { return };
-        let kept = self.pushed[to].branch.clone();
+        let kept = self.branch.with_those_of(App::Shop, &self.pushed[to].branch);
         let commit = self.pushed[to].commit.to_string();
         self.say(format!("at push {to}"));
         self.steered = self.pushed.len();
@@ -47,7 +50,7 @@ impl Play {
     /// Has something happen that changes nothing in the end.
     async fn try_to_move(&mut self, kept: &Branch) {
         match self.chance.below(4) {
-            0 => {
+            dice if dice == 0 || self.flavour.till => {
                 self.say("killed meanwhile".to_owned());
                 self.stage.kill(None);
                 self.stage.start().await;

@@ -195,12 +195,7 @@ impl Play {
 
     /// Has an object gone over to another application? Whoever let it go may have to look once more.
     fn has_moved(&self) -> bool {
-        let Some(last) = self.pushed.last() else { return false };
-        let app = |branch: &Branch, key: &Key| branch.objects.get(key).map(|one| one.app);
-        self.branch
-            .objects
-            .keys()
-            .any(|key| app(&last.branch, key).is_some_and(|was| Some(was) != app(&self.branch, key)))
+        self.pushed.last().is_some_and(|last| self.branch.has_moved_since(&last.branch))
     }
 
     /// Deletes the branch; windlass is not told.
