@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use windlass::commit::CommitId;
 
 use crate::apps::App;
@@ -85,6 +86,7 @@ pub struct Play {
     /// Did others change anything since the last time that everything was as declared?
     pub drifted: bool,
     pub story: Story,
+    begun: Instant,
 }
 
 impl Play {
@@ -119,6 +121,7 @@ impl Play {
             blind: false,
             drifted: false,
             story,
+            begun: Instant::now(),
         };
         play.make_bystanders().await;
         play.say(format!("{flavour:?}, at first {:?}", play.branch.objects.keys().collect::<Vec<_>>()));
@@ -129,7 +132,8 @@ impl Play {
     }
 
     pub fn say(&self, what: String) {
-        self.story.lock().unwrap().push(what);
+        let seconds = self.begun.elapsed().as_secs_f32();
+        self.story.lock().unwrap().push(format!("{seconds:5.1} {what}"));
     }
 
     pub fn hand(&self) -> Hand<'_> {
