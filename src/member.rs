@@ -21,11 +21,12 @@ pub fn manager(application: &Name) -> String {
 }
 
 /// Returns who owns a live object, as far as its labels and managers tell: nobody, this set, or another set by the
-/// name of its application where windlass wrote it.
+/// name of its application where windlass wrote it. What lost its label is still that of the one application that applied
+/// it.
 #[must_use]
 pub fn owner(live: &Live, set: &str) -> Owner {
     match live.label(PART_OF) {
-        None => Owner::Nobody,
+        None => only_applier(live).map_or(Owner::Nobody, |name| Owner::Other(format!("application {name}"))),
         Some(label) if label == set => Owner::Us,
         Some(label) => {
             let windlass = live.managers().find_map(|(manager, _)| manager.strip_prefix(MANAGER));
@@ -34,14 +35,26 @@ pub fn owner(live: &Live, set: &str) -> Owner {
     }
 }
 
-/// Returns the application of windlass that a live object belongs to, where who applied it and its label agree on one.
-/// `set_of` gives the id of an application's set.
+/// Returns the application of windlass that a live object belongs to, where who applied it and its label agree on one; or
+/// where it lost its label, the one that applied it. `set_of` gives the id of an application's set.
 #[must_use]
 pub fn owning_application(live: &Live, set_of: impl Fn(&Name) -> String) -> Option<Name> {
-    let label = live.label(PART_OF)?;
+    match live.label(PART_OF) {
+        Some(label) => appliers(live).find(|name| set_of(name) == label),
+        None => only_applier(live),
+    }
+}
+
+/// Returns the applications of windlass that applied a live object.
+fn appliers(live: &Live) -> impl Iterator<Item = Name> {
     let applied = live.managers().filter(|(_, operation)| *operation == "Apply");
-    let mut names = applied.filter_map(|(manager, _)| Name::parse(manager.strip_prefix(MANAGER)?).ok());
-    names.find(|name| set_of(name) == label)
+    applied.filter_map(|(manager, _)| Name::parse(manager.strip_prefix(MANAGER)?).ok())
+}
+
+/// Returns the application of windlass that applied a live object, where it is one.
+fn only_applier(live: &Live) -> Option<Name> {
+    let mut names = appliers(live);
+    names.next().filter(|_| names.next().is_none())
 }
 
 /// Whose an object is.
@@ -71,7 +84,8 @@ mod tests {
             (Some("set-blog"), "windlass:blog", Some("blog")),
             (Some("set-shop"), "windlass:blog", None),
             (Some("set-blog"), "kubectl", None),
-            (None, "windlass:blog", None),
+            (None, "windlass:blog", Some("blog")),
+            (None, "kubectl", None),
         ];
         for (label, manager, expected) in cases {
             let labels = label.map_or_else(|| json!({}), |label| json!({ super::PART_OF: label }));

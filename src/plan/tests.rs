@@ -58,9 +58,14 @@ fn a_foreign_object_is_refused_by_its_owners_name() {
         .unwrap()
         .to_string();
     assert!(said.contains("ConfigMap/shop/web") && said.contains("application blog"), "{said}");
-    for (label, manager) in
-        [(None, "kubectl"), (Some("us"), "windlass:shop"), (Some("them"), "windlass:shop")]
-    {
+    let lost = foreign(&live("web", None, "windlass:blog"), &manifest("web"), "us", "windlass:shop");
+    assert!(lost.is_some_and(|problem| problem.to_string().contains("application blog")));
+    for (label, manager) in [
+        (None, "kubectl"),
+        (None, "windlass:shop"),
+        (Some("us"), "windlass:shop"),
+        (Some("them"), "windlass:shop"),
+    ] {
         let live = live("web", label, manager);
         assert_eq!(foreign(&live, &manifest("web"), "us", "windlass:shop"), None, "{label:?}");
     }

@@ -260,6 +260,7 @@ pub(super) fn told(checked: &Checked, parent: &Parent) -> Vec<String> {
     let live = checked.write.live.as_ref();
     let owner = live.filter(|live| live.label(member::PART_OF) != Some(set));
     let owner = owner.and_then(|live| applyset::owning_application(live, &parent.namespace));
+    let owner = owner.filter(|name| applyset::parent_name(name) != parent.name);
     let owner = owner.map(|name| format!("moved here from application {name}"));
     let live = live.filter(|live| plan::takes_over(&checked.write, live, set));
     let former: BTreeSet<&str> = live.into_iter().flat_map(|live| takeover::former(&live.value)).collect();

@@ -43,6 +43,8 @@ pub struct Crew {
     servers: Option<(Servers, Queue)>,
     /// Between the processes and what they meet at, where a test asked for it: before the broker and the database.
     lines: Option<[Toxic; 2]>,
+    /// Posts deliveries.
+    courier: Courier,
 }
 
 /// A process that runs, or is to be started.
@@ -61,14 +63,26 @@ impl Crew {
     pub async fn over(servers: Option<Servers>) -> Self {
         let slot = |part| Slot { part, process: None };
         let Some(servers) = servers else {
-            return Self { home: Home::new(""), slots: vec![slot("run")], servers: None, lines: None };
+            return Self {
+                home: Home::new(""),
+                slots: vec![slot("run")],
+                servers: None,
+                lines: None,
+                courier: Courier::new().unwrap(),
+            };
         };
         let [broker, _] = servers.urls();
         let options =
             Options { lanes: lanes().to_vec(), ..Options::new(Secret::new(&broker).unwrap(), "rig") };
         let queue = Queue::connect(options).await.unwrap();
         let slots = std::iter::once("serve").chain([const { "work" }; WORKERS]).map(slot).collect();
-        Self { home: Home::new(""), slots, servers: Some((servers, queue)), lines: None }
+        Self {
+            home: Home::new(""),
+            slots,
+            servers: Some((servers, queue)),
+            lines: None,
+            courier: Courier::new().unwrap(),
+        }
     }
 
     /// Puts lines that can be cut between the processes and what they meet at; for those that are started from now on.
@@ -170,7 +184,19 @@ impl Crew {
         let (event, body) = rules.make_up(&push);
         let headers = rules.sign(event, &unique(), body.as_bytes(), &Secret::new(SECRET).unwrap(), now());
         let url = format!("{}/hooks/gitea", self.door().door);
-        Courier::new().unwrap().knock(&url, &headers, body).await.ok().map(|(status, _)| status)
+        self.courier.knock(&url, &headers, body).await.ok().map(|(status, _)| status)
+    }
+
+    /// Calls windlass with a command by which people steer it.
+    pub fn order(&self, installation: &str, words: &[&str]) {
+        let urls = self.servers.as_ref().map(|(servers, _)| servers.urls());
+        let mut command = command(&self.home, words[0], installation);
+        command.args(&words[1..]);
+        if let Some([broker, database]) = &urls {
+            command.env("WINDLASS__QUEUE__URL", broker).env("WINDLASS__STORE__URL", database);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Returns one number from the history.
@@ -230,9 +256,12 @@ impl Crew {
     /// Returns how many messages wait or are worked on, where the latter can be known, and how many are dead.
     pub async fn messages(&self) -> (i64, i64) {
         let Some((_, queue)) = &self.servers else {
-            let count = async |query| self.file("queue.db", query).await.unwrap();
-            let left = count("SELECT count(*) FROM messages WHERE state < 4").await;
-            return (left, count("SELECT count(*) FROM messages WHERE state = 4").await);
+            // Both at once: whoever waits for the end looks often.
+            let query =
+                "SELECT count(*) * 1000000 + coalesce(sum(state = 4), 0) FROM messages WHERE state <= 4";
+            let both: i64 = self.file("queue.db", query).await.unwrap();
+            let (all, dead) = (both / 1_000_000, both % 1_000_000);
+            return (all - dead, dead);
         };
         let (mut left, mut dead) = (0, 0);
         for lane in lanes() {

@@ -75,6 +75,30 @@ async fn an_object_that_moves_is_neither_deleted_nor_created_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lost_its_label_moves_with_all_that_was_applied() {
+    setup()
+        .run(async |w| {
+            ship_first(w).await;
+            let path = w.path_of("one");
+            let before = live(w, &path).await;
+            let labels = json!({ "metadata": { "labels": null } });
+            w.east.change(&format!("{path}?fieldManager=somebody"), &labels).await;
+            // Whoever still declares it owns it.
+            let refused = w.ship(&[("till/one.yaml", &config_map("one", "2"))]).await;
+            w.settle().await;
+            w.expect(&refused, "till@east", "failure", &["it belongs to application shop"]).await;
+            assert_eq!(w.value("one").await.as_deref(), Some("1"));
+            w.east.change(&format!("{path}?fieldManager=somebody"), &labels).await;
+            w.repo.remove(&["shop/one.yaml"]);
+            let moved = w.ship(&[("till/till.yaml", &config_map("till", "2"))]).await;
+            w.settle().await;
+            w.expect(&moved, "till@east", "success", &["2 configured"]).await;
+            expect_moved(w, &path, &before, "till").await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_application_declares_stays_until_that_takes_it() {
     setup()
         .run(async |w| {

@@ -1,11 +1,19 @@
 //! What a branch declares, and how it is edited.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use serde_json::json;
 
+use crate::apps::App;
 use crate::fields::fields;
+use crate::flavour::Flavour;
+use crate::hooks::Form;
+use crate::hooks::Hook;
+use crate::hooks::When;
+use crate::objects::KEEP;
+use crate::objects::KEPT;
 use crate::objects::Key;
 use crate::objects::Kind;
 use crate::objects::NAMES;
@@ -29,6 +37,8 @@ const FILES: usize = 4;
 pub struct Declared {
     /// Its fields, as the model has them.
     pub value: Value,
+    /// The application that it belongs to.
+    pub app: App,
     file: usize,
     /// Does its manifest name its namespace where it need not?
     named: bool,
@@ -38,56 +48,41 @@ pub struct Declared {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Branch {
     pub objects: BTreeMap<Key, Declared>,
+    pub hooks: BTreeSet<Hook>,
+    /// The applications that read it.
+    pub apps: &'static [App],
     /// How each file is written: as documents, or as one list.
     lists: [bool; FILES],
     /// A number that no manifest holds.
     pub remark: usize,
     /// A text that is no good manifest.
-    pub bad: Option<&'static str>,
+    pub bad: Option<(App, &'static str)>,
 }
-
-/// Which objects may come up, besides the ordinary ones.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Flavour {
-    /// A namespace of the branch's own.
-    pub own: bool,
-    /// A kind of its own.
-    pub widgets: bool,
-}
-
-/// One that is always declared, so that no branch is empty by chance.
-pub const KEEP: Key = Key { kind: Kind::ConfigMap, place: Place::Home, name: "keep" };
 
 const OWN: Key = Key { kind: Kind::Namespace, place: Place::Cluster, name: "own" };
 const DEFINITION: Key = Key { kind: Kind::Definition, place: Place::Cluster, name: "widgets" };
 
-/// What the server refuses, and one that windlass itself cannot read.
-pub const BAD: &[&str] = &[
-    "apiVersion: v1\nkind: Service\nmetadata: { name: bad }\nspec: { ports: [{ port: 0 }] }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, labels: { a: 'not valid!' } }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\ndate: { a: b }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\nimmutable: perhaps\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: keep }\n",
-    "apiVersion: example.org/v1\nkind: Unheard\nmetadata: { name: bad }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, namespace: not-there-at-all }\n",
-    "apiVersion: v1\nkind: [\n",
-];
-
 impl Branch {
     /// Returns one with a few objects.
     pub fn new(chance: &mut Chance, names: &Names, flavour: Flavour) -> Self {
-        let mut branch = Self::default();
-        branch.declare(KEEP, chance, names);
+        let mut branch = Self { apps: App::of(flavour.till), ..Self::default() };
+        branch.declare(KEEP, App::Shop, chance, names);
+        if flavour.till {
+            branch.declare(KEPT, App::Till, chance, names);
+        }
+        if let Some(form) = flavour.hooks {
+            let _said = branch.hook(form, chance);
+        }
         for _ in 0..2 + chance.below(4) {
             let _said = branch.add(chance, names, flavour);
         }
         branch
     }
 
-    fn declare(&mut self, key: Key, chance: &mut Chance, names: &Names) {
+    fn declare(&mut self, key: Key, app: App, chance: &mut Chance, names: &Names) {
         let mut value = json!({ "metadata": {} });
         merge(&mut value, &key.base(names));
-        let declared = Declared { value, file: chance.below(FILES), named: chance.below(2) == 0 };
+        let declared = Declared { value, app, file: chance.below(FILES), named: chance.below(2) == 0 };
         self.objects.insert(key, declared);
         for _ in 0..chance.below(5) {
             self.vary(key, chance, names);
@@ -96,7 +91,10 @@ impl Branch {
 
     /// Edits it in one place and says how.
     pub fn edit(&mut self, chance: &mut Chance, names: &Names, flavour: Flavour) -> String {
-        match chance.below(16) {
+        if let Some(form) = flavour.hooks.filter(|_| chance.below(6) == 0) {
+            return self.hook(form, chance);
+        }
+        match chance.below(if flavour.till { 20 } else { 16 }) {
             0..=3 => self.add(chance, names, flavour),
             4..=5 => self.take_away(chance),
             6 => self.rename(chance),
@@ -111,6 +109,7 @@ impl Branch {
                 self.lists[file] = !self.lists[file];
                 format!("write file {file} otherwise")
             }
+            16.. => self.hand_over(chance),
             _ => {
                 let key = self.any(chance);
                 self.vary(key, chance, names)
@@ -118,13 +117,24 @@ impl Branch {
         }
     }
 
+    /// Adds a hook, or takes it away.
+    fn hook(&mut self, form: Form, chance: &mut Chance) -> String {
+        let when = if chance.below(2) == 0 { When::Before } else { When::After };
+        let hook = Hook { app: self.apps[chance.below(self.apps.len())], when, form };
+        if !self.hooks.remove(&hook) {
+            self.hooks.insert(hook);
+        }
+        format!("add {hook:?} or take it away")
+    }
+
     fn add(&mut self, chance: &mut Chance, names: &Names, flavour: Flavour) -> String {
         let key = self.fresh(chance, flavour);
         if self.objects.contains_key(&key) || self.objects.len() >= OBJECTS {
             return self.vary(key, chance, names);
         }
-        self.declare(key, chance, names);
-        format!("add {key:?}")
+        let app = if key.is_free() { self.apps[chance.below(self.apps.len())] } else { App::Shop };
+        self.declare(key, app, chance, names);
+        format!("add {key:?} to {app:?}")
     }
 
     fn fresh(&self, chance: &mut Chance, flavour: Flavour) -> Key {
@@ -176,7 +186,7 @@ impl Branch {
 
     fn take_away(&mut self, chance: &mut Chance) -> String {
         let key = self.any(chance);
-        if key == KEEP {
+        if key.is_kept() {
             return "take nothing away".to_owned();
         }
         self.objects.remove(&key);
@@ -187,6 +197,16 @@ impl Branch {
             !inside && !instance
         });
         format!("take {key:?} away")
+    }
+
+    /// Gives an object to the other application.
+    fn hand_over(&mut self, chance: &mut Chance) -> String {
+        let key = self.any(chance);
+        if key.is_kept() || !key.is_free() {
+            return format!("leave {key:?} with its application");
+        }
+        self.change(key, |declared| declared.app = declared.app.other());
+        format!("hand {key:?} over to {:?}", self.objects[&key].app)
     }
 
     fn rename(&mut self, chance: &mut Chance) -> String {
@@ -207,7 +227,7 @@ impl Branch {
 
     fn rekey(&mut self, key: Key, to: Key) -> String {
         // What these hold of their names cannot be changed, nor be another's.
-        let bound = key == KEEP || key.kind.is_ground() || self.objects.contains_key(&to);
+        let bound = key.is_kept() || key.kind.is_ground() || self.objects.contains_key(&to);
         if bound || (key.name != to.name && matches!(key.kind, Kind::Deployment | Kind::RoleBinding)) {
             return format!("leave {key:?} where it is");
         }
@@ -230,20 +250,36 @@ impl Branch {
 
     /// Returns the files of the branch.
     pub fn files(&self, names: &Names) -> Vec<(String, String)> {
+        self.apps.iter().flat_map(|app| self.files_of(*app, names)).collect()
+    }
+
+    /// Returns those that an application reads.
+    pub fn files_of(&self, app: App, names: &Names) -> Vec<(String, String)> {
         let mut files: Vec<Vec<Value>> = vec![Vec::new(); FILES];
-        for (key, declared) in &self.objects {
+        for (key, declared) in self.objects.iter().filter(|(_, declared)| declared.app == app) {
             files[declared.file].push(self.manifest(*key, names));
         }
-        let mut all = vec![("remark.yaml".to_owned(), format!("# {}\n", self.remark))];
+        let folder = if self.apps.len() > 1 { format!("{}/", app.name()) } else { String::new() };
+        let mut all = vec![(format!("{folder}remark.yaml"), format!("# {}\n", self.remark))];
         for (number, objects) in files.into_iter().enumerate().filter(|(_, objects)| !objects.is_empty()) {
             let text = if self.lists[number] {
                 json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string()
             } else {
                 objects.iter().map(|one| format!("---\n{one}\n")).collect()
             };
-            all.push((format!("deep/{number}.yaml"), text));
+            all.push((format!("{folder}deep/{number}.yaml"), text));
         }
-        all.extend(self.bad.map(|text| ("bad.yaml".to_owned(), text.to_owned())));
+        let hooks: String = self
+            .hooks
+            .iter()
+            .filter(|hook| hook.app == app)
+            .map(|hook| format!("---\n{}\n", hook.manifest()))
+            .collect();
+        if !hooks.is_empty() {
+            all.push((format!("{folder}hooks.yaml"), hooks));
+        }
+        let bad = self.bad.filter(|(whose, _)| *whose == app);
+        all.extend(bad.map(|(_, text)| (format!("{folder}bad.yaml"), text.to_owned())));
         all
     }
 }

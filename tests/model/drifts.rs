@@ -55,6 +55,9 @@ impl Play {
         if matches!(drift, Drift::Replace | Drift::Unlabel | Drift::Disown | Drift::Claim) {
             self.strays.insert(key);
         }
+        if matches!(drift, Drift::Delete | Drift::Replace) {
+            self.uids.remove(&key);
+        }
         match drift {
             Drift::Meddle | Drift::Strip => self.change(key, drift == Drift::Meddle).await,
             Drift::Add => self.add_foreign(key).await,
@@ -75,7 +78,7 @@ impl Play {
                 self.hand().patch(key, &json!({ "metadata": { "managedFields": [{}] } })).await;
             }
             Drift::Claim => {
-                self.claimed.insert(key);
+                self.claimed.insert(key, self.branch.objects[&key].app);
                 self.trouble = true;
                 self.hand().patch(key, &label(Some(ANOTHER))).await;
             }
@@ -100,8 +103,9 @@ impl Play {
         for key in std::mem::take(&mut self.held) {
             self.hand().patch(key, &json!({ "metadata": { "finalizers": null } })).await;
         }
-        for key in std::mem::take(&mut self.claimed) {
-            let labels = json!({ "metadata": { "labels": { PART_OF: self.set() } } });
+        for (key, app) in std::mem::take(&mut self.claimed) {
+            let set = app.set(&self.stage.names.installation);
+            let labels = json!({ "metadata": { "labels": { PART_OF: set } } });
             self.hand().give_back(key, &labels).await;
         }
     }

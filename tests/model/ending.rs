@@ -1,10 +1,11 @@
 //! How every sequence must end.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::apps::App;
+use crate::branch::Branch;
 use crate::fields::fields;
 use crate::judge::applicable;
 use crate::judge::at;
@@ -13,10 +14,8 @@ use crate::judge::lacks;
 use crate::judge::settled;
 use crate::objects::Key;
 use crate::play::Play;
+use crate::world::git::Status;
 use crate::world::proxy::is_write;
-
-/// The status of the target.
-const TARGET: &str = "windlass/shop@east";
 
 impl Play {
     /// Lets everything work again, waits until windlass has done all that it promises, and looks whether it has.
@@ -28,9 +27,11 @@ impl Play {
             self.push(true).await;
         }
         self.tell_the_tip().await;
+        self.stage.waits = self.flavour.depends && self.trouble;
         self.stage.quiet().await;
         self.stage.seen(&self.tip().clone()).await;
         self.stage.quiet().await;
+        self.stage.waits = false;
         let same = self.pushed.iter().filter(|one| one.commit == *self.tip()).count() > 1;
         if self.trouble {
             // What a commit did wrong, or was forbidden, is tried again with the next one only.
@@ -39,12 +40,19 @@ impl Play {
             self.push(true).await;
             self.stage.quiet().await;
         }
-        let verdict = self.verdict().await;
-        let told = verdict.as_deref().is_none_or(|state| state == "success");
-        assert!(told || (same && !self.trouble), "the tip has the verdict {verdict:?}");
+        for app in self.branch.apps {
+            let verdict = self.verdict(*app).await;
+            let told = verdict.as_ref().is_none_or(|status| status.state == "success");
+            assert!(told || (same && !self.trouble), "the tip has the verdict {verdict:?} of {app:?}");
+        }
         self.check_live().await;
+        self.recognise().await;
         self.check_a_whole_pass().await;
-        self.check_gone().await;
+        self.recognise().await;
+        self.check_order();
+        self.check_hooks_once();
+        self.check_dependency();
+        self.check_gone_from(&self.branch).await;
         self.check_others().await;
         self.check_statuses().await;
         let dead = self.stage.crew.messages().await.1;
@@ -76,9 +84,9 @@ impl Play {
     }
 
     /// Returns the newest status of the target on the tip.
-    async fn verdict(&self) -> Option<String> {
+    async fn verdict(&self, app: App) -> Option<Status> {
         let statuses = self.stage.repo.statuses(self.tip()).await;
-        statuses.into_iter().rfind(|status| status.context == TARGET).map(|status| status.state)
+        statuses.into_iter().rfind(|status| status.context == app.context())
     }
 
     /// Makes sure that the cluster holds the tip: at once, or as soon as the drift is corrected.
@@ -93,10 +101,15 @@ impl Play {
     }
 
     /// Returns what differs from the tip.
-    async fn differs(&self) -> Option<String> {
-        let set = self.set();
-        for key in self.branch.objects.keys() {
-            let manifest = self.branch.manifest(*key, &self.stage.names);
+    pub(super) async fn differs(&self) -> Option<String> {
+        self.differs_from(&self.branch).await
+    }
+
+    /// Returns what differs from what a branch declares.
+    pub(super) async fn differs_from(&self, branch: &Branch) -> Option<String> {
+        for (key, declared) in &branch.objects {
+            let (set, manager) = (declared.app.set(&self.stage.names.installation), declared.app.manager());
+            let manifest = branch.manifest(*key, &self.stage.names);
             // A widget may be declared in another version of its kind than it is usually looked at.
             let version = manifest["apiVersion"].as_str().unwrap_or_default();
             let path = key.path(&self.stage.names);
@@ -104,7 +117,7 @@ impl Play {
             let Some(live) = self.stage.kube.find(&path).await else {
                 return Some(format!("{path} is not there"));
             };
-            let query = "fieldManager=windlass:shop&force=true&dryRun=All&fieldValidation=Strict";
+            let query = format!("fieldManager={manager}&force=true&dryRun=All&fieldValidation=Strict");
             let (asked, kind) = (applicable(&manifest, &set), "application/apply-patch+yaml");
             let dry = self.stage.kube.ask("PATCH", &format!("{path}?{query}"), kind, &asked).await;
             let dry = match dry {
@@ -114,6 +127,13 @@ impl Play {
             let fields = difference(&settled(&live), &settled(&dry), "");
             if !fields.is_empty() {
                 return Some(format!("{path} would be changed by its manifest {manifest}: {fields:?}"));
+            }
+            let entries = live["metadata"]["managedFields"].as_array();
+            let others = entries.into_iter().flatten().filter(|entry| {
+                entry["manager"].as_str().is_some_and(|one| one.starts_with("windlass:") && one != manager)
+            });
+            if others.count() > 0 && !self.strays.contains(key) {
+                return Some(format!("{path} still has an owner that it went from: {live}"));
             }
             if let Some(why) = lacks(&manifest, &live).or_else(|| self.left_behind(*key, &manifest, &live)) {
                 return Some(format!("{path}: {why}; manifest {manifest}; live {live}"));
@@ -156,15 +176,22 @@ impl Play {
 
     /// Makes sure that a whole pass writes nothing but the application's own record: everything is as declared.
     async fn check_a_whole_pass(&mut self) {
+        let before = self.check_hooks().await;
         let mut asked = self.stage.east.asked();
         self.branch.remark += 1;
         self.push(true).await;
         self.stage.quiet().await;
-        let verdict = self.verdict().await;
-        assert_eq!(verdict.as_deref(), Some("success"), "a push that changes nothing");
+        for app in self.branch.apps {
+            let verdict = self.verdict(*app).await;
+            let told = verdict.as_ref().is_some_and(|status| status.state == "success");
+            assert!(told, "a push that changes nothing for {app:?} has the verdict {verdict:?}");
+        }
         let since = self.stage.east.asked();
         let own = format!("/namespaces/{}/", self.stage.names.installation);
+        let hooks = self.check_hooks().await;
+        assert!(hooks.is_disjoint(&before), "each hook is made anew by each rollout");
         let writes: Vec<_> = since.iter().filter(|line| is_write(line) && !line.contains(&own)).collect();
+        let writes = self.other_writes(&writes);
         assert!(writes.is_empty(), "a pass after everything was as declared wrote: {writes:?}");
         if let Some(why) = self.differs().await {
             panic!("live does not equal the tip after one more pass: {why}");
@@ -175,7 +202,9 @@ impl Play {
 
     /// Makes sure that nothing was deleted but what left the branch at some time.
     fn check_deletes(&self, asked: &[String]) {
-        let allowed: BTreeSet<String> = self.dropped.iter().map(|key| key.path(&self.stage.names)).collect();
+        let dropped = self.dropped.iter().map(|key| key.path(&self.stage.names));
+        let hooks = self.hooks.iter().map(|hook| hook.path(&self.stage.names));
+        let allowed: BTreeSet<String> = dropped.chain(hooks).collect();
         for line in asked.iter().filter(|line| line.starts_with("DELETE")) {
             let path = line.split([' ', '?']).nth(1).unwrap_or_default();
             let group = &self.stage.names.group;
@@ -185,8 +214,8 @@ impl Play {
     }
 
     /// Makes sure that nothing is left of what left the branch.
-    async fn check_gone(&self) {
-        for key in self.declared.iter().filter(|key| !self.branch.objects.contains_key(*key)) {
+    pub(super) async fn check_gone_from(&self, branch: &Branch) {
+        for key in self.declared.iter().filter(|key| !branch.objects.contains_key(*key)) {
             if self.strays.contains(key) {
                 continue;
             }
@@ -218,43 +247,6 @@ impl Play {
             };
             let held = &live["metadata"]["annotations"][&one.annotation];
             assert!(!tip || *held == *one.value, "{one:?} became {held}");
-        }
-    }
-
-    /// Makes sure that each commit has one verdict, and nothing after it.
-    async fn check_statuses(&self) {
-        let files: Vec<_> = self.pushed.iter().map(|one| one.branch.files(&self.stage.names)).collect();
-        let forgotten: BTreeSet<_> = self.pushed.iter().take(self.forgotten).map(|one| &one.commit).collect();
-        for (number, pushed) in self.pushed.iter().enumerate() {
-            if forgotten.contains(&pushed.commit) {
-                continue;
-            }
-            let mut contexts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for status in self.stage.repo.statuses(&pushed.commit).await {
-                contexts.entry(status.context).or_default().push(status.state);
-            }
-            // What reads as another push did may have touched nothing.
-            let alike = files.iter().filter(|one| **one == files[number]).count() > 1;
-            let names: Vec<&str> = contexts.keys().map(String::as_str).collect();
-            let shown = format!("push {number}, {}: {contexts:?}", pushed.commit.short());
-            let unheard = pushed.lost || !pushed.delivered || alike;
-            // Where a pass came upon the commit before dispatch did, and dispatch never did, nobody knows its other targets.
-            let alone = names == [TARGET] && !pushed.delivered;
-            assert!(names == ["windlass", TARGET] || alone || (names.is_empty() && unheard), "{shown}");
-            for mut states in contexts.into_values() {
-                if self.stage.killed {
-                    states.dedup();
-                }
-                let last = states.last().cloned();
-                let finals: Vec<_> = states.iter().filter(|state| *state != "pending").collect();
-                // What failed may be healed by another delivery of the same commit.
-                let healed = finals.len() == 2
-                    && *finals[0] != "success"
-                    && *finals[0] != "warning"
-                    && finals[1] == "success";
-                assert!(finals.len() == 1 || healed, "{shown}");
-                assert_eq!(finals.last().copied(), last.as_ref(), "{shown}");
-            }
         }
     }
 }

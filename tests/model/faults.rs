@@ -34,12 +34,12 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(3);
 /// The requests to the API server that can be told apart: how they begin, what they contain, and whether they are dry.
 const REQUESTS: &[(&str, &str, Option<bool>)] = &[
     ("GET", "labelSelector", None),
-    ("GET", "/configmaps/windlass-shop", None),
+    ("GET", "/configmaps/windlass-", None),
     ("PATCH", "/", Some(true)),
     ("PATCH", "/", Some(false)),
     ("PATCH", "/configmaps/", Some(false)),
     ("DELETE", "/", None),
-    ("P", "/configmaps/windlass-shop", Some(false)),
+    ("P", "/configmaps/windlass-", Some(false)),
     ("", "/", None),
 ];
 

@@ -17,6 +17,7 @@ pub fn fields(kind: Kind) -> Vec<Field> {
         ("/metadata/annotations/note", json!(["one", "two", "", "a line\nand another\n"])),
         ("/metadata/annotations/example.org~1more", json!(["true", "1.0"])),
         ("/metadata/annotations", json!([null, {}])),
+        ("/metadata/annotations/windlass.dev~1wave", json!(["-1", "1", "2"])),
     ];
     fields.extend(own_fields(kind));
     fields

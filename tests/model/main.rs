@@ -3,9 +3,11 @@
 //!
 //! A sequence edits manifests and pushes them, one by one, several at once, with force, without a delivery, and such as
 //! are refused. Meanwhile other managers change what was applied, people delete it or take its label away, rights are
-//! lost, the API server and the forge fail, and the process is killed. In the end everything works again, and then live
+//! lost, a person keeps an earlier commit for a while, the API server and the forge fail, and the process is killed. In the end everything works again, and then live
 //! equals the tip in every field that the manifests set; what was removed has left nothing behind; nothing was deleted
-//! but what left the branch; what others set or made is as it was; one more pass writes nothing; and every commit has
+//! but what left the branch, also where it went from one application to another; each object belongs to the application
+//! that declares it; nothing of a later wave was written before something of an earlier one, and hooks were made once
+//! by each rollout; what others set or made is as it was; one more pass writes nothing; and every commit has
 //! one verdict.
 //!
 //! What the model grants windlass, since it is not promised: an object that lost its label, or that somebody else made
@@ -23,6 +25,7 @@
 )]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a rule names the kinds and steps that it is about")]
 
+mod apps;
 mod branch;
 #[allow(dead_code, reason = "the crashes use the rest of it")]
 #[path = "../crash/crew.rs"]
@@ -31,13 +34,19 @@ mod drifts;
 mod ending;
 mod faults;
 mod fields;
+mod flavour;
 mod hands;
+mod hooks;
 mod judge;
 mod objects;
+mod order;
+mod pins;
 mod play;
+mod same;
 mod ships;
 mod stage;
 mod steps;
+mod verdicts;
 #[path = "../world/mod.rs"]
 mod world;
 

@@ -88,6 +88,12 @@ pub struct Key {
     pub name: &'static str,
 }
 
+/// One that is always declared, so that no branch is empty by chance.
+pub const KEEP: Key = Key { kind: Kind::ConfigMap, place: Place::Home, name: "keep" };
+
+/// The same of the second application.
+pub const KEPT: Key = Key { kind: Kind::ConfigMap, place: Place::Home, name: "kept" };
+
 /// The names that objects of a kind may have.
 pub const NAMES: &[&str] = &["a", "b", "c"];
 
@@ -129,6 +135,16 @@ impl Key {
     fn api_version(&self, names: &Names) -> String {
         let version = self.kind.words().0;
         if self.kind == Kind::Widget { format!("{}/v1", names.group) } else { version.to_owned() }
+    }
+
+    /// Is it one that is always declared?
+    pub fn is_kept(self) -> bool {
+        self == KEEP || self == KEPT
+    }
+
+    /// May it belong to any application? What lives in others, or has others in it, stays with the first one.
+    pub fn is_free(self) -> bool {
+        matches!(self.place, Place::Home | Place::Annex) && self.kind != Kind::Widget
     }
 
     /// Returns its name in the cluster.

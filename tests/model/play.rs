@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use serde_json::Value;
-use windlass::application::Name;
-use windlass::applyset;
+use tokio::time::Instant;
 use windlass::commit::CommitId;
 
+use crate::apps::App;
 use crate::branch::Branch;
-use crate::branch::Flavour;
+use crate::flavour::Flavour;
 use crate::hands::Hand;
 use crate::hands::Way;
+use crate::hooks::Hook;
 use crate::objects::Key;
 use crate::objects::Kind;
 use crate::objects::Place;
@@ -62,7 +63,11 @@ pub struct Play {
     pub bystanders: BTreeMap<Key, Value>,
     /// Objects that others hold back from being deleted, and that they gave to another set.
     pub held: BTreeSet<Key>,
-    pub claimed: BTreeSet<Key>,
+    pub claimed: BTreeMap<Key, App>,
+    /// Whatever hooks were ever declared.
+    pub hooks: BTreeSet<Hook>,
+    /// The objects that were there when windlass had nothing left to do, and are declared ever since.
+    pub uids: BTreeMap<Key, Value>,
     /// Where the branch stood before each delivery that windlass may not have worked through. While the branch is back
     /// there, the repository seems to lag behind the delivery, and windlass waits for a minute.
     pub befores: Vec<CommitId>,
@@ -70,6 +75,8 @@ pub struct Play {
     pub vanished: bool,
     /// How many pushes windlass has forgotten.
     pub forgotten: usize,
+    /// How many pushes there were when a person last went back to one.
+    pub steered: usize,
     /// How often others took each object in hand: correcting it takes longer each time.
     pub hands: BTreeMap<Key, usize>,
     /// May the tip have failed for a reason that the sequence itself made?
@@ -79,14 +86,15 @@ pub struct Play {
     /// Did others change anything since the last time that everything was as declared?
     pub drifted: bool,
     pub story: Story,
+    begun: Instant,
 }
 
 impl Play {
     /// Makes everything, and makes the first branch true.
     pub async fn begin(seed: u64, story: Story) -> Self {
         let mut chance = Chance::of(seed);
-        let flavour = Flavour { own: chance.below(4) == 0, widgets: chance.below(10) == 0 };
-        let stage = Stage::new().await;
+        let flavour = Flavour::by_chance(&mut chance);
+        let stage = Stage::new(App::of(flavour.till), flavour.depends).await;
         let branch = Branch::new(&mut chance, &stage.names, flavour);
         let mut play = Self {
             stage,
@@ -101,15 +109,19 @@ impl Play {
             foreign: Vec::new(),
             bystanders: BTreeMap::new(),
             held: BTreeSet::new(),
-            claimed: BTreeSet::new(),
+            claimed: BTreeMap::new(),
+            hooks: BTreeSet::new(),
+            uids: BTreeMap::new(),
             befores: Vec::new(),
             vanished: false,
             forgotten: 0,
+            steered: 0,
             hands: BTreeMap::new(),
             trouble: false,
             blind: false,
             drifted: false,
             story,
+            begun: Instant::now(),
         };
         play.make_bystanders().await;
         play.say(format!("{flavour:?}, at first {:?}", play.branch.objects.keys().collect::<Vec<_>>()));
@@ -120,22 +132,17 @@ impl Play {
     }
 
     pub fn say(&self, what: String) {
-        self.story.lock().unwrap().push(what);
+        let seconds = self.begun.elapsed().as_secs_f32();
+        self.story.lock().unwrap().push(format!("{seconds:5.1} {what}"));
     }
 
     pub fn hand(&self) -> Hand<'_> {
         Hand { kube: &self.stage.kube, names: &self.stage.names }
     }
 
-    /// Returns the id of the application's set.
-    pub fn set(&self) -> String {
-        let parent = applyset::parent_name(&Name::parse("shop").unwrap());
-        applyset::id(&parent, &self.stage.names.installation)
-    }
-
     /// Makes objects that windlass must never touch: some that carry the application's label, and some of its kinds.
     async fn make_bystanders(&mut self) {
-        let set = self.set();
+        let set = App::Shop.set(&self.stage.names.installation);
         for (kind, place, name) in [
             (Kind::ConfigMap, Place::Home, "copied"),
             (Kind::Secret, Place::Annex, "copied"),
@@ -178,6 +185,9 @@ impl Play {
         let before = self.pushed.last().map(|last| last.commit.clone());
         let keys: BTreeSet<Key> = self.branch.objects.keys().copied().collect();
         self.dropped.extend(self.declared.difference(&keys));
+        self.hooks.extend(&self.branch.hooks);
+        self.uids.retain(|key, _| keys.contains(key));
+        self.drifted |= self.has_moved();
         self.declared.extend(keys);
         self.trouble |= self.branch.bad.is_some() || self.branch.objects.is_empty();
         self.befores.extend(before.clone().filter(|_| told));
@@ -185,6 +195,11 @@ impl Play {
         self.say(format!("pushed {}, delivered: {delivered}", commit.short()));
         let branch = self.branch.clone();
         self.pushed.push(Pushed { commit, branch, delivered, lost: false });
+    }
+
+    /// Has an object gone over to another application? Whoever let it go may have to look once more.
+    fn has_moved(&self) -> bool {
+        self.pushed.last().is_some_and(|last| self.branch.has_moved_since(&last.branch))
     }
 
     /// Deletes the branch; windlass is not told.

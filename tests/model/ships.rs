@@ -1,7 +1,20 @@
 //! Steps that change the branch.
 
-use crate::branch::BAD;
 use crate::play::Play;
+
+/// What the server refuses, and one that windlass itself cannot read.
+const BAD: &[&str] = &[
+    "apiVersion: v1\nkind: Service\nmetadata: { name: bad }\nspec: { ports: [{ port: 0 }] }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, labels: { a: 'not valid!' } }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\ndate: { a: b }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\nimmutable: perhaps\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: keep }\n",
+    "apiVersion: example.org/v1\nkind: Unheard\nmetadata: { name: bad }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, namespace: not-there-at-all }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: theirs, annotations: { windlass.dev/hook: before } }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: copied, annotations: { windlass.dev/hook: after } }\n",
+    "apiVersion: v1\nkind: [\n",
+];
 
 /// How the branch moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +60,9 @@ impl Play {
             Ship::Bad => {
                 self.edit();
                 let text = BAD[self.chance.below(BAD.len())];
-                self.say(format!("add {text:?}"));
-                self.branch.bad = Some(text);
+                let app = self.branch.apps[self.chance.below(self.branch.apps.len())];
+                self.say(format!("add {text:?} to {app:?}"));
+                self.branch.bad = Some((app, text));
                 self.push(true).await;
                 self.branch.bad = None;
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use windlass::commit::CommitId;
 
+use crate::apps::App;
 use crate::crew::Crew;
 use crate::objects::Kind;
 use crate::objects::Names;
@@ -20,7 +21,7 @@ use crate::world::proxy::Proxy;
 use crate::world::unique;
 
 /// How long between two looks whether windlass has something left to do? Many look at the same time.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(80);
 
 /// The ref that the application follows.
 pub const MAIN: &str = "refs/heads/main";
@@ -43,13 +44,17 @@ pub struct Stage {
     graves: Vec<Held>,
     /// Is windlass forbidden some kind at present?
     forbidden: Arc<AtomicBool>,
+    /// Does a person keep the application at a commit? Then other commits wait.
+    pub kept: bool,
+    /// May an application wait for a commit that mends another one?
+    pub waits: bool,
     /// The files of the last commit.
     files: Vec<String>,
 }
 
 impl Stage {
     /// Makes everything; windlass does not run yet.
-    pub async fn new() -> Self {
+    pub async fn new(apps: &[App], depends: bool) -> Self {
         let names = Names::new(&unique());
         let (repo, kube, crew) = tokio::join!(Repo::create_begun(), Kube::connect("east"), Crew::new());
         tokio::join!(kube.make_namespace(&names.home), kube.make_namespace(&names.annex));
@@ -65,13 +70,15 @@ impl Stage {
             killed: false,
             graves: Vec::new(),
             forbidden: Arc::default(),
+            kept: false,
+            waits: false,
             files: Vec::new(),
         };
-        stage.write_settings();
+        stage.write_settings(apps, depends);
         stage
     }
 
-    fn write_settings(&self) {
+    fn write_settings(&self, apps: &[App], depends: bool) {
         let kubeconfig = self.crew.home.config().with_file_name("east.kubeconfig");
         std::fs::write(&kubeconfig, self.east.kubeconfig()).unwrap();
         let plan = Plan {
@@ -84,8 +91,14 @@ impl Stage {
             installation: &self.names.installation,
             namespace: &self.names.home,
         };
-        let shop = plan.application("shop", &format!("ref = \"{MAIN}\""), &["east"], "");
-        self.crew.home.write(&(plan.text() + &shop));
+        let follows = format!("ref = \"{MAIN}\"");
+        let application = |app: &App| {
+            let path = if apps.len() > 1 { format!("path = \"{}\"", app.name()) } else { String::new() };
+            let waits = if depends && *app == App::Till { "depends_on = [\"shop\"]" } else { "" };
+            plan.application(app.name(), &follows, &["east"], &format!("{path}\n{waits}"))
+        };
+        let applications: String = apps.iter().map(application).collect();
+        self.crew.home.write(&(plan.text() + &applications));
     }
 
     /// Starts windlass where it does not run.
@@ -137,6 +150,11 @@ impl Stage {
         self.crew.deliver(&self.repo.full_name(), before, after).await == Some(202)
     }
 
+    /// Has a person give an order by a command.
+    pub fn order(&self, words: &[&str]) {
+        self.crew.order(&self.names.installation, words);
+    }
+
     /// Forbids windlass everything about a kind, but its own records.
     pub fn forbid(&mut self, kind: Kind) {
         let (plural, own) = (kind.words().2, format!("/namespaces/{}/", self.names.installation));
@@ -165,15 +183,24 @@ impl Stage {
     /// told yet.
     async fn left(&self) -> Result<(), String> {
         let messages = self.crew.messages().await.0;
-        let open = "SELECT count(*) FROM ledger WHERE open = 1";
-        let untold = "SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0";
-        match (messages, if messages == 0 { self.crew.history(open).await } else { 0 }) {
-            (0, 0) => match self.crew.history(untold).await {
-                0 => Ok(()),
-                untold => Err(format!("{untold} statuses are untold")),
-            },
-            (0, open) => Err(format!("{open} verdicts are open")),
-            (messages, _) => Err(format!("{messages} messages are left")),
+        if messages > 0 {
+            return Err(format!("{messages} messages are left"));
+        }
+        // Both at once: many look often.
+        let query = if self.kept || self.waits {
+            "SELECT (SELECT count(*) FROM ledger WHERE open = 1 AND NOT EXISTS (SELECT 1 FROM held WHERE \
+             held.application = ledger.application AND held.cluster = ledger.cluster)) * 1000000 + \
+             (SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0)"
+        } else {
+            "SELECT (SELECT count(*) FROM ledger WHERE open = 1) * 1000000 + \
+             (SELECT count(*) FROM statuses WHERE wanting = 1 AND muted = 0)"
+        };
+        let both = self.crew.history(query).await;
+        let (open, untold) = (both / 1_000_000, both % 1_000_000);
+        if both == 0 {
+            Ok(())
+        } else {
+            Err(format!("{open} verdicts are open, {untold} statuses are untold"))
         }
     }
 

@@ -14,6 +14,8 @@ enum Step {
     Drift(Drift),
     /// Something fails.
     Fault(Fault),
+    /// A person keeps an earlier commit for a while.
+    Keep,
     /// Windlass has the time that it needs.
     Settle,
 }
@@ -30,6 +32,7 @@ const TABLE: &[(usize, Step)] = &[
     (1, Step::Ship(Ship::Vanish)),
     (2, Step::Ship(Ship::Replay)),
     (10, Step::Settle),
+    (4, Step::Keep),
     (8, Step::Drift(Drift::Meddle)),
     (6, Step::Drift(Drift::Strip)),
     (6, Step::Drift(Drift::Add)),
@@ -67,11 +70,12 @@ impl Play {
             Step::Ship(ship) => self.ship(ship).await,
             Step::Drift(drift) => self.drift(drift).await,
             Step::Fault(fault) => self.suffer(fault).await,
+            Step::Keep => self.keep().await,
             Step::Settle => self.settle().await,
         }
     }
 
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         self.stage.start().await;
         // What is held, or nowhere to be seen, is waited for longer than anybody wants to here.
         self.let_go().await;
@@ -82,7 +86,9 @@ impl Play {
         if self.vanished {
             self.push(true).await;
         }
+        self.stage.waits = self.flavour.depends && self.trouble;
         self.stage.quiet().await;
         self.befores.clear();
+        self.recognise().await;
     }
 }

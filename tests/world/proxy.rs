@@ -43,8 +43,19 @@ struct Shared {
     client: reqwest::Client,
     rules: Mutex<Vec<Rule>>,
     asked: Mutex<Vec<String>>,
+    wrote: Mutex<Vec<Wrote>>,
     /// Those that are open, and some that were.
     connections: Mutex<Vec<Weak<std::net::TcpStream>>>,
+}
+
+/// A write that was asked for, and no dry one.
+#[derive(Clone, Debug)]
+pub struct Wrote {
+    /// The request's line.
+    pub line: String,
+    pub body: web::Bytes,
+    /// The status of the answer; 0 where none came from the other side.
+    pub status: u16,
 }
 
 /// Decides by a request's line, such as `PATCH /api/v1/namespaces/a/configmaps/b?force=true`.
@@ -138,8 +149,9 @@ impl Proxy {
     }
 
     fn start(upstream: String, authorization: Option<String>, client: reqwest::Client) -> Self {
-        let (rules, asked, connections) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { upstream, authorization, client, rules, asked, connections });
+        let (rules, asked, wrote, connections) =
+            (Mutex::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { upstream, authorization, client, rules, asked, wrote, connections });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (data, opened) = (web::Data::from(shared.clone()), shared.clone());
@@ -240,6 +252,11 @@ impl Proxy {
         std::mem::take(&mut *self.shared.asked.lock().unwrap())
     }
 
+    /// Returns all writes so far, in the order of their arrival.
+    pub fn wrote(&self) -> Vec<Wrote> {
+        self.shared.wrote.lock().unwrap().clone()
+    }
+
     /// Ends it, and every connection through it.
     pub async fn stop(&self) {
         self.server.stop(false).await;
@@ -259,6 +276,13 @@ fn client(authority: Option<&[u8]>) -> reqwest::Client {
 }
 
 impl Shared {
+    /// Notes a write, and returns its place among them.
+    fn note(&self, line: &str, body: &web::Bytes) -> Option<usize> {
+        let mut wrote = self.wrote.lock().unwrap();
+        is_write(line).then(|| wrote.push(Wrote { line: line.to_owned(), body: body.clone(), status: 0 }))?;
+        Some(wrote.len() - 1)
+    }
+
     /// Decides what becomes of a request.
     fn fate(&self, line: &str) -> Option<Fate> {
         let mut rules = self.rules.lock().unwrap();
@@ -296,6 +320,7 @@ async fn pass(gate: &Gate, request: &HttpRequest) {
 async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
     let line = format!("{} {}", request.method(), request.uri());
     let fate = shared.fate(&line);
+    let place = shared.note(&line, &body);
     shared.asked.lock().unwrap().push(line);
     match &fate {
         Some(Fate::HoldRequest(gate)) => pass(gate, &request).await,
@@ -310,6 +335,9 @@ async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared
         Some(Fate::HoldAnswer(_) | Fate::CutAnswer) | None => {}
     }
     let Ok(response) = shared.send(&request, body).await else { return cut(&request) };
+    if let Some(place) = place {
+        shared.wrote.lock().unwrap()[place].status = response.status().as_u16();
+    }
     match &fate {
         Some(Fate::HoldAnswer(gate)) => pass(gate, &request).await,
         Some(Fate::CutAnswer) => {
