@@ -58,10 +58,7 @@ const FAILURES: [Failure; 14] = [
             ("tests/e2e/refs.rs", "a_force_push_makes_the_new_tip_true"),
             ("tests/e2e/refs.rs", "a_deleted_branch_deletes_nothing"),
             ("tests/e2e/tags.rs", "a_moved_tag_is_made_true_where_it_stands_now"),
-            (
-                "tests/e2e/refs.rs",
-                "an_empty_commit_a_rename_a_merge_and_a_long_push_end_where_they_lead",
-            ),
+            ("tests/e2e/refs.rs", "an_empty_commit_a_rename_a_merge_and_a_long_push_end_where_they_lead"),
         ],
     ),
     (
