@@ -95,6 +95,11 @@ pub fn settled(object: &Value) -> Value {
     let entries = metadata.get_mut("managedFields").and_then(Value::as_array_mut);
     for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
         drop(entry.remove("time"));
+        // An explicit null owns an empty map only where there is one, which a controller may have made since.
+        let owned = entry.get_mut("fieldsV1").and_then(|fields| fields.get_mut("f:metadata"));
+        if let Some(owned) = owned.and_then(Value::as_object_mut) {
+            owned.retain(|key, value| key != "f:annotations" || *value != json!({}));
+        }
     }
     if let Some(Value::Array(entries)) = metadata.get_mut("managedFields") {
         // What controllers say of it may change between two looks.

@@ -198,10 +198,11 @@ impl Stage {
         let both = self.crew.history(query).await;
         let (open, untold) = (both / 1_000_000, both % 1_000_000);
         if both == 0 {
-            Ok(())
-        } else {
-            Err(format!("{open} verdicts are open, {untold} statuses are untold"))
+            return Ok(());
         }
+        let row = "SELECT commit_id || ' ' || application || ' ' || phase FROM ledger WHERE open = 1 ORDER BY moved_at LIMIT 1";
+        let first = self.crew.text(row).await.unwrap_or_default();
+        Err(format!("{open} verdicts are open, such as {first}; {untold} statuses are untold"))
     }
 
     /// Waits until windlass has nothing left to do.
