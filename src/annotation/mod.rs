@@ -77,7 +77,7 @@ pub struct Wish {
     /// May it be deleted and created anew, where a field cannot be changed?
     pub force: Force,
     /// What it is waited for.
-    pub awaited: Awaited,
+    pub waits_for: Awaited,
     /// Its wave: it is written when what is of lower ones is healthy.
     pub wave: i32,
     /// Is it made anew in each rollout, and when?
@@ -193,7 +193,7 @@ impl Wish {
                 self.ignore = notes.text(IGNORE).and_then(|text| pointers(text).ok()).unwrap_or_default()
             }
             Ask::Force(force) => self.force = force,
-            Ask::Health(awaited) => self.awaited = awaited,
+            Ask::Health(awaited) => self.waits_for = awaited,
             Ask::Wave => self.wave = notes.wave(),
             Ask::Hook(hook) => self.hook = Some(hook),
             Ask::Cleared => (self.is_cleared, self.is_cleared_failed) = notes.cleared(),

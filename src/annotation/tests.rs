@@ -57,8 +57,8 @@ fn the_words_mean_what_they_say() {
     asks(Wish { self_heal: Some(SelfHeal::Off), ..usual() }, &[("windlass.dev/self-heal", "off")]);
     asks(Wish { force: Force::Enabled, ..usual() }, &[("windlass.dev/force", "enabled")]);
     asks(Wish { force: Force::WithDataLoss, ..usual() }, &[("windlass.dev/force", "enabled-with-data-loss")]);
-    asks(Wish { awaited: Awaited::Nothing, ..usual() }, &[("windlass.dev/health", "ignore")]);
-    asks(Wish { awaited: Awaited::Readiness, ..usual() }, &[("windlass.dev/health", "ready")]);
+    asks(Wish { waits_for: Awaited::Nothing, ..usual() }, &[("windlass.dev/health", "ignore")]);
+    asks(Wish { waits_for: Awaited::Readiness, ..usual() }, &[("windlass.dev/health", "ready")]);
     asks(usual(), &[("windlass.dev/health", "wait")]);
 }
 

@@ -96,7 +96,7 @@ pub fn has_conditions(definition: &Value, version: &str) -> bool {
 }
 
 fn is_ignored(live: &Value) -> bool {
-    Wish::of(live).awaited == Awaited::Nothing
+    Wish::of(live).waits_for == Awaited::Nothing
 }
 
 fn group_and_kind(live: &Value) -> (&str, &str) {

@@ -47,7 +47,7 @@ fn pod(live: &Value) -> Health {
 /// What a hook runs is over when it has ended, whatever it says.
 fn says_that_it_lasts(live: &Value) -> bool {
     let wish = Wish::of(live);
-    wish.awaited == Awaited::Readiness && wish.hook.is_none()
+    wish.waits_for == Awaited::Readiness && wish.hook.is_none()
 }
 
 fn not_ready(live: &Value, lasting: bool) -> Health {

@@ -25,6 +25,9 @@ use super::finish::of_job;
 /// For how long after its event may a ref still stand where it stood before, in milliseconds?
 pub(super) const LAG_MS: u64 = 60_000;
 
+/// What took the place of a run by an older definition?
+const NEWER: &str = "superseded by a newer definition of its application";
+
 /// A pass that knows what it shall make true.
 #[derive(Debug)]
 pub struct Begun {
@@ -135,27 +138,38 @@ impl Reconciler {
         let Some(rollout) = begun.job.rollout.as_ref().filter(|_| begun.rollout().is_none()) else {
             return Ok(());
         };
-        let message = format!("superseded by {} before all of it was written", begun.tip.short());
-        let problems = vec![Problem { object: None, place: None, message }];
-        let left = Progress { run: rollout.run.clone(), ..of_job(&begun.job, Phase::Superseded, problems) };
         // Its commit hears first what took its place.
         let told = begun.told_of_commit(&begun.run);
-        self.tell(vec![told, Told::Run(Progress { tally: rollout.tally, ..left })]).await
+        self.tell(vec![told, left(&begun.job, rollout, &format!("superseded by {}", begun.tip.short()))])
+            .await
     }
 
     /// Ends the pass where another run's fate is this job's too.
     async fn without_work(&self, begun: Begun) -> Result<Start, Error> {
         let (job, fence) = (&begun.job, &begun.parent.fence);
         let outdated = fence.definition > job.definition;
+        // Commits share the fate of the run that this job goes on with, so that comes to an end of its own.
+        let goes_on = begun.rollout().is_some_and(|rollout| rollout.run != fence.run);
         // A run that corrected drift has no verdict that could be shared, so another pass finds one.
-        if outdated || (begun.is_known_done() && job.reason == Reason::Moved && !fence.again) {
+        let covered = begun.is_known_done() && job.reason == Reason::Moved && !fence.again && !goes_on;
+        if outdated || covered {
             let run = fence.run.clone();
-            self.tell(vec![begun.told_of_commit(&run)]).await?;
+            let mut told = vec![begun.told_of_commit(&run)];
+            told.extend(begun.rollout().filter(|_| goes_on).map(|rollout| left(job, rollout, NEWER)));
+            self.tell(told).await?;
             tracing::info!(run.id = run, target.name = %job.target, commit.id = %job.commit, "covered by an earlier run");
             return Ok(Start::Ended(Ended::Covered { run }));
         }
         Ok(Start::Go(Box::new(begun)))
     }
+}
+
+/// Returns what is told of a run that nobody goes on with.
+fn left(job: &Job, rollout: &Rollout, why: &str) -> Told {
+    let message = format!("{why} before all of it was written");
+    let problems = vec![Problem { object: None, place: None, message }];
+    let left = of_job(job, Phase::Superseded, problems);
+    Told::Run(Progress { run: rollout.run.clone(), tally: rollout.tally, ..left })
 }
 
 /// Returns the id of the run that works a job through: the one that goes on with it, as long as the target reads the same.

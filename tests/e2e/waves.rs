@@ -1,11 +1,14 @@
 //! Objects that are written once what comes before them is healthy.
 
+use std::time::Duration;
+
 use serde_json::json;
 use windlass::application::Name;
 use windlass::commit::CommitId;
 use windlass::outcome::Phase;
 use windlass::pause::Pause;
 use windlass::pause::Scope;
+use windlass::queue::Draft;
 
 use crate::annotations::annotated;
 use crate::world::manifests::config_map;
@@ -197,6 +200,36 @@ async fn a_tip_that_a_pass_came_upon_is_made_true_by_one_run() {
         w.push(&second).await;
         w.settle().await;
         w.expect(&second, "shop@east", "success", &["healthy"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_work_another_has_done_meanwhile_comes_to_an_end_of_its_own() {
+    World::run(async |w| {
+        let database = of_wave("-1", &gated("db"));
+        w.ship(&[("shop/db.yaml", &database), ("shop/one.yaml", &config_map("one", "0"))]).await;
+        w.dispatch_step().await;
+        let (lease, job) = w.take_job().await;
+        w.crew.ack(&lease).await;
+        let first = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.dispatch_step().await;
+        // The pass comes upon a commit that nobody told of yet, and the commit of its job shares that run's fate.
+        let second = w.commit(&[("elsewhere", "1")]);
+        w.reconcile_step().await;
+        let_go(w).await;
+        w.watch_step().await;
+        let (lease, goes_on) = w.take_job().await;
+        assert!(goes_on.rollout.is_some(), "{goes_on:?}");
+        // A job of an earlier commit, which was put back, is worked off before it.
+        w.queue().publish(vec![Draft::job("shared", &job)]).await.unwrap();
+        w.crew.retry(&lease, Duration::from_millis(500)).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "success", &["healthy in"]).await;
+        w.push(&second).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["healthy in"]).await;
+        assert_eq!(w.value("one").await.as_deref(), Some("1"));
     })
     .await;
 }
