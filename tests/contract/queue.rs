@@ -21,6 +21,7 @@ macro_rules! every_case {
             a_retried_message_gives_up_its_place
             what_is_put_off_comes_back_in_time_and_holds_nobody_up
             what_is_postponed_was_not_tried
+            what_is_postponed_gives_up_its_place
             a_publish_is_all_or_nothing
             what_is_too_long_or_too_much_is_refused
             the_depth_counts_what_is_not_settled
