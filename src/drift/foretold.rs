@@ -129,7 +129,8 @@ impl Found {
     }
 
     fn note(&mut self, field: &str, (live, declared): (Option<&Value>, Option<&Value>), certain: bool) {
-        let into = if certain && !self.guessed { &mut self.changed } else { &mut self.undecided };
+        let certain = certain && !self.guessed && !is_twin(field);
+        let into = if certain { &mut self.changed } else { &mut self.undecided };
         if into.len() < NAMED_FIELDS {
             into.push(Difference {
                 field: field.to_owned(),
@@ -266,6 +267,13 @@ impl Found {
     }
 }
 
+/// Fields of Kubernetes's own kinds that the server keeps the same as another one, which may be the one that counts.
+const TWINS: [&str; 5] = ["serviceAccount", "clusterIP", "clusterIPs", "dataSource", "dataSourceRef"];
+
+fn is_twin(field: &str) -> bool {
+    TWINS.iter().any(|twin| field.rsplit(['.', '[']).any(|part| part == *twin))
+}
+
 /// Returns whether a value is one that a server may leave out.
 fn is_void(value: &Value) -> bool {
     match value {
@@ -278,10 +286,12 @@ fn is_void(value: &Value) -> bool {
     }
 }
 
-/// Returns whether two values that differ cannot be the same in another notation, such as a quantity or a time.
+/// Returns whether two values that differ cannot be the same in another notation, such as a quantity or a time, and the
+/// server cannot have filled in the one for the other, as it does for an empty group or a time-out of 0.
 fn is_other(declared: &Value, live: &Value) -> bool {
     match (declared, live) {
         (Value::Bool(_), Value::Bool(_)) => true,
+        (Value::Number(_) | Value::String(_), _) if is_void(declared) => false,
         (Value::Number(one), Value::Number(other)) => one.as_f64() != other.as_f64(),
         (Value::String(one), Value::String(other)) => {
             let counts =
