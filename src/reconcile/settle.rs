@@ -42,7 +42,7 @@ const BACK_OFF: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
 const JITTER_PERCENT: u32 = 20;
 
 /// How long is a job put off whose cluster has no room for it?
-const ROOM_AFTER: Duration = Duration::from_secs(5);
+const ROOM_AFTER: Duration = Duration::from_secs(2);
 
 /// How long is a job put back at first while the repository does not show the pushed commit, or another run has the
 /// fence? Doubled each time.
