@@ -115,7 +115,7 @@ impl Fence {
     /// Returns the last commit that was wholly true, where one was.
     #[must_use]
     pub fn made_true(&self) -> Option<&CommitId> {
-        if self.done { self.commit.as_ref() } else { self.since.as_ref() }
+        if self.done && self.next.is_none() { self.commit.as_ref() } else { self.since.as_ref() }
     }
 }
 

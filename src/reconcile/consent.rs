@@ -16,20 +16,23 @@ use super::Begun;
 use super::Error;
 use super::Reconciler;
 
+/// How many parents of a commit are looked at?
+const PARENTS: usize = 2;
+
 /// To which of the objects that leave the commit is consented?
 #[derive(Debug)]
 enum Consent {
     /// To all.
     Whole,
-    /// To those that one of these commits, which consent and are not applied yet, had already left out.
-    By(Vec<BTreeSet<ObjectId>>),
+    /// To those that commits left out which consent and are not applied yet.
+    By(BTreeSet<ObjectId>),
 }
 
 impl Consent {
     fn covers(&self, id: &ObjectId) -> bool {
         match self {
             Self::Whole => true,
-            Self::By(commits) => commits.iter().any(|declared| !declared.contains(id)),
+            Self::By(left_out) => left_out.contains(id),
         }
     }
 }
@@ -71,7 +74,7 @@ impl Reconciler {
         }
         // A commit that is made true again said so of what left it then.
         if job.back.is_some() {
-            return Ok(Consent::By(Vec::new()));
+            return Ok(Consent::By(BTreeSet::new()));
         }
         let application = job.target.application.clone();
         let repository = self.source(&job.application.source)?;
@@ -79,7 +82,7 @@ impl Reconciler {
             return Ok(Consent::Whole);
         }
         let Some(since) = begun.parent.fence.made_true().filter(|since| **since != begun.tip) else {
-            return Ok(Consent::By(Vec::new()));
+            return Ok(Consent::By(BTreeSet::new()));
         };
         let says_so = move |message: &str| guard::consents(message, application.as_str());
         let on_the_way = match repository.since(&begun.tip, since, says_so).await {
@@ -93,11 +96,22 @@ impl Reconciler {
                 Vec::new()
             }
         };
-        let mut declared = Vec::new();
+        let mut left_out = BTreeSet::new();
         for commit in on_the_way {
-            declared.extend(self.declared_then(begun, &commit).await?);
+            left_out.extend(self.left_out_by(begun, &commit).await?);
         }
-        Ok(Consent::By(declared))
+        Ok(Consent::By(left_out))
+    }
+
+    /// Returns what a commit declares no longer that a parent of it did: what it merely never had is none of its business.
+    async fn left_out_by(&self, begun: &Begun, commit: &CommitId) -> Result<BTreeSet<ObjectId>, Error> {
+        let mut left_out = BTreeSet::new();
+        let Some(declared) = self.declared_then(begun, commit).await? else { return Ok(left_out) };
+        let object = self.source(&begun.job.application.source)?.object(commit).await?;
+        for parent in parents(&object) {
+            left_out.extend(self.declared_then(begun, &parent).await?.unwrap_or_default());
+        }
+        Ok(&left_out - &declared)
     }
 
     /// Returns what the application declared at a commit; `None` where that cannot be read, or is no object at all: nobody
@@ -109,10 +123,19 @@ impl Reconciler {
     ) -> Result<Option<BTreeSet<ObjectId>>, Error> {
         let job = &begun.job;
         let repository = self.source(&job.application.source)?;
-        if repository.resolve(&Reference::Commit(commit.clone()), &[]).await?.tip.is_none() {
-            return Ok(None);
+        match repository.resolve(&Reference::Commit(commit.clone()), &[]).await {
+            Ok(resolved) if resolved.tip.is_some() => {}
+            Ok(_) | Err(source::Error::Withheld { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
         }
         let reads = Reads::of(&job.application, &job.target.cluster);
         Ok(self.ids_at(begun, commit, &reads).await?.filter(|declared| !declared.is_empty()))
     }
+}
+
+/// Returns the parents that a commit names, as Git stores it.
+fn parents(object: &[u8]) -> Vec<CommitId> {
+    let header = object.split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
+    let named = header.filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("parent "));
+    named.filter_map(|name| CommitId::parse(name).ok()).take(PARENTS).collect()
 }

@@ -18,6 +18,7 @@ use crate::applyset::Reads;
 use crate::commit::CommitId;
 use crate::commit::Inputs;
 use crate::fault::chain;
+use crate::member;
 use crate::object::Live;
 use crate::object::ObjectId;
 
@@ -96,6 +97,11 @@ impl Reconciler {
         let Some(owner) = applyset::owning_application(live, &begun.parent.namespace) else {
             return Ok(false);
         };
+        let cluster = self.cluster(&begun.job.target.cluster)?;
+        // Of an application that is gone, what lost its label was left behind.
+        if live.label(member::PART_OF).is_none() && cluster.parent(&owner).await?.resource_version.is_none() {
+            return Ok(true);
+        }
         let cell = owners.of(&owner);
         let ids = cell.get_or_try_init(|| self.declared_at_its_tip(begun, &owner)).await?;
         Ok(ids.as_ref().is_some_and(|ids| !ids.contains(&live.id)))

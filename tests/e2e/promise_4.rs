@@ -8,6 +8,7 @@ use windlass::pause::Audited;
 use windlass::pause::Order;
 use windlass::pause::Scope;
 
+use crate::annotations::annotated;
 use crate::world::manifests::config_map;
 use crate::world::manifests::namespace;
 use crate::world::setup::App;
@@ -122,6 +123,29 @@ async fn promise_4_a_commit_on_the_way_consents_to_what_it_left_out() {
         let third = w.ship(&[("shop/30.yaml", &config_map("cm-30", "1"))]).await;
         w.settle().await;
         w.expect(&third, "shop@east", "failure", &["kept by the prune guard"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_commit_on_the_way_consents_to_nothing_that_it_never_had() {
+    World::run(async |w| {
+        ship_many(w, 3).await;
+        w.settle().await;
+        let main = w.repo.git(&["rev-parse", "--abbrev-ref", "HEAD"]);
+        w.repo.git(&["checkout", "--quiet", "-b", "cleanup"]);
+        w.repo.remove(&["shop/00.yaml"]);
+        w.repo.commit("fewer\n\nWindlass-Allow-Prune: shop", &[]);
+        w.repo.git(&["checkout", "--quiet", &main]);
+        let held = annotated(&config_map("held", "1"), ("windlass.dev/prune", "confirm"));
+        w.ship(&[("shop/held.yaml", &held)]).await;
+        w.settle().await;
+        w.repo.git(&["merge", "--quiet", "--no-ff", "--message", "merge", "cleanup"]);
+        w.repo.remove(&["shop/held.yaml"]);
+        let last = w.ship(&[]).await;
+        w.settle().await;
+        w.expect(&last, "shop@east", "failure", &["asks for consent"]).await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-01", "cm-02", "held"]);
     })
     .await;
 }

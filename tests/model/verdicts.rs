@@ -62,7 +62,7 @@ impl Play {
         let failed = |state: &&String| *state != "success" && *state != "warning";
         let healed = match finals.as_slice() {
             // What was asked for one target alone may be told before dispatch sees whom else the commit touches.
-            [_, ..] if context == ALL => true,
+            [_, ..] if context == ALL && self.branch.apps.len() > 1 => true,
             [first, last] => failed(first) && *last == "success",
             _ => false,
         };
