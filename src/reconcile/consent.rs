@@ -9,22 +9,22 @@ use crate::fault::chain;
 use crate::guard;
 use crate::object::Live;
 use crate::object::ObjectId;
-use crate::reference::Reference;
 use crate::source;
+use crate::source::OnTheWay;
 
 use super::Begun;
 use super::Error;
 use super::Reconciler;
 
-/// How many parents of a commit are looked at?
-const PARENTS: usize = 2;
+/// How many contents that came after a consenting commit are read? Beyond, it consents to nothing.
+const LATER: usize = 16;
 
 /// To which of the objects that leave the commit is consented?
 #[derive(Debug)]
 enum Consent {
     /// To all.
     Whole,
-    /// To those that commits left out which consent and are not applied yet.
+    /// To those that commits left out for good which consent and are not applied yet.
     By(BTreeSet<ObjectId>),
 }
 
@@ -76,66 +76,66 @@ impl Reconciler {
         if job.back.is_some() {
             return Ok(Consent::By(BTreeSet::new()));
         }
-        let application = job.target.application.clone();
-        let repository = self.source(&job.application.source)?;
-        if guard::consents(&repository.message(&begun.tip).await?, application.as_str()) {
+        let message = self.source(&job.application.source)?.message(&begun.tip).await?;
+        if guard::consents(&message, job.target.application.as_str()) {
             return Ok(Consent::Whole);
         }
         let Some(since) = begun.parent.fence.made_true().filter(|since| **since != begun.tip) else {
             return Ok(Consent::By(BTreeSet::new()));
         };
-        let says_so = move |message: &str| guard::consents(message, application.as_str());
-        let on_the_way = match repository.since(&begun.tip, since, says_so).await {
-            Ok(commits) => commits,
+        match self.left_out(begun, since).await {
+            Ok(left_out) => Ok(Consent::By(left_out)),
             // A history that takes too long to fetch will do so the next time, too.
-            Err(error) if error.fault() == Fault::Passing && !matches!(error, source::Error::Late { .. }) => {
-                return Err(error.into());
+            Err(error)
+                if error.fault() == Fault::Passing
+                    && !matches!(error, Error::Source(source::Error::Late { .. })) =>
+            {
+                Err(error)
             }
             Err(error) => {
                 tracing::warn!(target.name = %job.target, "commits on the way to the tip consent to nothing: failed to {}", chain(&error));
-                Vec::new()
+                Ok(Consent::By(BTreeSet::new()))
             }
-        };
-        let mut left_out = BTreeSet::new();
-        for commit in on_the_way {
-            left_out.extend(self.left_out_by(begun, &commit).await?);
         }
-        Ok(Consent::By(left_out))
     }
 
-    /// Returns what a commit declares no longer that a parent of it did: what it merely never had is none of its business.
-    async fn left_out_by(&self, begun: &Begun, commit: &CommitId) -> Result<BTreeSet<ObjectId>, Error> {
+    /// Returns what was left out on the way from a commit to the tip with consent, and never brought back.
+    async fn left_out(&self, begun: &Begun, since: &CommitId) -> Result<BTreeSet<ObjectId>, Error> {
+        let job = &begun.job;
+        let (application, reads) =
+            (job.target.application.clone(), Reads::of(&job.application, &job.target.cluster));
+        let says_so = move |message: &str| guard::consents(message, application.as_str());
+        let repository = self.source(&job.application.source)?;
         let mut left_out = BTreeSet::new();
-        let Some(declared) = self.declared_then(begun, commit).await? else { return Ok(left_out) };
-        let object = self.source(&begun.job.application.source)?.object(commit).await?;
-        for parent in parents(&object) {
-            left_out.extend(self.declared_then(begun, &parent).await?.unwrap_or_default());
+        for passed in repository.since(&begun.tip, since, &reads.path, says_so).await? {
+            left_out.extend(self.left_out_by(begun, &passed, &reads).await?.unwrap_or_default());
         }
-        Ok(&left_out - &declared)
+        Ok(left_out)
     }
 
-    /// Returns what the application declared at a commit; `None` where that cannot be read, or is no object at all: nobody
-    /// consents to the loss of everything.
-    async fn declared_then(
+    /// Returns what a commit declares no longer that a parent of it did, and none after it does: what it merely never had
+    /// is none of its business, and what somebody brought back leaves again without it. `None` where one of them cannot be
+    /// read, they are too many, or the commit declares no object at all: nobody consents to the loss of everything.
+    async fn left_out_by(
         &self,
         begun: &Begun,
-        commit: &CommitId,
+        passed: &OnTheWay,
+        reads: &Reads,
     ) -> Result<Option<BTreeSet<ObjectId>>, Error> {
-        let job = &begun.job;
-        let repository = self.source(&job.application.source)?;
-        match repository.resolve(&Reference::Commit(commit.clone()), &[]).await {
-            Ok(resolved) if resolved.tip.is_some() => {}
-            Ok(_) | Err(source::Error::Withheld { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let declared = self.ids_at(begun, &passed.commit, reads).await?;
+        let Some(declared) = declared.filter(|declared| !declared.is_empty()) else { return Ok(None) };
+        let mut left_out = BTreeSet::new();
+        for parent in &passed.parents {
+            left_out.extend(self.ids_at(begun, parent, reads).await?.unwrap_or_default());
         }
-        let reads = Reads::of(&job.application, &job.target.cluster);
-        Ok(self.ids_at(begun, commit, &reads).await?.filter(|declared| !declared.is_empty()))
+        left_out = &left_out - &declared;
+        if passed.later.len() > LATER {
+            return Ok(None);
+        }
+        for later in &passed.later {
+            let Some(declared) = self.ids_at(begun, later, reads).await? else { return Ok(None) };
+            left_out = &left_out - &declared;
+        }
+        Ok(Some(left_out))
     }
-}
-
-/// Returns the parents that a commit names, as Git stores it.
-fn parents(object: &[u8]) -> Vec<CommitId> {
-    let header = object.split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
-    let named = header.filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("parent "));
-    named.filter_map(|name| CommitId::parse(name).ok()).take(PARENTS).collect()
 }

@@ -1,7 +1,8 @@
 //! Sources: from a ref to a commit, and from a commit to its files.
 //!
 //! In go the settings of one repository; out come tips, commits, inputs and files. It only ever reads: it fetches single
-//! commits without history into a bare cache on local disk, and reads files from there without a checkout.
+//! commits into a bare cache on local disk, with history only where that is asked for, and reads files from there without
+//! a checkout.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,12 +37,14 @@ mod wire;
 pub use error::Error;
 pub use error::Refusal;
 pub use error::Refusals;
+pub use history::OnTheWay;
 pub use process::prepare;
 pub use token::NoToken;
 pub use token::Tokens;
 
 use address::Address;
 use cache::Cache;
+use history::Question;
 use stop::Stop;
 use tree::Snapshot;
 
@@ -231,8 +234,9 @@ impl Source {
     }
 
     /// Returns those commits that lead to `tip` and not to `since` and whose message is one that is looked for, the newest
-    /// first and at most four, with as much history as it takes, but no more than 1,000 commits: what cannot be told
-    /// from the past of `since` is left out.
+    /// first and at most four, each with those after it that have something else at `path`. As much history is fetched as
+    /// it takes, but no more than 1,000 commits: what cannot be told from the past of `since` is left out, and none is
+    /// returned where `since` does not lead to `tip`, or the way is longer.
     ///
     /// # Errors
     /// Everything about reaching, authenticating and fetching.
@@ -240,10 +244,15 @@ impl Source {
         &self,
         tip: &CommitId,
         since: &CommitId,
-        looked_for: impl Fn(&str) -> bool + Send + 'static,
-    ) -> Result<Vec<CommitId>, Error> {
-        let (tip, since) = (tip.clone(), since.clone());
-        self.on_a_line(move |shared, stop| history::since(shared, (&tip, &since), &looked_for, stop)).await
+        path: &str,
+        says: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Vec<OnTheWay>, Error> {
+        let (tip, since, path) = (tip.clone(), since.clone(), path.to_owned());
+        self.on_a_line(move |shared, stop| {
+            let asked = Question { tip: &tip, since: &since, path: &path, says: &says };
+            history::since(shared, &asked, stop)
+        })
+        .await
     }
 
     /// Returns a commit as Git stores it, without the header of the object, from the cache.

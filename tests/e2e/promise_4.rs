@@ -151,6 +151,26 @@ async fn promise_4_a_commit_on_the_way_consents_to_nothing_that_it_never_had() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_commit_on_the_way_consents_to_nothing_that_was_brought_back_after_it() {
+    World::run(async |w| {
+        ship_many(w, 2).await;
+        let held = annotated(&config_map("held", "1"), ("windlass.dev/prune", "confirm"));
+        let gone = annotated(&config_map("gone", "1"), ("windlass.dev/prune", "confirm"));
+        w.ship(&[("shop/held.yaml", &held), ("shop/gone.yaml", &gone)]).await;
+        w.settle().await;
+        w.repo.remove(&["shop/held.yaml", "shop/gone.yaml"]);
+        w.repo.commit("fewer\n\nWindlass-Allow-Prune: shop", &[]);
+        w.commit(&[("shop/held.yaml", &held)]);
+        w.repo.remove(&["shop/held.yaml"]);
+        let last = w.ship(&[("shop/00.yaml", &config_map("cm-00", "2"))]).await;
+        w.settle().await;
+        w.expect(&last, "shop@east", "failure", &["asks for consent"]).await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00", "cm-01", "held"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_4_an_emptied_folder_prunes_nothing() {
     World::run(async |w| {
         ship_many(w, 2).await;

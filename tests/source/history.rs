@@ -1,6 +1,7 @@
 //! What is read of history: the commits between two others.
 
 use windlass::commit::CommitId;
+use windlass::source::OnTheWay;
 
 use crate::MAIN;
 use crate::Scene;
@@ -10,7 +11,12 @@ const WANTED: &str = "wanted";
 
 /// Makes a commit of an empty tree, with its parents, at a second of a day.
 fn made(scene: &Scene, message: &str, second: u32, parents: &[&CommitId]) -> CommitId {
-    let (tree, at) = (scene.mktree(""), 1_700_000_000 + second);
+    holding(scene, &scene.mktree(""), message, second, parents)
+}
+
+/// Makes a commit of a tree.
+fn holding(scene: &Scene, tree: &str, message: &str, second: u32, parents: &[&CommitId]) -> CommitId {
+    let at = 1_700_000_000 + second;
     let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
     let who = format!("ana <ana@example.com> {at} +0000");
     let text = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}\n");
@@ -33,7 +39,12 @@ fn line(scene: &Scene, from: &CommitId, second: u32, count: u32) -> CommitId {
 async fn found(scene: &Scene, tip: &CommitId, since: &CommitId) -> Vec<CommitId> {
     scene.repo.git(&["push", "--quiet", "--force", "origin", &format!("{tip}:{MAIN}")]);
     assert_eq!(scene.tip().await.as_ref(), Some(tip));
-    scene.source.since(tip, since, |message| message.trim() == WANTED).await.unwrap()
+    let on_the_way = asked(scene, tip, since).await.into_iter();
+    on_the_way.map(|one| one.commit).collect()
+}
+
+async fn asked(scene: &Scene, tip: &CommitId, since: &CommitId) -> Vec<OnTheWay> {
+    scene.source.since(tip, since, "shop", |message| message.trim() == WANTED).await.unwrap()
 }
 
 #[tokio::test]
@@ -81,4 +92,43 @@ async fn what_may_be_part_of_the_past_is_left_out() {
     let new = made(&scene, WANTED, 2_000, &[&since]);
     let tip = made(&scene, "merge", 2_001, &[&new, &branch]);
     assert_eq!(found(&scene, &tip, &since).await, [new]);
+    // And what came after a commit is not known where a part of the way is not.
+    let tip = made(&scene, "merge", 2_002, &[&tip, &line(&scene, &branch, 4, 1_100)]);
+    assert_eq!(found(&scene, &tip, &since).await, []);
+}
+
+#[tokio::test]
+async fn a_history_that_does_not_begin_at_what_was_there_brings_nothing() {
+    let scene = Scene::new().await;
+    let root = made(&scene, "root", 0, &[]);
+    let since = made(&scene, "thrown away", 10, &[&root]);
+    assert_eq!(found(&scene, &since, &root).await, []);
+    let forced = made(&scene, WANTED, 20, &[&root]);
+    assert_eq!(found(&scene, &forced, &since).await, []);
+    assert_eq!(found(&scene, &forced, &root).await, [forced]);
+}
+
+#[tokio::test]
+async fn each_content_that_came_after_a_commit_is_told_once() {
+    let scene = Scene::new().await;
+    let tree = |content: &str| {
+        let blob = scene.blob(content);
+        let shop = scene.mktree(&format!("100644 blob {blob}\tx.yaml"));
+        scene.mktree(&format!("040000 tree {shop}\tshop"))
+    };
+    let [first, second, third] = ["1", "2", "3"].map(tree);
+    let since = holding(&scene, &first, "applied", 0, &[]);
+    let branch = holding(&scene, &third, "before it, and beside it", 1, &[&since]);
+    let wanted = holding(&scene, &second, WANTED, 2, &[&since]);
+    let same = holding(&scene, &second, "the same", 3, &[&wanted]);
+    let back = holding(&scene, &first, "back", 4, &[&same]);
+    let again = holding(&scene, &first, "back still", 5, &[&back]);
+    let elsewhere = holding(&scene, &second, "once more", 6, &[&again]);
+    let tip = holding(&scene, &third, "merge", 7, &[&elsewhere, &branch]);
+    found(&scene, &tip, &since).await;
+    let on_the_way = asked(&scene, &tip, &since).await;
+    let [one] = on_the_way.as_slice() else { panic!("{on_the_way:?}") };
+    assert_eq!((&one.commit, one.parents.as_slice()), (&wanted, std::slice::from_ref(&since)));
+    let [later] = one.later.as_slice() else { panic!("{one:?}") };
+    assert!([back, again].contains(later), "{one:?}");
 }
