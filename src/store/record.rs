@@ -45,8 +45,16 @@ struct News<'a> {
     row: Row,
     /// What the run read, where the news is a run's own.
     inputs: Option<&'a Inputs>,
+    /// Does a roster name it?
+    called: bool,
     at: Moment,
     opened_at: Moment,
+}
+
+impl News<'_> {
+    fn of(row: Row, at: Moment) -> Self {
+        Self { row, inputs: None, called: false, at, opened_at: at }
+    }
 }
 
 impl Store {
@@ -117,7 +125,8 @@ async fn take_in(tx: &mut Tx, report: &Report) -> Result<BTreeSet<(Name, CommitI
             touched.insert((source.clone(), commit.clone()));
             for target in targets {
                 let subject = subject(source, commit, target);
-                let news = News { row: Row::pending(dispatch), inputs: None, at, opened_at: *received_at };
+                let news =
+                    News { called: true, opened_at: *received_at, ..News::of(Row::pending(dispatch), at) };
                 if hear(tx, &subject, news).await? {
                     touched.insert((source.clone(), commit.clone()));
                 }
@@ -148,7 +157,7 @@ async fn take_in(tx: &mut Tx, report: &Report) -> Result<BTreeSet<(Name, CommitI
         }
     };
     let (subject, row) = told;
-    if hear(tx, &subject, News { row, inputs: None, at, opened_at: at }).await? {
+    if hear(tx, &subject, News::of(row, at)).await? {
         touched.insert((subject.source, subject.commit));
     }
     Ok(touched)
@@ -175,10 +184,11 @@ async fn hear(tx: &mut Tx, subject: &Subject, news: News<'_>) -> Result<bool, Er
     let known = row_of(tx, subject).await?;
     let row = ledger::advance(known.clone(), news.row);
     query(
-        "INSERT INTO ledger (source, commit_id, application, cluster, phase, open, state, opened_at, moved_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+        "INSERT INTO ledger (source, commit_id, application, cluster, phase, open, state, opened_at, moved_at, called) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (source, commit_id, application, cluster) DO UPDATE SET \
-         phase = excluded.phase, open = excluded.open, state = excluded.state, opened_at = \
+         phase = excluded.phase, open = excluded.open, state = excluded.state, called = \
+         CASE WHEN excluded.called > ledger.called THEN excluded.called ELSE ledger.called END, opened_at = \
          CASE WHEN excluded.opened_at < ledger.opened_at THEN excluded.opened_at ELSE ledger.opened_at END, moved_at = \
          CASE WHEN excluded.moved_at > ledger.moved_at THEN excluded.moved_at ELSE ledger.moved_at END",
     )
@@ -191,6 +201,7 @@ async fn hear(tx: &mut Tx, subject: &Subject, news: News<'_>) -> Result<bool, Er
     .bind(column::to_json(&row, "a row of the ledger")?)
     .bind(news.opened_at.0)
     .bind(news.at.0)
+    .bind(news.called)
         .run(&mut *tx)
         .await?;
     let moved = known.as_ref() != Some(&row);
@@ -220,14 +231,14 @@ async fn run(tx: &mut Tx, progress: &Progress, at: Moment) -> Result<BTreeSet<(N
     let state = keep_run(tx, progress, &told, at).await?;
     keep_changes(tx, progress).await?;
     let mut touched = BTreeSet::new();
-    if hear(tx, &own, News { row: told, inputs: Some(&progress.inputs), at, opened_at: progress.received_at })
-        .await?
-    {
+    let opened_at = progress.received_at;
+    let news = News { inputs: Some(&progress.inputs), opened_at, ..News::of(told, at) };
+    if hear(tx, &own, news).await? {
         touched.insert((own.source, own.commit));
     }
     for (subject, dispatch) in sharers(tx, &progress.run, &progress.source, &progress.target).await? {
         let row = state.shared_with(&dispatch);
-        if hear(tx, &subject, News { row, inputs: None, at, opened_at: at }).await? {
+        if hear(tx, &subject, News::of(row, at)).await? {
             touched.insert((subject.source, subject.commit));
         }
     }

@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     Step { sqlite: include_str!("step6.sql"), postgres: include_str!("postgres/step6.sql") },
     Step { sqlite: include_str!("step7.sql"), postgres: include_str!("postgres/step7.sql") },
     Step { sqlite: include_str!("step8.sql"), postgres: include_str!("postgres/step8.sql") },
+    Step { sqlite: include_str!("step9.sql"), postgres: include_str!("postgres/step9.sql") },
 ];
 
 /// How long may a database take to come to the current form, with the wait for another process that brings it there?

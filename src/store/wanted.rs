@@ -123,7 +123,7 @@ async fn is_called(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<bool
 /// Returns what the first target that is pending waits for, where it waits to be opened.
 async fn held(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Option<String>, Error> {
     let row = query(
-        "SELECT state FROM ledger WHERE source = $1 AND commit_id = $2 AND phase = 'pending' \
+        "SELECT state FROM ledger WHERE source = $1 AND commit_id = $2 AND phase = 'pending' AND called = 1 \
          ORDER BY application, cluster LIMIT 1",
     )
     .bind(source.as_str())
@@ -134,10 +134,12 @@ async fn held(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Option<St
     Ok(row.and_then(|row| row.problem).map(|problem| problem.message))
 }
 
-/// Returns how many targets stand where, and how many of those that are open are pending.
+/// Returns how many targets stand where, and how many of those that are open are pending. A target that no roster names is
+/// not waited for: a pass for an earlier commit merely came upon this one. It counts where that went wrong.
 async fn counts(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(Counts, u64), Error> {
     let rows = query(
-        "SELECT phase, count(*) AS number FROM ledger WHERE source = $1 AND commit_id = $2 GROUP BY phase",
+        "SELECT phase, count(*) AS number FROM ledger WHERE source = $1 AND commit_id = $2 \
+         AND (called = 1 OR phase IN ('failed', 'error')) GROUP BY phase",
     )
     .bind(source.as_str())
     .bind(commit.as_str())

@@ -185,6 +185,9 @@ async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
         "ALTER TABLE statuses DROP COLUMN shown",
         "ALTER TABLE statuses DROP COLUMN sent",
         "ALTER TABLE statuses DROP COLUMN trace",
+        "DROP INDEX ledger_by_phase",
+        "ALTER TABLE ledger DROP COLUMN called",
+        "CREATE INDEX ledger_by_phase ON ledger (source, commit_id, phase)",
         "PRAGMA user_version = 1",
     ];
     for statement in back {

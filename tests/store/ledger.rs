@@ -112,6 +112,25 @@ async fn a_run_of_another_target_answers_for_nobody(place: Place) {
     assert_eq!(desk.phases(&a).await, ["shop@east pending"]);
 }
 
+async fn a_target_that_a_run_came_upon_reopens_nothing_and_counts_where_it_went_wrong(place: Place) {
+    let desk = Desk::new(&place).await;
+    let a = commit('a');
+    desk.hear(roster("d1", &a, &["shop@east"])).await;
+    desk.hear(run("r1", "d1", &a, Phase::Healthy)).await;
+    desk.post_all().await;
+    let west = |phase| Told::Run(progress("r2", "d0", &a, "shop@west", phase));
+    desk.hear(west(Phase::Applied)).await;
+    let applied = "windlass/shop@west applied: 12 objects applied, waiting for health";
+    assert_eq!(desk.due().await, [applied], "the commit's own verdict stands");
+    desk.hear(west(Phase::Failed)).await;
+    let told = desk.due().await;
+    assert!(told[0].starts_with("windlass failed: 1 of 2 targets healthy, 1 failed: shop@west"), "{told:?}");
+    desk.hear(Told::Run(progress("r3", "d2", &a, "shop@west", Phase::Healthy))).await;
+    // What a roster names is waited for.
+    desk.hear(roster("d3", &a, &["shop@west", "shop@north"])).await;
+    assert_eq!(desk.due().await[0], "windlass pending: rolling out to 3 targets");
+}
+
 async fn an_overtaken_commit_is_superseded_at_once_and_names_its_successor(place: Place) {
     let desk = Desk::new(&place).await;
     let a = commit('a');
@@ -212,6 +231,7 @@ on_both!(
     any_order_of_reports_told_twice_ends_the_same,
     a_covered_commit_gets_the_verdict_of_the_run_that_answers_for_it,
     a_run_of_another_target_answers_for_nobody,
+    a_target_that_a_run_came_upon_reopens_nothing_and_counts_where_it_went_wrong,
     an_overtaken_commit_is_superseded_at_once_and_names_its_successor,
     a_buried_job_becomes_an_error_that_says_why_and_may_be_healed_by_another_dispatch,
     a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing,

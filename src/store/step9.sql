@@ -1,0 +1,6 @@
+-- Is this a target that a roster names, and not only one that a run told of? Only those are waited for.
+ALTER TABLE ledger ADD COLUMN called INTEGER NOT NULL DEFAULT 1;
+DROP INDEX ledger_by_phase;
+CREATE INDEX ledger_by_phase ON ledger (source, commit_id, phase, called);
+
+PRAGMA user_version = 9;
