@@ -20,6 +20,7 @@ use crate::commit::Inputs;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
+use crate::object::ObjectId;
 use crate::reference::Reference;
 
 pub use behind::left_behind;
@@ -99,7 +100,7 @@ pub struct Fence {
     pub inputs: Option<Inputs>,
     /// The number of the definition that the run worked by.
     pub definition: u64,
-    /// Did the run get to its end, so that the cluster holds what the commit declares?
+    /// Did the run get to its end? Where nothing is to come either, the cluster holds what the commit declares.
     pub done: bool,
     /// How many members there were when a run last got to its end.
     pub members: u64,
@@ -109,13 +110,21 @@ pub struct Fence {
     pub since: Option<CommitId>,
     /// The first turn of which nothing is written yet: those before it are waited for. Where there is none, all is written.
     pub next: Option<Turn>,
+    /// What the run did not write, where it was refused half-way: nothing of that can drift.
+    pub unwritten: BTreeSet<ObjectId>,
 }
 
 impl Fence {
+    /// Returns whether all of its commit is written.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.done && self.next.is_none()
+    }
+
     /// Returns the last commit that was wholly true, where one was.
     #[must_use]
     pub fn made_true(&self) -> Option<&CommitId> {
-        if self.done && self.next.is_none() { self.commit.as_ref() } else { self.since.as_ref() }
+        if self.is_whole() { self.commit.as_ref() } else { self.since.as_ref() }
     }
 }
 
@@ -185,6 +194,7 @@ impl Parent {
             again: data("again") == Some("true"),
             since: data("since").and_then(|text| CommitId::parse(text).ok()),
             next: data("next").and_then(Turn::parse),
+            unwritten: data("unwritten").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
         };
         Self {
             name: live.id.name.clone(),
@@ -235,6 +245,9 @@ impl Parent {
         if let Some(turn) = fence.next {
             data.insert("next", turn.to_string());
         }
+        if !fence.unwritten.is_empty() {
+            data.insert("unwritten", json!(fence.unwritten).to_string());
+        }
         if let Some(source) = &fence.source {
             data.insert("source", source.to_string());
         }
@@ -277,6 +290,7 @@ mod tests {
     use crate::commit::Inputs;
     use crate::object::GroupKind;
     use crate::object::Live;
+    use crate::object::ObjectId;
     use crate::reference::Reference;
 
     #[test]
@@ -313,6 +327,13 @@ mod tests {
             again: true,
             since: Some(CommitId::parse(&"b".repeat(40)).unwrap()),
             next: Some(Turn::END),
+            unwritten: [ObjectId {
+                group: "apps".into(),
+                kind: "Deployment".into(),
+                namespace: None,
+                name: "web".into(),
+            }]
+            .into(),
         };
         assert_eq!(Parent::read(&Live::read(parent.write()).unwrap()), parent);
     }

@@ -1,5 +1,6 @@
 //! The writes, stage by stage.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
@@ -7,6 +8,7 @@ use futures::stream;
 use serde_json::Value;
 
 use crate::annotation::Stage;
+use crate::annotation::Turn;
 use crate::annotation::Wish;
 use crate::applyset;
 use crate::applyset::Parent;
@@ -48,6 +50,8 @@ pub struct Applied {
     pub(super) waiting: Vec<Waiting>,
     pub(super) problems: Vec<Problem>,
     pub(super) held: Held,
+    /// What is not written yet, with its turn, and whether it is a member all the same.
+    pub(super) unwritten: BTreeMap<ObjectId, (Turn, bool)>,
     pub(super) rules: Rules,
     /// The objects that count as healthy only because nothing was reported of them.
     pub(super) unreported: Vec<Waiting>,
@@ -63,7 +67,14 @@ impl Applied {
     fn new(fenced: Fenced, rules: Rules) -> Self {
         let (changes, waiting, problems, unreported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (held, later, written, hooks) = (Held::default(), Vec::new(), Vec::new(), Vec::new());
-        Self { fenced, changes, waiting, problems, held, rules, unreported, later, written, hooks }
+        let set = fenced.ready.begun.parent.id();
+        let unwritten = fenced
+            .ready
+            .writes
+            .iter()
+            .map(|one| (one.write.manifest.id.clone(), (one.turn().0, one.is_member(&set))));
+        let unwritten = unwritten.collect();
+        Self { fenced, changes, waiting, problems, held, unwritten, rules, unreported, later, written, hooks }
     }
 
     /// Returns whether anything has to be waited for.
@@ -79,6 +90,7 @@ impl Applied {
     /// Notes an object that is left as it is.
     fn leave(&mut self, left: Left) {
         let (object, note) = (left.id.clone(), left.why.clone());
+        self.unwritten.remove(&object);
         self.changes.push(Change { object, action: Action::Unchanged, note });
         self.fenced.ready.left.push(left);
     }
@@ -238,6 +250,7 @@ impl Reconciler {
                     let action =
                         if checked.write.live.is_some() { Action::Configured } else { Action::Created };
                     let told = told(&checked, &applied.fenced.parent);
+                    applied.unwritten.remove(id);
                     applied.note(&value, id, api_version, action, &told);
                 }
                 Ok(Written::Left(left)) => applied.leave(left),

@@ -187,14 +187,14 @@ impl Begun {
     /// Returns whether a pass before this one has written some of it: the waves before, or what it came to until it was put back.
     pub(super) fn is_half_written(&self) -> bool {
         let fence = &self.parent.fence;
-        self.rollout().is_some() || (fence.inputs.as_ref() == Some(&self.inputs) && !fence.done)
+        self.rollout().is_some() || (fence.inputs.as_ref() == Some(&self.inputs) && !fence.is_whole())
     }
 
     /// Returns whether the parent says that a pass with these inputs and this definition got to its end.
     pub(super) fn is_known_done(&self) -> bool {
         let fence = &self.parent.fence;
         let same = fence.inputs.as_ref() == Some(&self.inputs) && fence.definition == self.job.definition;
-        same && fence.done && fence.next.is_none()
+        same && fence.is_whole()
     }
 
     /// Returns what is said of the job's commit where `run` works on the tip: it shares the run's fate when it reads

@@ -81,6 +81,7 @@ impl<'a> Departing<'a> {
             since: before.made_true().cloned(),
             // Should it come back, nothing of it is known to be written.
             next: Some(Turn::NONE_YET),
+            unwritten: BTreeSet::new(),
             ..before
         };
         let extent = Extent { kinds: parent.group_kinds.clone(), namespaces: parent.namespaces.clone() };

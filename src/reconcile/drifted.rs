@@ -2,6 +2,7 @@
 
 use crate::annotation::Stage;
 use crate::application::SelfHeal;
+use crate::applyset::Fence;
 use crate::drift;
 use crate::job::Reason;
 use crate::object::Live;
@@ -13,6 +14,7 @@ use crate::outcome::Tally;
 use crate::outcome::Told;
 use crate::plan;
 use crate::plan::Left;
+use crate::plan::Write;
 
 use super::Applied;
 use super::Begun;
@@ -37,11 +39,13 @@ pub(super) fn sorted_out(mut ready: Ready, manager: &str) -> Ready {
     if job.reason != Reason::Drifted {
         return ready;
     }
-    let next = ready.begun.parent.fence.next;
+    let Fence { next, unwritten, .. } = &ready.begun.parent.fence;
+    // What a pass did not write was not even looked at, and the rest of its turn is written.
+    let (next, broke_off) = (*next, !unwritten.is_empty());
     let (mut corrected, mut reported) = (Vec::new(), Vec::new());
     for one in std::mem::take(&mut ready.writes) {
         // What no pass has written yet did not drift.
-        let to_come = next.is_some_and(|turn| one.write.wish.turn() >= turn);
+        let to_come = !broke_off && next.is_some_and(|turn| one.write.wish.turn() >= turn);
         let fight = fought_over(&ready.begun, &one, manager);
         match (ready.begun.job.self_heal(one.write.wish.self_heal), fight) {
             _ if to_come => ready.left.extend(unhealed(&one, manager)),
@@ -72,6 +76,17 @@ pub(super) fn sorted_out(mut ready: Ready, manager: &str) -> Ready {
     ready.left.extend(reported.iter().filter_map(|one| unhealed(one, manager)));
     (ready.writes, ready.prune) = (corrected, extra);
     ready
+}
+
+/// Takes out of the writes of a pass after drift what the pass before it did not write, and returns what of it is there.
+pub(super) fn unwritten(begun: &Begun, writes: &mut Vec<Write>, manager: &str) -> Vec<Left> {
+    let unwritten = &begun.parent.fence.unwritten;
+    if begun.job.reason != Reason::Drifted || unwritten.is_empty() {
+        return Vec::new();
+    }
+    let taken = writes.extract_if(.., |write| unwritten.contains(&write.manifest.id));
+    let live = taken.filter_map(|write| write.live);
+    live.map(|live| Left { id: live.id.clone(), member: plan::is_ours(&live, manager), why: None }).collect()
 }
 
 /// Returns the fight over an object, where it was about the commit that is applied and that manager has written last again.
@@ -138,9 +153,8 @@ impl Reconciler {
         let objects = std::mem::take(&mut ready.drifted);
         let found = Found { objects, fights: Vec::new(), corrected: whole, problems };
         let ended = self.tell_drift(&ready.begun, ready.begun.run.clone(), found).await?;
-        if whole {
-            self.close(ready, parent, members).await?;
-        }
+        // What was refused may be tried again; the rest is watched as before.
+        self.close(ready, parent, members).await?;
         Ok(ended)
     }
 

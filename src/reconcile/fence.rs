@@ -1,5 +1,7 @@
 //! The fence: the parent object, replaced only as it was read.
 
+use std::collections::BTreeSet;
+
 use crate::annotation::Turn;
 use crate::application::Name;
 use crate::application::Target;
@@ -56,6 +58,7 @@ impl Reconciler {
             // Drift of what is written changes nothing about what is not. And until a pass is through, nothing is known to
             // be written but what the rollout had come to that it goes on with.
             next: if again { parent.fence.next } else { Some(reached(begun)) },
+            unwritten: if again { parent.fence.unwritten.clone() } else { BTreeSet::new() },
         };
         parent.group_kinds.extend(ready.extent.kinds.iter().cloned());
         parent.namespaces.extend(ready.extent.namespaces.iter().cloned());

@@ -1,11 +1,16 @@
 //! The end of a pass: its report, the wait for health handed over, and the parent's word that it is done.
 
+use std::collections::BTreeMap;
+
+use crate::annotation::Turn;
 use crate::applyset::Parent;
 use crate::clock::now;
+use crate::fault::chain;
 use crate::job::Job;
 use crate::job::Reason;
 use crate::job::Rollout;
 use crate::job::Watch;
+use crate::object::ObjectId;
 use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Phase;
@@ -26,6 +31,9 @@ use super::turns::Waiting;
 
 /// How many changes does one report name? All are counted.
 const CHANGES: usize = 5_000;
+
+/// How many objects that a pass did not write does the parent name?
+const UNWRITTEN: usize = 500;
 
 /// How many problems does one report name?
 pub(super) const PROBLEMS: usize = 100;
@@ -80,7 +88,7 @@ fn is_as_before(now: &Parent, before: &Parent) -> bool {
     let (new, old) = (&now.fence, &before.fence);
     old.done
         && old.members == new.members
-        && old.next == new.next
+        && (old.next, &old.unwritten) == (new.next, &new.unwritten)
         && old.reads == new.reads
         && (&old.installation, &old.source, &old.inputs, old.definition)
             == (&new.installation, &new.source, &new.inputs, new.definition)
@@ -126,7 +134,8 @@ impl Reconciler {
         if applied.fenced.ready.begun.job.reason == Reason::Drifted {
             return self.finish_drift(applied).await;
         }
-        let Applied { fenced, changes, mut waiting, mut problems, held, hooks, written, .. } = applied;
+        let Applied { fenced, changes, mut waiting, mut problems, held, hooks, written, unwritten, .. } =
+            applied;
         waiting.extend(written);
         let (mut ready, mut parent) = (fenced.ready, fenced.parent);
         let whole = problems.is_empty();
@@ -171,8 +180,33 @@ impl Reconciler {
             if phase == Phase::Healthy {
                 self.clear_away(&cluster, hooks, (&target, &kinds, &parent)).await;
             }
+        } else {
+            self.break_off(ready, parent, members, unwritten).await;
         }
         Ok(Ended::Run { run, phase })
+    }
+
+    /// Writes what a pass that was refused half-way has come to, so that drift of what it wrote is corrected. Where that
+    /// cannot be written, or is too much, drift waits for the next pass of a commit.
+    async fn break_off(
+        &self,
+        ready: Ready,
+        mut parent: Parent,
+        members: u64,
+        unwritten: BTreeMap<ObjectId, (Turn, bool)>,
+    ) {
+        let target = ready.begun.job.target.clone();
+        if unwritten.len() > UNWRITTEN {
+            tracing::warn!(target.name = %target, objects = unwritten.len(), "drift waits for the next commit: more was not written than is remembered");
+            return;
+        }
+        let there = unwritten.values().filter(|(_, member)| *member).count();
+        let next = unwritten.values().map(|(turn, _)| *turn).min();
+        parent.fence.next = Some(next.unwrap_or(Turn::END));
+        parent.fence.unwritten = unwritten.into_keys().collect();
+        if let Err(error) = self.close(ready, parent, members + count(there)).await {
+            tracing::warn!(target.name = %target, "drift waits for the next commit: failed to {}", chain(&error));
+        }
     }
 
     /// Writes that the pass got to its end, and returns the parent, with the kinds and namespaces that members are of and in.

@@ -132,8 +132,9 @@ impl Reconciler {
         };
         let manager = member::manager(&begun.job.target.application);
         let (members, unknown) = (found.members.len(), found.unknown);
-        let Plan { writes, hooks, left, created, kept, leaving } =
+        let Plan { mut writes, hooks, mut left, created, kept, leaving } =
             planned(&begun, &set, &manager, manifests, found.members)?;
+        left.extend(drifted::unwritten(&begun, &mut writes, &manager));
         let answers = |hook: &Write| hook.wish.answers_failure || hook.wish.is_cleared_failed;
         begun.answers_failure = hooks.iter().any(answers);
         let checker = Checker::new(self, &cluster, &begun, (&set, &manager), &declared);

@@ -72,6 +72,7 @@ impl Reconciler {
                     }
                     Err(error) if error.fault() == Fault::Theirs => {
                         applied.fenced.ready.extent.add(&live.id);
+                        applied.held.prune += 1;
                         let message = format!("failed to {error}");
                         applied.problems.push(Problem { object: Some(live.id), place: None, message });
                     }

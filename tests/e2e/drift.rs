@@ -141,6 +141,48 @@ async fn drift_is_corrected_after_a_failed_sync_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_of_what_was_written_is_corrected_after_a_sync_that_was_refused_half_way() {
+    Setup::proxied()
+        .run(async |w| {
+            let both = |value: &str| [config_map("one", value), config_map("two", value)];
+            let [one, two] = both("1");
+            w.ship(&[("shop/one.yaml", &one), ("shop/two.yaml", &two)]).await;
+            w.settle().await;
+            let _patrol = w.patrol();
+            let write = |line: &str| {
+                line.starts_with("PATCH") && line.contains("/configmaps/two?") && !line.contains("dryRun")
+            };
+            w.before_east().refuse(1, 403, write);
+            let [one, two] = both("2");
+            let second = w.ship(&[("shop/one.yaml", &one), ("shop/two.yaml", &two)]).await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "failure", &["/two"]).await;
+            let values = async |w: &World| (w.value("one").await.unwrap(), w.value("two").await.unwrap());
+            assert_eq!(values(w).await, ("2".into(), "1".into()));
+            // What was not written did not drift, and no drift has it tried again.
+            edit(w, "two", "theirs").await;
+            w.drift_is_seen().await;
+            w.settle().await;
+            edit(w, "one", "theirs").await;
+            w.drift_is_seen().await;
+            w.settle().await;
+            assert_eq!(values(w).await, ("2".into(), "theirs".into()));
+            w.east.delete(&w.path_of("one")).await;
+            w.drift_is_seen().await;
+            w.settle().await;
+            assert_eq!(values(w).await, ("2".into(), "theirs".into()));
+            assert_eq!(w.repo.statuses(&second).await.last().unwrap().state, "failure");
+            // Who asks has the rest of it written.
+            w.ask_again("shop").await;
+            w.settle().await;
+            w.expect_healed(&second);
+            w.expect(&second, "shop@east", "success", &["1 configured"]).await;
+            assert_eq!(values(w).await, ("2".into(), "2".into()));
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drift_after_drift_is_corrected_as_well() {
     World::run(async |w| {
         w.ship(&[("shop/a.yaml", &config_map("one", "1")), ("shop/b.yaml", &config_map("two", "1"))]).await;

@@ -12,7 +12,8 @@
 //!
 //! What the model grants windlass, since it is not promised: an object that lost its label, or that somebody else made
 //! anew, is not the application's when it leaves the branch, and may stay; what a commit did wrong, or was forbidden, is
-//! tried again with the next push only; and a field that somebody else set as well stays when its manifest drops it.
+//! tried again with the next push only; a field that somebody else set as well stays when its manifest drops it; and
+//! the status of all targets together may be told again where a further delivery touches another one of them.
 //!
 //! Each sequence has a seed of its own: `WINDLASS_SEED` is that of the first one (the same in each run where it is not set),
 //! and each further one adds 1; `WINDLASS_SEQUENCES` says how many there are. So 5,000 of them may be run in parts, and a failed one alone.
