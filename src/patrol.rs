@@ -3,6 +3,7 @@
 //! Comes in: the parents in each cluster, which say what there is to watch, and the metadata of their members. Goes out:
 //! events that say that a target drifted. What was changed, and what is done about it, the pass finds out.
 
+mod members;
 mod pace;
 mod watchlist;
 

@@ -104,6 +104,8 @@ pub struct Fence {
     pub done: bool,
     /// How many members there were when a run last got to its end.
     pub members: u64,
+    /// What the application owned of them then, as the sum of their marks; `None` where an older windlass did not say.
+    pub owned: Option<u64>,
     /// Did the run correct drift? Then no verdict was told of it, and none can be shared.
     pub again: bool,
     /// The commit that was true last before this one, where one was: what leads from it to this one is not applied yet.
@@ -191,6 +193,7 @@ impl Parent {
             definition: data("definition").and_then(|text| text.parse().ok()).unwrap_or_default(),
             done: data("done") == Some("true"),
             members: data("members").and_then(|text| text.parse().ok()).unwrap_or_default(),
+            owned: data("owned").and_then(|text| u64::from_str_radix(text, 16).ok()),
             again: data("again") == Some("true"),
             since: data("since").and_then(|text| CommitId::parse(text).ok()),
             next: data("next").and_then(Turn::parse),
@@ -236,6 +239,9 @@ impl Parent {
             ("done", fence.done.to_string()),
             ("members", fence.members.to_string()),
         ]);
+        if let Some(owned) = fence.owned {
+            data.insert("owned", format!("{owned:x}"));
+        }
         if fence.again {
             data.insert("again", fence.again.to_string());
         }
@@ -324,6 +330,7 @@ mod tests {
             definition: 2,
             done: true,
             members: 5,
+            owned: Some(u64::MAX),
             again: true,
             since: Some(CommitId::parse(&"b".repeat(40)).unwrap()),
             next: Some(Turn::END),

@@ -10,6 +10,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::annotation;
+use crate::object::ObjectId;
 
 /// What is remembered of a member of an application's set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,18 @@ impl Sight {
     #[must_use]
     pub fn is_applied(&self) -> bool {
         self.applied_at.is_some()
+    }
+
+    /// Returns a number that tells what the application owns of an object of this id; 0 where it applied none of it.
+    #[must_use]
+    pub fn mark(&self, id: &ObjectId) -> u64 {
+        if !self.is_applied() {
+            return 0;
+        }
+        let name =
+            format!("{}/{}/{}/{}", id.group, id.kind, id.namespace.as_deref().unwrap_or_default(), id.name);
+        let digest = Sha256::new().chain_update(name).chain_update(self.owned).finalize();
+        digest.iter().take(size_of::<u64>()).fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 
     /// Returns whether the object says itself that its drift is looked at, whatever its application says.

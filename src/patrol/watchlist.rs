@@ -16,10 +16,9 @@ use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::ObjectId;
 
+use super::members::Members;
+use super::members::Sum;
 use super::pace::Pace;
-
-/// How many members of one cluster are remembered? About 400 bytes each; those beyond are not watched.
-const MEMBERS: usize = 200_000;
 
 /// How many members are kept whose application is not known yet?
 const STRAYS: usize = 2_000;
@@ -28,7 +27,7 @@ const STRAYS: usize = 2_000;
 #[derive(Debug, Default)]
 pub struct Watchlist {
     sets: BTreeMap<String, Beat>,
-    members: HashMap<ObjectId, (String, Sight)>,
+    members: Members,
     /// Members of sets that are not known.
     strays: HashMap<ObjectId, Live>,
     /// Of which kinds, in which namespace or in the cluster, all members were listed.
@@ -44,7 +43,7 @@ struct Beat {
     pace: Pace,
     /// What was seen while a pass was under way: it may have looked before.
     held: BTreeSet<Suspicion>,
-    /// Was it made sure that no member went before the patrol began?
+    /// Was it made sure that no member went, and nobody took a field of one, before the patrol began?
     counted: bool,
 }
 
@@ -115,14 +114,12 @@ impl Watchlist {
         };
         let now = Sight::of(&live.value, &beat.manager);
         let own = now.asks_for_heal();
-        let (meddled, own) = match self.members.get(&live.id) {
-            Some((_, before)) => (before.was_meddled_with(&now), own || before.asks_for_heal()),
+        let (meddled, own) = match self.members.find(&live.id) {
+            Some(before) => (before.was_meddled_with(&now), own || before.asks_for_heal()),
             // What happened before the patrol began is told by the order of the writes, as well as it can be.
             None => (now.is_applied() && drift::latest_other(&live.value, &beat.manager).is_some(), own),
         };
-        if self.members.len() < MEMBERS || self.members.contains_key(&live.id) {
-            self.members.insert(live.id.clone(), (set.clone(), now));
-        }
+        self.members.put(&live.id, &set, now);
         if meddled { beat.suspect(Suspicion { set, object: live.id, gone: false, own }) } else { None }
     }
 
@@ -146,7 +143,7 @@ impl Watchlist {
                 && (listed.namespace.is_none() || id.namespace == listed.namespace)
                 && !listed.objects.contains(*id)
         };
-        let gone: Vec<ObjectId> = self.members.keys().filter(missing).cloned().collect();
+        let gone: Vec<ObjectId> = self.members.ids().filter(missing).cloned().collect();
         let mut suspicions: Vec<Suspicion> = gone.iter().filter_map(|id| self.member_gone(id)).collect();
         self.listed.insert((listed.kind.clone(), listed.namespace.clone()));
         let sets: Vec<String> = self.sets.keys().cloned().collect();
@@ -154,8 +151,8 @@ impl Watchlist {
         suspicions
     }
 
-    /// Counts the members of a set, once all of them were listed: fewer than its parent says means that some went while
-    /// nobody watched.
+    /// Sums the members of a set up, once all of them were listed: fewer than its parent says, or others' fields in them,
+    /// mean that somebody changed some while nobody watched.
     fn count(&mut self, set: &str) -> Option<Suspicion> {
         let beat = self.sets.get_mut(set).filter(|beat| !beat.counted && beat.parent.fence.done)?;
         let seen = |kind: &GroupKind| {
@@ -166,14 +163,13 @@ impl Watchlist {
             return None;
         }
         beat.counted = true;
-        let lacking = lacks(&self.members, set, &beat.parent);
-        let object = ObjectId {
-            group: String::new(),
-            kind: "ConfigMap".to_owned(),
-            namespace: Some(beat.parent.namespace.clone()),
-            name: beat.parent.name.clone(),
-        };
-        lacking.then(|| Suspicion { set: set.to_owned(), object, gone: true, own: false })
+        let changed = is_changed(&beat.parent, self.members.sum(set));
+        changed.then(|| Suspicion {
+            set: set.to_owned(),
+            object: record(&beat.parent),
+            gone: true,
+            own: false,
+        })
     }
 
     /// Returns whether a suspicion still stands a moment later. A pass that prunes leaves as many members as its parent
@@ -187,7 +183,12 @@ impl Watchlist {
             beat.held.insert(suspicion.clone());
             return false;
         }
-        lacks(&self.members, &suspicion.set, &beat.parent)
+        let sum = self.members.sum(&suspicion.set);
+        if suspicion.object == record(&beat.parent) {
+            is_changed(&beat.parent, sum)
+        } else {
+            lacks(&beat.parent, sum)
+        }
     }
 
     /// Returns the target and the source of a set, and for how long a pass about an object of it shall wait, so that a
@@ -222,9 +223,24 @@ impl Watchlist {
 }
 
 /// Returns whether a set has fewer members than its parent says.
-fn lacks(members: &HashMap<ObjectId, (String, Sight)>, set: &str, parent: &Parent) -> bool {
-    let found = members.values().filter(|(of, sight)| of == set && sight.is_applied()).count();
-    u64::try_from(found).unwrap_or(u64::MAX) < parent.fence.members
+fn lacks(parent: &Parent, sum: Sum) -> bool {
+    sum.count < parent.fence.members
+}
+
+/// Returns whether the members of a set are others than its parent says. Where that does not say what they own, the next
+/// pass finds it out.
+fn is_changed(parent: &Parent, sum: Sum) -> bool {
+    lacks(parent, sum) || (parent.fence.is_whole() && parent.fence.owned != Some(sum.marks))
+}
+
+/// Returns what a suspicion is about that is about no one member.
+fn record(parent: &Parent) -> ObjectId {
+    ObjectId {
+        group: String::new(),
+        kind: "ConfigMap".to_owned(),
+        namespace: Some(parent.namespace.clone()),
+        name: parent.name.clone(),
+    }
 }
 
 impl Beat {

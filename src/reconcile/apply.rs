@@ -13,6 +13,7 @@ use crate::annotation::Wish;
 use crate::applyset;
 use crate::applyset::Parent;
 use crate::cluster::Cluster;
+use crate::drift::Sight;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::health::Rules;
@@ -52,6 +53,8 @@ pub struct Applied {
     pub(super) held: Held,
     /// What is not written yet, with its turn, and whether it is a member all the same.
     pub(super) unwritten: BTreeMap<ObjectId, (Turn, bool)>,
+    /// The sum of the marks of what is as it shall be.
+    pub(super) owned: u64,
     pub(super) rules: Rules,
     /// The objects that count as healthy only because nothing was reported of them.
     pub(super) unreported: Vec<Waiting>,
@@ -74,7 +77,21 @@ impl Applied {
             .iter()
             .map(|one| (one.write.manifest.id.clone(), (one.turn().0, one.is_member(&set))));
         let unwritten = unwritten.collect();
-        Self { fenced, changes, waiting, problems, held, unwritten, rules, unreported, later, written, hooks }
+        let owned = 0;
+        Self {
+            fenced,
+            changes,
+            waiting,
+            problems,
+            held,
+            unwritten,
+            owned,
+            rules,
+            unreported,
+            later,
+            written,
+            hooks,
+        }
     }
 
     /// Returns whether anything has to be waited for.
@@ -105,6 +122,7 @@ impl Applied {
     ) {
         let note = (!fields.is_empty()).then(|| fields.join(", "));
         self.changes.push(Change { object: manifest_id.clone(), action, note });
+        self.owned = self.owned.wrapping_add(Sight::of(live, &self.fenced.manager).mark(manifest_id));
         let (api_version, id) = (api_version.to_owned(), manifest_id.clone());
         let wish = Wish::of(live);
         if wish.is_made_anew() {

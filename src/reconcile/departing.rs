@@ -78,6 +78,7 @@ impl<'a> Departing<'a> {
             generation: before.generation + 1,
             done: false,
             again: false,
+            owned: None,
             since: before.made_true().cloned(),
             // Should it come back, nothing of it is known to be written.
             next: Some(Turn::NONE_YET),

@@ -136,8 +136,9 @@ impl Reconciler {
 
     /// Ends a pass that made everything as declared again, or ran into a refusal.
     pub(super) async fn finish_drift(&self, applied: Applied) -> Result<Ended, Error> {
-        let Applied { fenced, mut problems, changes, .. } = applied;
-        let (mut ready, parent) = (fenced.ready, fenced.parent);
+        let Applied { fenced, mut problems, changes, owned, .. } = applied;
+        let (mut ready, mut parent) = (fenced.ready, fenced.parent);
+        parent.fence.owned = Some(owned);
         let whole = problems.is_empty();
         problems.append(&mut ready.unmet);
         let tally =

@@ -53,6 +53,7 @@ impl Reconciler {
             definition: begun.job.definition,
             done: false,
             members: parent.fence.members,
+            owned: None,
             again,
             since: parent.fence.made_true().cloned(),
             // Drift of what is written changes nothing about what is not. And until a pass is through, nothing is known to

@@ -1,16 +1,11 @@
 //! The end of a pass: its report, the wait for health handed over, and the parent's word that it is done.
 
-use std::collections::BTreeMap;
-
-use crate::annotation::Turn;
 use crate::applyset::Parent;
 use crate::clock::now;
-use crate::fault::chain;
 use crate::job::Job;
 use crate::job::Reason;
 use crate::job::Rollout;
 use crate::job::Watch;
-use crate::object::ObjectId;
 use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Phase;
@@ -31,9 +26,6 @@ use super::turns::Waiting;
 
 /// How many changes does one report name? All are counted.
 const CHANGES: usize = 5_000;
-
-/// How many objects that a pass did not write does the parent name?
-const UNWRITTEN: usize = 500;
 
 /// How many problems does one report name?
 pub(super) const PROBLEMS: usize = 100;
@@ -83,25 +75,13 @@ pub enum Ended {
     },
 }
 
-/// Returns whether the parent already said all that this pass would have it say, so that it is not written.
-fn is_as_before(now: &Parent, before: &Parent) -> bool {
-    let (new, old) = (&now.fence, &before.fence);
-    old.done
-        && old.members == new.members
-        && (old.next, &old.unwritten) == (new.next, &new.unwritten)
-        && old.reads == new.reads
-        && (&old.installation, &old.source, &old.inputs, old.definition)
-            == (&new.installation, &new.source, &new.inputs, new.definition)
-        && (&now.group_kinds, &now.namespaces) == (&before.group_kinds, &before.namespaces)
-}
-
 /// Returns how many members there are after a pass, of which hooks are none. What leaves the commit is one until all is written and it is pruned.
 fn members(tally: &Tally, ready: &Ready, held: &Held, hooks: usize) -> u64 {
     let there = held.writes.iter().filter(|checked| checked.is_member(&ready.begun.parent.id())).count();
     tally.left().saturating_sub(ready.strangers() + count(hooks)) + count(there + held.prune)
 }
 
-fn count(number: usize) -> u64 {
+pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
@@ -134,14 +114,25 @@ impl Reconciler {
         if applied.fenced.ready.begun.job.reason == Reason::Drifted {
             return self.finish_drift(applied).await;
         }
-        let Applied { fenced, changes, mut waiting, mut problems, held, hooks, written, unwritten, .. } =
-            applied;
+        let Applied {
+            fenced,
+            changes,
+            mut waiting,
+            mut problems,
+            held,
+            hooks,
+            written,
+            unwritten,
+            owned,
+            ..
+        } = applied;
         waiting.extend(written);
         let (mut ready, mut parent) = (fenced.ready, fenced.parent);
         let whole = problems.is_empty();
         let (mut all, mut kept) = (changes, std::mem::take(&mut ready.kept));
         let members = members(&Tally::of(&all), &ready, &held, hooks.len()) + count(kept.len());
         parent.fence.next = held.next;
+        parent.fence.owned = Some(owned);
         if held.next.is_none() || held.stopped {
             // What the guard kept is told once all is written, and ends the run.
             problems.append(&mut ready.unmet);
@@ -162,14 +153,7 @@ impl Reconciler {
         if begun.tip != begun.job.commit {
             drafts.push(self.report(begun.told_of_commit(&begun.run)));
         }
-        if whole {
-            drafts.extend(self.rolled_back(begun));
-            // What the guard kept fails a commit of which all is written.
-            let hooks = self.job_after_failure(begun, tally).filter(|_| phase == Phase::Failed);
-            drafts.extend(hooks.map(|job| Draft::job(&self.hands.lane, &job)));
-        } else {
-            drafts.extend(self.failed(begun, tally));
-        }
+        drafts.extend(self.what_follows(begun, (whole, phase), tally));
         self.hands.queue.publish(drafts).await?;
         log_end(&begun.run, &begun.job, phase, &tally);
         let run = begun.run.clone();
@@ -186,52 +170,15 @@ impl Reconciler {
         Ok(Ended::Run { run, phase })
     }
 
-    /// Writes what a pass that was refused half-way has come to, so that drift of what it wrote is corrected. Where that
-    /// cannot be written, or is too much, drift waits for the next pass of a commit.
-    async fn break_off(
-        &self,
-        ready: Ready,
-        mut parent: Parent,
-        members: u64,
-        unwritten: BTreeMap<ObjectId, (Turn, bool)>,
-    ) {
-        let target = ready.begun.job.target.clone();
-        if unwritten.len() > UNWRITTEN {
-            tracing::warn!(target.name = %target, objects = unwritten.len(), "drift waits for the next commit: more was not written than is remembered");
-            return;
+    /// Returns what follows from a pass: that an earlier commit is true again, or that one does not work.
+    fn what_follows(&self, begun: &Begun, (whole, phase): (bool, Phase), tally: Tally) -> Vec<Draft> {
+        if !whole {
+            return self.failed(begun, tally);
         }
-        let there = unwritten.values().filter(|(_, member)| *member).count();
-        let next = unwritten.values().map(|(turn, _)| *turn).min();
-        parent.fence.next = Some(next.unwrap_or(Turn::END));
-        parent.fence.unwritten = unwritten.into_keys().collect();
-        if let Err(error) = self.close(ready, parent, members + count(there)).await {
-            tracing::warn!(target.name = %target, "drift waits for the next commit: failed to {}", chain(&error));
-        }
-    }
-
-    /// Writes that the pass got to its end, and returns the parent, with the kinds and namespaces that members are of and in.
-    pub(super) async fn close(
-        &self,
-        ready: Ready,
-        mut parent: Parent,
-        members: u64,
-    ) -> Result<Parent, Error> {
-        parent.fence.done = true;
-        parent.fence.members = members;
-        let mut namespaces = ready.extent.namespaces;
-        if !ready.unknown.is_empty() {
-            // Members of a kind that could not be listed may be in any of those that had some.
-            namespaces.extend(ready.begun.parent.namespaces.iter().cloned());
-        }
-        parent.group_kinds = ready.extent.kinds.into_iter().chain(ready.unknown).collect();
-        parent.namespaces = namespaces;
-        // Where the fence was never taken, the version that was read still stands. Where it was, the parent says that a
-        // pass is under way, and drift is left to that.
-        let fenced = parent.resource_version != ready.begun.parent.resource_version;
-        if fenced || !is_as_before(&parent, &ready.begun.parent) {
-            return self.take(&ready.begun.job.target.cluster, &parent).await;
-        }
-        Ok(parent)
+        // What the guard kept fails a commit of which all is written.
+        let hooks = self.job_after_failure(begun, tally).filter(|_| phase == Phase::Failed);
+        let hooks = hooks.map(|job| Draft::job(&self.hands.lane, &job));
+        self.rolled_back(begun).into_iter().chain(hooks).collect()
     }
 
     fn watch(

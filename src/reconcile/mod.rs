@@ -9,6 +9,7 @@
 mod apply;
 mod begin;
 mod check;
+mod close;
 mod consent;
 mod crds;
 mod delete;

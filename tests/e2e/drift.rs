@@ -7,6 +7,7 @@ use windlass::outcome::Phase;
 use windlass::reconcile::Ended;
 use windlass::reconcile::Step;
 
+use crate::annotations::annotated;
 use crate::world::manifests::config_map;
 use crate::world::manifests::stuck_deployment;
 use crate::world::setup::App;
@@ -180,6 +181,36 @@ async fn drift_of_what_was_written_is_corrected_after_a_sync_that_was_refused_ha
             assert_eq!(values(w).await, ("2".into(), "2".into()));
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_somebody_took_away_while_nobody_watched_comes_back() {
+    World::run(async |w| {
+        let noted = annotated(&config_map("one", "1"), ("example.org/note", "ours"));
+        w.ship(&[("shop/one.yaml", &noted), ("shop/two.yaml", &config_map("two", "1"))]).await;
+        w.settle().await;
+        let note = async |w: &World| {
+            let live = w.east.find(&w.path_of("one")).await.unwrap();
+            live["metadata"]["annotations"]["example.org/note"].as_str().map(str::to_owned)
+        };
+        // Nobody owns what is gone, so that no manager's name tells of it.
+        let path = format!("{}?fieldManager=somebody", w.path_of("one"));
+        w.east.change(&path, &json!({ "metadata": { "annotations": { "example.org/note": null } } })).await;
+        assert_eq!(note(w).await, None);
+        let patrol = w.patrol();
+        w.drift_is_seen().await;
+        w.settle().await;
+        assert_eq!(note(w).await.as_deref(), Some("ours"));
+        assert_eq!(drifts(w).await.len(), 1);
+        // And where nothing happened, a patrol that begins anew asks for nothing.
+        drop(patrol);
+        let _patrol = w.patrol();
+        edit(w, "two", "theirs").await;
+        w.drift_is_seen().await;
+        w.settle().await;
+        assert_eq!((drifts(w).await.len(), w.value("two").await.as_deref()), (2, Some("1")));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

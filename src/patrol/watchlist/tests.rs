@@ -7,11 +7,13 @@ use serde_json::json;
 
 use super::Suspicion;
 use super::Watchlist;
+use crate::annotation::Turn;
 use crate::application::Name;
 use crate::application::Target;
 use crate::applyset::Parent;
 use crate::cluster::Listed;
 use crate::commit::CommitId;
+use crate::drift::Sight;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
@@ -46,6 +48,13 @@ fn config_map(name: &str, fields: Value, others: &[Value]) -> Live {
     let metadata =
         json!({ "name": name, "namespace": "shop", "uid": name, "labels": labels, "managedFields": entries });
     Live::read(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata })).unwrap()
+}
+
+/// The parent of an application that owns what it applied of these.
+fn owning(mut parent: Parent, members: &[Live]) -> Parent {
+    let marks = members.iter().map(|live| Sight::of(&live.value, MANAGER).mark(&live.id));
+    parent.fence.owned = Some(marks.fold(0, u64::wrapping_add));
+    parent
 }
 
 fn edit(time: &str) -> Value {
@@ -116,8 +125,10 @@ fn what_is_seen_during_a_pass_is_held_until_it_is_done() {
 
 #[test]
 fn a_list_without_a_member_says_that_it_is_gone() {
-    let mut list = list(true);
-    list.member(config_map("two", whole(), &[]));
+    let mut list = Watchlist::default();
+    let members = ["one", "two"].map(|name| config_map(name, whole(), &[]));
+    list.parent(&live(&owning(parent(true, 'a'), &members)), "home");
+    members.into_iter().for_each(|live| assert_eq!(list.member(live), None));
     let listed = |kind: &str, namespace: Option<&str>, objects: &[&str]| Listed {
         kind: GroupKind { group: String::new(), kind: kind.into() },
         namespace: namespace.map(str::to_owned),
@@ -178,7 +189,7 @@ fn members_that_went_before_the_patrol_began_are_missed() {
         objects: std::iter::once(config_map("one", whole(), &[]).id).collect(),
     };
     for (members, expected) in [(1, &[][..]), (2, &["windlass-shop"][..])] {
-        let mut parent = parent(true, 'a');
+        let mut parent = owning(parent(true, 'a'), &[config_map("one", whole(), &[])]);
         parent.fence.members = members;
         let mut list = Watchlist::default();
         list.parent(&live(&parent), "home");
@@ -186,6 +197,38 @@ fn members_that_went_before_the_patrol_began_are_missed() {
         assert!(list.members_listed(&listed("elsewhere")).is_empty(), "not all were listed yet");
         assert_eq!(names(&list.members_listed(&listed("shop"))), expected, "{members}");
         assert!(list.members_listed(&listed("shop")).is_empty(), "it is said once");
+    }
+}
+
+#[test]
+fn a_field_that_went_before_the_patrol_began_is_missed() {
+    let listed = Listed {
+        kind: GroupKind { group: String::new(), kind: "ConfigMap".into() },
+        namespace: Some("shop".to_owned()),
+        objects: std::iter::once(config_map("one", whole(), &[]).id).collect(),
+    };
+    let less = json!({ "f:data": {} });
+    // what the application owned, what it owns, whether all is written → is a pass asked for?
+    for (before, now, written, expected) in [
+        (Some(whole()), whole(), true, false),
+        (Some(whole()), less.clone(), true, true),
+        (None, whole(), true, true),
+        (Some(whole()), less, false, false),
+    ] {
+        let mut parent = parent(true, 'a');
+        if let Some(before) = &before {
+            parent = owning(parent, &[config_map("one", before.clone(), &[])]);
+        }
+        parent.fence.next = (!written).then_some(Turn::END);
+        let mut list = Watchlist::default();
+        list.parent(&live(&parent), "home");
+        assert_eq!(list.member(config_map("one", now.clone(), &[])), None);
+        let found = list.members_listed(&listed);
+        assert_eq!(!found.is_empty(), expected, "{before:?} {now} {written}");
+        assert!(found.iter().all(|one| list.stands(one)));
+        // Another pass may have come in between.
+        list.parent(&live(&owning(parent.clone(), &[config_map("one", now, &[])])), "home");
+        assert!(!found.iter().any(|one| list.stands(one)));
     }
 }
 

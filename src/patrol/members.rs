@@ -1,0 +1,61 @@
+//! The members of all applications of one cluster, as they were last seen, with the sum of those of each.
+
+use std::collections::HashMap;
+
+use crate::drift::Sight;
+use crate::object::ObjectId;
+
+/// How many members of one cluster are remembered? About 400 bytes each; those beyond are not watched.
+const MEMBERS: usize = 200_000;
+
+/// Members by their ids.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    seen: HashMap<ObjectId, (String, Sight)>,
+    sums: HashMap<String, Sum>,
+}
+
+/// What the members of one set come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// How many are there that their application itself applied?
+    pub(super) count: u64,
+    /// The sum of their marks.
+    pub(super) marks: u64,
+}
+
+impl Members {
+    pub(super) fn find(&self, id: &ObjectId) -> Option<&Sight> {
+        self.seen.get(id).map(|(_, sight)| sight)
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &ObjectId> {
+        self.seen.keys()
+    }
+
+    /// Remembers a member as it is now, as long as there is room.
+    pub(super) fn put(&mut self, id: &ObjectId, set: &str, sight: Sight) {
+        let _before = self.remove(id);
+        if self.seen.len() >= MEMBERS {
+            return;
+        }
+        let sum = self.sums.entry(set.to_owned()).or_default();
+        sum.count = sum.count.wrapping_add(u64::from(sight.is_applied()));
+        sum.marks = sum.marks.wrapping_add(sight.mark(id));
+        self.seen.insert(id.clone(), (set.to_owned(), sight));
+    }
+
+    /// Forgets a member, and returns its set and how it was seen last.
+    pub(super) fn remove(&mut self, id: &ObjectId) -> Option<(String, Sight)> {
+        let (set, sight) = self.seen.remove(id)?;
+        if let Some(sum) = self.sums.get_mut(&set) {
+            sum.count = sum.count.wrapping_sub(u64::from(sight.is_applied()));
+            sum.marks = sum.marks.wrapping_sub(sight.mark(id));
+        }
+        Some((set, sight))
+    }
+
+    pub(super) fn sum(&self, set: &str) -> Sum {
+        self.sums.get(set).copied().unwrap_or_default()
+    }
+}
