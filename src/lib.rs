@@ -30,7 +30,8 @@
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
 //!   [`recover`] has GitHub send again what it could not deliver.
 //! - [`patrol`] watches the metadata of what was applied, and asks for a pass of the applied commit where somebody else
-//!   changed or deleted it ([`drift`]). Such a pass is told to history alone: no verdict is rewritten.
+//!   changed or deleted it ([`drift`]); what happened while nobody watched it tells from what the parent says that
+//!   members own. Such a pass is told to history alone: no verdict is rewritten.
 //!   Where somebody undoes the same correction again and again, it gives way.
 //! - A [`window`] or a [`mod@pause`] closes targets, and so does another target that they depend on until it is healthy:
 //!   [`dispatch`] then opens their rows and holds the rest back, and [`opening`] asks for it as soon as they open. Before its first write, a pass looks once more whether it may.
