@@ -13,6 +13,7 @@ use crate::phrase::Facts;
 use crate::store::Error;
 use crate::store::column;
 use crate::store::record::Subject;
+use crate::store::sql;
 use crate::store::sql::Tx;
 use crate::store::sql::query;
 use crate::trail;
@@ -123,7 +124,7 @@ async fn is_called(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<bool
 /// Returns what the first target that is pending waits for, where it waits to be opened.
 async fn held(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Option<String>, Error> {
     let row = query(
-        "SELECT state FROM ledger WHERE source = $1 AND commit_id = $2 AND phase = 'pending' AND called = 1 \
+        "SELECT state FROM ledger WHERE source = $1 AND commit_id = $2 AND phase = 'pending' \
          ORDER BY application, cluster LIMIT 1",
     )
     .bind(source.as_str())
@@ -134,21 +135,26 @@ async fn held(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<Option<St
     Ok(row.and_then(|row| row.problem).map(|problem| problem.message))
 }
 
-/// Returns how many targets stand where, and how many of those that are open are pending. A target that no roster names is
-/// not waited for: a pass for an earlier commit merely came upon this one. It counts where that went wrong.
+/// Returns how many targets stand where, and how many of those that are open are pending. A target that no roster names,
+/// beside others that one does, is not waited for: a pass for an earlier commit merely came upon this one. It counts where
+/// that went wrong.
 async fn counts(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(Counts, u64), Error> {
     let rows = query(
-        "SELECT phase, count(*) AS number FROM ledger WHERE source = $1 AND commit_id = $2 \
-         AND (called = 1 OR phase IN ('failed', 'error')) GROUP BY phase",
+        "SELECT phase, called, count(*) AS number FROM ledger WHERE source = $1 AND commit_id = $2 GROUP BY phase, called",
     )
     .bind(source.as_str())
     .bind(commit.as_str())
     .rows(tx)
     .await?;
     let (mut counts, mut pending) = (Counts::default(), 0);
+    let called = |row: &sql::Row| Ok::<_, Error>(column::number(row, "called")? == 1);
+    let any = rows.iter().map(called).collect::<Result<Vec<_>, _>>()?.contains(&true);
     for row in &rows {
         let number = u64::try_from(column::number(row, "number")?).unwrap_or(0);
         let phase = column::phase(row)?;
+        if any && !called(row)? && !matches!(phase, Phase::Failed | Phase::Error) {
+            continue;
+        }
         counts.add(phase, number);
         pending += if phase == Phase::Pending { number } else { 0 };
     }

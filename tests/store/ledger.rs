@@ -131,6 +131,15 @@ async fn a_target_that_a_run_came_upon_reopens_nothing_and_counts_where_it_went_
     assert_eq!(desk.due().await[0], "windlass pending: rolling out to 3 targets");
 }
 
+async fn where_no_roster_names_a_target_those_that_runs_told_of_are_summed_up(place: Place) {
+    let desk = Desk::new(&place).await;
+    let a = commit('a');
+    desk.hear(run("r1", "d0", &a, Phase::Healthy)).await;
+    assert_eq!(desk.due().await.len(), 1, "whom else it touches is not known yet");
+    desk.hear(roster("d1", &a, &[])).await;
+    assert_eq!(desk.due().await[0], "windlass healthy: 1 target healthy");
+}
+
 async fn an_overtaken_commit_is_superseded_at_once_and_names_its_successor(place: Place) {
     let desk = Desk::new(&place).await;
     let a = commit('a');
@@ -232,6 +241,7 @@ on_both!(
     a_covered_commit_gets_the_verdict_of_the_run_that_answers_for_it,
     a_run_of_another_target_answers_for_nobody,
     a_target_that_a_run_came_upon_reopens_nothing_and_counts_where_it_went_wrong,
+    where_no_roster_names_a_target_those_that_runs_told_of_are_summed_up,
     an_overtaken_commit_is_superseded_at_once_and_names_its_successor,
     a_buried_job_becomes_an_error_that_says_why_and_may_be_healed_by_another_dispatch,
     a_report_that_is_dropped_half_way_leaves_all_of_itself_or_nothing,
