@@ -43,6 +43,9 @@ impl Turn {
     /// What comes before all turns.
     pub const NONE_YET: Self = Self { stage: Stage::Before, wave: i32::MIN };
 
+    /// The turn of what leaves the commit: after all that is written in its waves.
+    pub const LEAVING: Self = Self { stage: Stage::Sync, wave: i32::MAX };
+
     /// The end of a rollout.
     pub const END: Self = Self { stage: Stage::End, wave: 0 };
 

@@ -104,7 +104,7 @@ pub struct Fence {
     pub done: bool,
     /// How many members there were when a run last got to its end.
     pub members: u64,
-    /// What the application owned of them then, as the sum of their marks; `None` where an older windlass did not say.
+    /// What the application owned of them then, as the sum of their marks; `None` where that is not known.
     pub owned: Option<u64>,
     /// Did the run correct drift? Then no verdict was told of it, and none can be shared.
     pub again: bool,
@@ -121,6 +121,12 @@ impl Fence {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.done && self.next.is_none()
+    }
+
+    /// Returns whether the run was refused half-way.
+    #[must_use]
+    pub fn broke_off(&self) -> bool {
+        !self.unwritten.is_empty() || self.next == Some(Turn::LEAVING)
     }
 
     /// Returns the last commit that was wholly true, where one was.

@@ -227,10 +227,10 @@ fn lacks(parent: &Parent, sum: Sum) -> bool {
     sum.count < parent.fence.members
 }
 
-/// Returns whether the members of a set are others than its parent says. Where that does not say what they own, the next
-/// pass finds it out.
+/// Returns whether the members of a set are others than its parent says, as far as that says what they own.
 fn is_changed(parent: &Parent, sum: Sum) -> bool {
-    lacks(parent, sum) || (parent.fence.is_whole() && parent.fence.owned != Some(sum.marks))
+    lacks(parent, sum)
+        || (parent.fence.is_whole() && parent.fence.owned.is_some_and(|owned| owned != sum.marks))
 }
 
 /// Returns what a suspicion is about that is about no one member.

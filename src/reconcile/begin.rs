@@ -187,7 +187,8 @@ impl Begun {
     /// Returns whether a pass before this one has written some of it: the waves before, or what it came to until it was put back.
     pub(super) fn is_half_written(&self) -> bool {
         let fence = &self.parent.fence;
-        self.rollout().is_some() || (fence.inputs.as_ref() == Some(&self.inputs) && !fence.is_whole())
+        let begun = !fence.done || fence.broke_off();
+        self.rollout().is_some() || (fence.inputs.as_ref() == Some(&self.inputs) && begun)
     }
 
     /// Returns whether the parent says that a pass with these inputs and this definition got to its end.

@@ -44,8 +44,9 @@ impl Reconciler {
             return;
         }
         let there = unwritten.values().filter(|(_, member)| *member).count();
+        // What left the commit is still there, too.
         let next = unwritten.values().map(|(turn, _)| *turn).min();
-        parent.fence.next = Some(next.unwrap_or(Turn::END));
+        parent.fence.next = Some(next.unwrap_or(Turn::LEAVING).min(Turn::LEAVING));
         parent.fence.unwritten = unwritten.into_keys().collect();
         if let Err(error) = self.close(ready, parent, members + count(there)).await {
             tracing::warn!(target.name = %target, "drift waits for the next commit: failed to {}", chain(&error));

@@ -25,6 +25,7 @@ use super::Ready;
 use super::Reconciler;
 use super::check::Checked;
 use super::finish::PROBLEMS;
+use super::finish::count;
 use super::finish::cut;
 
 /// How many objects does one report of drift name?
@@ -136,14 +137,15 @@ impl Reconciler {
 
     /// Ends a pass that made everything as declared again, or ran into a refusal.
     pub(super) async fn finish_drift(&self, applied: Applied) -> Result<Ended, Error> {
-        let Applied { fenced, mut problems, changes, owned, .. } = applied;
+        let Applied { fenced, mut problems, changes, owned, unwritten, held, .. } = applied;
         let (mut ready, mut parent) = (fenced.ready, fenced.parent);
-        parent.fence.owned = Some(owned);
         let whole = problems.is_empty();
+        parent.fence.owned = whole.then_some(owned);
         problems.append(&mut ready.unmet);
         let tally =
             Tally::of(&changes.into_iter().chain(std::mem::take(&mut ready.kept)).collect::<Vec<_>>());
-        let members = tally.left().saturating_sub(ready.strangers());
+        let there = unwritten.values().filter(|(_, member)| *member).count() + held.prune;
+        let members = tally.left().saturating_sub(ready.strangers()) + count(there);
         let reported = std::mem::take(&mut ready.reported);
         if !reported.is_empty() {
             // A record of its own: what one record names was all corrected, or nothing of it was.

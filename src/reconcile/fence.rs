@@ -66,6 +66,12 @@ impl Reconciler {
         let manager = member::manager(&begun.job.target.application);
         parent.fence = now;
         if idle {
+            if again {
+                // That there is no drift is no run of its own.
+                let generation = parent.fence.generation;
+                parent.fence =
+                    applyset::Fence { generation, done: false, owned: None, ..begun.parent.fence.clone() };
+            }
             // Nothing will be written and the parent says all of this already, so there is nothing to fence.
             return Ok(Fenced { ready, parent, manager });
         }

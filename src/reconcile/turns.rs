@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::annotation::Stage;
 use crate::annotation::Turn;
 use crate::cluster::Cluster;
 use crate::job::Reason;
@@ -31,11 +30,10 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Waits until an object is gone, which comes after all that is written and before what is to come later.
     pub(super) fn going(live: &Live) -> Self {
-        let turn = Turn { stage: Stage::Sync, wave: i32::MAX };
         Self {
             api_version: live.api_version.clone(),
             id: live.id.clone(),
-            turn,
+            turn: Turn::LEAVING,
             version: None,
             within_ms: None,
             going: true,

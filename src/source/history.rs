@@ -229,8 +229,9 @@ impl Walk {
     /// Returns those from which the way back leads to one.
     fn after(&self, id: Oid) -> HashSet<Oid> {
         let (mut after, mut ahead) = (HashSet::new(), vec![id]);
-        while let Some(children) = ahead.pop().and_then(|one| self.children.get(&one)) {
-            ahead.extend(children.iter().filter(|child| after.insert(**child)));
+        while let Some(one) = ahead.pop() {
+            let children = self.children.get(&one).into_iter().flatten();
+            ahead.extend(children.filter(|child| after.insert(**child)));
         }
         after
     }

@@ -131,4 +131,16 @@ async fn each_content_that_came_after_a_commit_is_told_once() {
     assert_eq!((&one.commit, one.parents.as_slice()), (&wanted, std::slice::from_ref(&since)));
     let [later] = one.later.as_slice() else { panic!("{one:?}") };
     assert!([back, again].contains(later), "{one:?}");
+    // On every way from it to the tip.
+    let (left, right) =
+        (holding(&scene, &second, "one", 8, &[&wanted]), holding(&scene, &first, "other", 9, &[&wanted]));
+    let right = holding(&scene, &second, "and back", 10, &[&right]);
+    for parents in [[&left, &right], [&right, &left]] {
+        let tip = holding(&scene, &third, "merge", 11, &parents);
+        let tip = holding(&scene, &third, "the last", 12, &[&tip]);
+        found(&scene, &tip, &since).await;
+        let on_the_way = asked(&scene, &tip, &since).await;
+        let [one] = on_the_way.as_slice() else { panic!("{on_the_way:?}") };
+        assert_eq!(one.later.len(), 1, "{one:?}");
+    }
 }

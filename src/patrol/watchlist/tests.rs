@@ -212,7 +212,7 @@ fn a_field_that_went_before_the_patrol_began_is_missed() {
     for (before, now, written, expected) in [
         (Some(whole()), whole(), true, false),
         (Some(whole()), less.clone(), true, true),
-        (None, whole(), true, true),
+        (None, less.clone(), true, false),
         (Some(whole()), less, false, false),
     ] {
         let mut parent = parent(true, 'a');
