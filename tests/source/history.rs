@@ -131,13 +131,14 @@ async fn each_content_that_came_after_a_commit_is_told_once() {
     assert_eq!((&one.commit, one.parents.as_slice()), (&wanted, std::slice::from_ref(&since)));
     let [later] = one.later.as_slice() else { panic!("{one:?}") };
     assert!([back, again].contains(later), "{one:?}");
-    // On every way from it to the tip.
-    let (left, right) =
-        (holding(&scene, &second, "one", 8, &[&wanted]), holding(&scene, &first, "other", 9, &[&wanted]));
-    let right = holding(&scene, &second, "and back", 10, &[&right]);
+    // On every way from it to the tip, however far along it.
+    let left = holding(&scene, &second, "one", 8, &[&wanted]);
+    let right = holding(&scene, &second, "other", 9, &[&wanted]);
+    let right = holding(&scene, &first, "back there", 10, &[&right]);
+    let right = holding(&scene, &second, "and gone", 11, &[&right]);
     for parents in [[&left, &right], [&right, &left]] {
-        let tip = holding(&scene, &third, "merge", 11, &parents);
-        let tip = holding(&scene, &third, "the last", 12, &[&tip]);
+        let tip = holding(&scene, &third, "merge", 12, &parents);
+        let tip = holding(&scene, &third, "the last", 13, &[&tip]);
         found(&scene, &tip, &since).await;
         let on_the_way = asked(&scene, &tip, &since).await;
         let [one] = on_the_way.as_slice() else { panic!("{on_the_way:?}") };
