@@ -156,7 +156,7 @@ impl Reconciler {
         let objects = std::mem::take(&mut ready.drifted);
         let found = Found { objects, fights: Vec::new(), corrected: whole, problems };
         let ended = self.tell_drift(&ready.begun, ready.begun.run.clone(), found).await?;
-        // What was refused may be tried again; the rest is watched as before.
+        // What was refused waits for more drift, or for who asks; the rest is watched as before.
         self.close(ready, parent, members).await?;
         Ok(ended)
     }
