@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use windlass::line::Line;
+use windlass::queue::Depth;
 use windlass::queue::Lane;
 use windlass::queue::Lease;
 use windlass::queue::Queue;
@@ -23,6 +24,9 @@ const WORKERS: usize = 3;
 
 /// How long does one worker look for work before the next one does?
 const TURN: Duration = Duration::from_millis(20);
+
+/// Within what time does the broker of the bed tell how many messages wait?
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a windlass of several processes meets at.
 pub struct Servers {
@@ -123,7 +127,7 @@ impl Crew {
     pub async fn depth(&self, lane: &Lane) -> (u64, u64) {
         let (mut count, mut dead) = (0, 0);
         for line in self.workers() {
-            let depth = line.queue.depth(lane).await.unwrap();
+            let depth = depth(&line.queue, lane).await;
             (count, dead) = (count + depth.count, depth.dead);
         }
         (count, dead)
@@ -186,6 +190,20 @@ impl Crew {
                 return None;
             }
         }
+    }
+}
+
+/// Returns the depth of a lane, once the broker can tell it: while one of the many replicated queues of a bed elects its
+/// leader, the broker says that it is not there.
+async fn depth(queue: &Queue, lane: &Lane) -> Depth {
+    let end = tokio::time::Instant::now() + ANSWERS_WITHIN;
+    loop {
+        match queue.depth(lane).await {
+            Ok(depth) => return depth,
+            Err(error) => assert!(tokio::time::Instant::now() < end, "{error:?}"),
+        }
+        // why: the broker does not say when it has a leader.
+        tokio::time::sleep(TURN).await;
     }
 }
 
