@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::Health;
-use super::UNSEEN;
 use super::condition;
 use super::named;
 use super::text;
@@ -21,8 +20,6 @@ pub(super) fn health(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("apiregistration.k8s.io", "APIService") => Some(wanted_condition(live, "Available")),
         ("autoscaling", "HorizontalPodAutoscaler") => Some(autoscaler(live)),
         ("policy", "PodDisruptionBudget") => Some(budget(live)),
-        ("gateway.networking.k8s.io", "Gateway") => Some(current_condition(live, "Programmed")),
-        ("gateway.networking.k8s.io", "GatewayClass") => Some(current_condition(live, "Accepted")),
         _ => None,
     }
 }
@@ -74,11 +71,13 @@ fn namespace(live: &Value) -> Health {
 }
 
 fn definition(live: &Value) -> Health {
-    if let Some(names) = condition(live, "NamesAccepted").filter(|names| names.is("False")) {
-        return Health::Failed(names.words());
-    }
-    if let Some(schema) = condition(live, "NonStructuralSchema").filter(|schema| schema.is("True")) {
-        return Health::Failed(schema.words());
+    for (name, bad) in [("NamesAccepted", "False"), ("NonStructuralSchema", "True")] {
+        let Some(bad) = condition(live, name).filter(|condition| condition.is(bad)) else { continue };
+        return if bad.is_from_before(live) {
+            Health::Waiting(bad.words())
+        } else {
+            Health::Failed(bad.words())
+        };
     }
     if condition(live, "Terminating").is_some_and(|ends| ends.is("True")) {
         return Health::waiting("is being deleted");
@@ -86,20 +85,12 @@ fn definition(live: &Value) -> Health {
     wanted_condition(live, "Established")
 }
 
-fn wanted_condition(live: &Value, name: &str) -> Health {
+pub(super) fn wanted_condition(live: &Value, name: &str) -> Health {
     match condition(live, name) {
         Some(condition) if condition.is("True") => Health::Healthy,
         Some(condition) => Health::Waiting(condition.words()),
         None => Health::Waiting(format!("not {} yet", name.to_lowercase())),
     }
-}
-
-/// The same, where a condition names the generation that it is about.
-fn current_condition(live: &Value, name: &str) -> Health {
-    if condition(live, name).is_some_and(|condition| condition.is_old(live)) {
-        return Health::waiting(UNSEEN);
-    }
-    wanted_condition(live, name)
 }
 
 /// The reasons by which an autoscaler says that it cannot work.
@@ -187,29 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn gateways_and_ingresses() {
-        let gateway =
-            |kind: &str, status: Value| object("gateway.networking.k8s.io/v1", kind, json!({}), status);
-        let is = |name: &str, status: &str, generation: i64| {
-            json!({ "conditions": [{ "type": name, "status": status, "observedGeneration": generation,
-                "message": "Waiting for controller" }] })
-        };
+    fn ingresses() {
         let ingress =
             |status| object("networking.k8s.io/v1", "Ingress", json!({ "ingressClassName": "x" }), status);
         check(&[
             (ingress(json!({})), "healthy"),
             (ingress(json!({ "loadBalancer": {} })), "healthy"),
             (ingress(json!({ "loadBalancer": { "ingress": [{ "hostname": "x" }] } })), "healthy"),
-            (gateway("Gateway", json!({})), "waiting: not programmed yet"),
-            (gateway("Gateway", is("Programmed", "Unknown", 2)), "waiting: Waiting for controller"),
-            (
-                gateway("Gateway", is("Programmed", "True", 1)),
-                "waiting: its controller has not seen this version yet",
-            ),
-            (gateway("Gateway", is("Programmed", "True", 2)), "healthy"),
-            (gateway("GatewayClass", is("Accepted", "Unknown", 2)), "waiting: Waiting for controller"),
-            (gateway("GatewayClass", is("Accepted", "True", 2)), "healthy"),
-            (gateway("HTTPRoute", json!({})), "healthy"),
         ]);
     }
 
@@ -281,6 +256,21 @@ mod tests {
             (with("Terminating"), "waiting: is being deleted"),
             (with("NamesAccepted"), "healthy"),
         ]);
+    }
+
+    #[test]
+    fn what_a_definition_was_refused_for_before_says_nothing() {
+        let (before, then, after) = ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z");
+        let refused = |at: &str| {
+            let conditions = json!([{ "type": "NamesAccepted", "status": "False", "message": "taken",
+                "lastTransitionTime": at }]);
+            let status = json!({ "conditions": conditions });
+            let mut refused =
+                object("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({}), status);
+            refused["metadata"]["managedFields"] = json!([{ "time": then }]);
+            refused
+        };
+        check(&[(refused(before), "waiting: taken"), (refused(after), "failed: taken")]);
     }
 
     #[test]

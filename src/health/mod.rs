@@ -4,8 +4,11 @@
 //! `Reconciling`, `Stalled` and `Ready`) with a table for the kinds that Kubernetes itself defines, and [`Rules`] of the
 //! settings before both.
 
+mod argo;
 mod builtin;
+mod gateway;
 mod pods;
+mod reports;
 mod rules;
 mod workloads;
 
@@ -17,8 +20,8 @@ use crate::annotation::Awaited;
 use crate::annotation::Wish;
 use crate::object::GroupKind;
 use crate::object::group_and_version;
-use crate::object::is_kubernetes;
 
+pub use reports::has_conditions;
 pub use rules::Expression;
 pub use rules::Rule;
 
@@ -36,12 +39,6 @@ pub enum Health {
 impl Health {
     fn waiting(why: impl Into<String>) -> Self {
         Self::Waiting(why.into())
-    }
-
-    /// The health of an object whose kind has conditions, and of which nothing was reported yet.
-    #[must_use]
-    pub fn unreported() -> Self {
-        Self::waiting("its controller has reported nothing yet")
     }
 }
 
@@ -73,26 +70,6 @@ impl Rules {
         }
         unobserved(live).or_else(|| rule.health(live)).unwrap_or_else(|| health(live))
     }
-
-    /// Returns whether an object counts as healthy only because nothing was ever reported of it. Where its definition
-    /// [has conditions](has_conditions), it is [`Health::unreported`].
-    #[must_use]
-    pub fn is_unreported(&self, live: &Value) -> bool {
-        let observed = live.pointer("/status/observedGeneration").is_some();
-        let conditions = live.pointer("/status/conditions").and_then(Value::as_array);
-        let told = observed || conditions.is_some_and(|conditions| !conditions.is_empty());
-        let own = is_kubernetes(group_and_kind(live).0);
-        !own && !told && !is_ignored(live) && self.rule(live).is_none() && built_in(live).is_none()
-    }
-}
-
-/// Returns whether the schema of a definition has conditions in the status of a version.
-#[must_use]
-pub fn has_conditions(definition: &Value, version: &str) -> bool {
-    let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
-    let schema = "/schema/openAPIV3Schema/properties/status/properties/conditions";
-    let mut versions = versions.into_iter().flatten();
-    versions.any(|one| text(one, "/name") == Some(version) && one.pointer(schema).is_some())
 }
 
 fn is_ignored(live: &Value) -> bool {
@@ -109,6 +86,8 @@ fn built_in(live: &Value) -> Option<Health> {
     builtin::health(group, kind, live)
         .or_else(|| workloads::health(group, kind, live))
         .or_else(|| pods::health(group, kind, live))
+        .or_else(|| gateway::health(group, kind, live))
+        .or_else(|| argo::health(group, kind, live))
 }
 
 /// Returns the health of a live object by windlass's own rules.
@@ -127,7 +106,9 @@ fn generic(live: &Value) -> Health {
     }
     for (name, failed) in [("Stalled", true), ("Reconciling", false)] {
         if let Some(condition) = condition(live, name).filter(|condition| condition.is("True")) {
-            if condition.is_old(live) {
+            let is_silent = live.pointer("/status/observedGeneration").is_none();
+            let from_before = condition.generation.is_none() && is_silent && condition.is_from_before(live);
+            if condition.is_old(live) || from_before && failed {
                 return Health::waiting(UNSEEN);
             }
             let why = condition.words();
@@ -163,6 +144,8 @@ struct Condition<'a> {
     reason: &'a str,
     message: &'a str,
     generation: Option<i64>,
+    /// When it came to say so.
+    since: Option<&'a str>,
 }
 
 impl Condition<'_> {
@@ -176,8 +159,14 @@ impl Condition<'_> {
         self.generation.is_some_and(|seen| now.is_some_and(|now| seen != now))
     }
 
+    /// Did it say so already when the object was last written? Some controllers leave a condition as it is, with a new
+    /// generation, until they have found out more. A condition and an object without times say nothing about that.
+    fn is_from_before(&self, live: &Value) -> bool {
+        self.since.zip(declared_at(live)).is_some_and(|(since, declared)| since <= declared)
+    }
+
     fn words(&self) -> String {
-        let Self { name, status, reason, message, generation: _ } = self;
+        let Self { name, status, reason, message, generation: _, since: _ } = self;
         match (reason.is_empty(), message.is_empty()) {
             (_, false) => (*message).to_owned(),
             (false, true) => (*reason).to_owned(),
@@ -197,7 +186,16 @@ fn named<'a>(conditions: &'a [Value], name: &str) -> Option<Condition<'a>> {
         reason: text(condition, "/reason").unwrap_or_default(),
         message: text(condition, "/message").unwrap_or_default(),
         generation: condition.pointer("/observedGeneration").and_then(generation),
+        since: text(condition, "/lastUpdateTime").or_else(|| text(condition, "/lastTransitionTime")),
     })
+}
+
+/// Returns when what an object declares was last written, by whomever. An API server writes all times alike, in UTC, so
+/// their texts are ordered as they are.
+fn declared_at(live: &Value) -> Option<&str> {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let entries = entries.into_iter().flatten().filter(|entry| text(entry, "/subresource").is_none());
+    entries.filter_map(|entry| text(entry, "/time")).max()
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
@@ -215,7 +213,6 @@ mod tests {
 
     use super::Health;
     use super::Rules;
-    use super::has_conditions;
 
     pub(super) fn object(api_version: &str, kind: &str, spec: Value, status: Value) -> Value {
         json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": "x", "generation": 2 },
@@ -253,27 +250,6 @@ mod tests {
             let mut custom = object("example.org/v1", "Widget", json!({}), json!({}));
             custom["metadata"]["annotations"] = json!({ name: value });
             assert_eq!(Rules::default().is_unreported(&custom), !ignored, "{name}: {value}");
-        }
-    }
-
-    #[test]
-    fn what_a_definition_promises_is_waited_for() {
-        let status = json!({ "properties": { "conditions": { "type": "array" } } });
-        let version = |name: &str, status: Value| json!({ "name": name, "schema": { "openAPIV3Schema": { "properties": { "status": status } } } });
-        let definition = json!({ "spec": { "versions": [version("v1", status), version("v2", json!({}))] } });
-        assert!(has_conditions(&definition, "v1"));
-        assert!(!has_conditions(&definition, "v2") && !has_conditions(&definition, "v3"));
-        let custom = |status| object("example.org/v1", "Widget", json!({}), status);
-        for (live, unreported) in [
-            (custom(json!({})), true),
-            (custom(json!({ "conditions": [] })), true),
-            (custom(json!({ "phase": "Up" })), true),
-            (custom(json!({ "observedGeneration": 2 })), false),
-            (custom(json!({ "conditions": [{ "type": "Accepted", "status": "True" }] })), false),
-            (object("apps/v1", "Deployment", json!({}), json!({})), false),
-            (object("v1", "ConfigMap", json!({}), json!({})), false),
-        ] {
-            assert_eq!(Rules::default().is_unreported(&live), unreported, "{live}");
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Health;
 use super::condition;
+use super::declared_at;
 use super::text;
 use super::unobserved;
 use crate::annotation::Awaited;
@@ -14,7 +15,6 @@ pub(super) fn health(group: &str, kind: &str, live: &Value) -> Option<Health> {
         ("", "Pod") => Some(pod(live)),
         ("batch", "Job") => Some(job(live)),
         ("batch", "CronJob") => Some(cron_job(live)),
-        ("argoproj.io", "Workflow") => Some(workflow(live)),
         _ => None,
     }
 }
@@ -36,9 +36,9 @@ fn pod(live: &Value) -> Health {
     match text(live, "/status/phase") {
         Some("Running") if !lasting => Health::waiting("still running"),
         Some("Running") if condition(live, "Ready").is_some_and(|ready| ready.is("True")) => Health::Healthy,
-        _ => match containers(live).find_map(stuck) {
-            Some(why) if lasting => Health::Failed(why),
-            Some(why) => Health::Waiting(why),
+        _ => match containers(live).find_map(held_up) {
+            Some((why, true)) if lasting => Health::Failed(why),
+            Some((why, _)) => Health::Waiting(why),
             None => not_ready(live, lasting),
         },
     }
@@ -77,15 +77,15 @@ fn name(container: &Value) -> &str {
     text(container, "/name").unwrap_or_default()
 }
 
-fn stuck(container: &Value) -> Option<String> {
+/// Returns what keeps a container from starting, and whether it is stuck: its kubelet tried more than once, or need not try
+/// again. A first pull that failed, or a Secret that is not there yet, is tried again at once.
+fn held_up(container: &Value) -> Option<(String, bool)> {
     let reason = text(container, "/state/waiting/reason")?;
-    let failed = reason.starts_with("Err")
-        || reason.ends_with("Error")
-        || reason.ends_with("BackOff")
-        || reason == "InvalidImageName";
-    failed.then(|| {
+    let is_stuck = reason.ends_with("BackOff") || matches!(reason, "InvalidImageName" | "ErrImageNeverPull");
+    let is_wrong = is_stuck || reason.starts_with("Err") || reason.ends_with("Error");
+    is_wrong.then(|| {
         let message = text(container, "/state/waiting/message").unwrap_or_default();
-        format!("container {}: {reason} {message}", name(container)).trim_end().to_owned()
+        (format!("container {}: {reason} {message}", name(container)).trim_end().to_owned(), is_stuck)
     })
 }
 
@@ -134,28 +134,11 @@ fn cron_job(live: &Value) -> Health {
     if suspended || list(live, "/status/active").next().is_some() {
         return Health::Healthy;
     }
-    // An API server writes all times alike, so their texts are ordered as they are.
     let succeeded = text(live, "/status/lastSuccessfulTime").is_some_and(|at| at >= last);
-    let declared = list(live, "/metadata/managedFields")
-        .filter(|entry| text(entry, "/subresource").is_none())
-        .filter_map(|entry| text(entry, "/time"))
-        .max();
-    if !succeeded && declared.is_some_and(|at| at < last) {
+    if !succeeded && declared_at(live).is_some_and(|at| at < last) {
         return Health::Failed(format!("its run of {last} did not succeed: look at its jobs"));
     }
     Health::Healthy
-}
-
-/// A workflow of Argo says by its phase how far it is. One that was suspended on purpose will not go on by itself.
-fn workflow(live: &Value) -> Health {
-    let told = |otherwise: &str| text(live, "/status/message").unwrap_or(otherwise).to_owned();
-    match text(live, "/status/phase").unwrap_or_default() {
-        "Succeeded" => Health::Healthy,
-        "Failed" | "Error" => Health::Failed(told("it failed: look at its nodes")),
-        _ if live.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) => Health::Healthy,
-        "" => Health::waiting("its controller has not seen it yet"),
-        _ => Health::Waiting(told("not complete yet")),
-    }
 }
 
 #[cfg(test)]
@@ -165,27 +148,6 @@ mod tests {
 
     use crate::health::tests::check;
     use crate::health::tests::object;
-
-    #[test]
-    fn workflows() {
-        let flow = |spec, status| object("argoproj.io/v1alpha1", "Workflow", spec, status);
-        let at = |phase: &str| flow(json!({}), json!({ "phase": phase }));
-        let suspended = || json!({ "suspend": true });
-        check(&[
-            (flow(json!({}), json!({})), "waiting: its controller has not seen it yet"),
-            (at("Pending"), "waiting: not complete yet"),
-            (at("Running"), "waiting: not complete yet"),
-            (at("Anything"), "waiting: not complete yet"),
-            (at("Succeeded"), "healthy"),
-            (at("Failed"), "failed: it failed: look at its nodes"),
-            (
-                flow(json!({}), json!({ "phase": "Error", "message": "no such image" })),
-                "failed: no such image",
-            ),
-            (flow(suspended(), json!({ "phase": "Running" })), "healthy"),
-            (flow(suspended(), json!({ "phase": "Failed", "message": "why" })), "failed: why"),
-        ]);
-    }
 
     #[test]
     fn a_pod_that_is_to_end_may_say_that_it_lasts() {
@@ -198,7 +160,7 @@ mod tests {
         let stuck = |annotations: Value| {
             let mut pod = pod(annotations, "Pending");
             pod["status"]["containerStatuses"] =
-                json!([{ "name": "a", "state": { "waiting": { "reason": "ErrImagePull" } } }]);
+                json!([{ "name": "a", "state": { "waiting": { "reason": "ImagePullBackOff" } } }]);
             pod
         };
         let ready = || json!({ "windlass.dev/health": "ready" });
@@ -212,8 +174,8 @@ mod tests {
             ),
             (pod(ready(), "Succeeded"), "healthy"),
             (pod(ready(), "Failed"), "failed: the pod failed"),
-            (stuck(json!({})), "waiting: container a: ErrImagePull"),
-            (stuck(ready()), "failed: container a: ErrImagePull"),
+            (stuck(json!({})), "waiting: container a: ImagePullBackOff"),
+            (stuck(ready()), "failed: container a: ImagePullBackOff"),
         ]);
     }
 
@@ -232,7 +194,19 @@ mod tests {
                 at("Pending", waits("ImagePullBackOff")),
                 "failed: container web: ImagePullBackOff no such image",
             ),
-            (at("Pending", waits("ErrImagePull")), "failed: container web: ErrImagePull no such image"),
+            (at("Pending", waits("ErrImagePull")), "waiting: container web: ErrImagePull no such image"),
+            (
+                at("Pending", waits("CreateContainerConfigError")),
+                "waiting: container web: CreateContainerConfigError no such image",
+            ),
+            (
+                at("Pending", waits("ErrImageNeverPull")),
+                "failed: container web: ErrImageNeverPull no such image",
+            ),
+            (
+                at("Running", waits("CrashLoopBackOff")),
+                "failed: container web: CrashLoopBackOff no such image",
+            ),
             (at("Pending", waits("ContainerCreating")), "waiting: not ready yet"),
             (
                 at("Pending", waits("InvalidImageName")),

@@ -34,6 +34,16 @@ fn wanted(live: &Value) -> i64 {
     number(live, "/spec/replicas").unwrap_or(1)
 }
 
+/// Returns why no pods come, as the end of a sentence. A quota may be raised, so it is no failure; but until then only this
+/// says what is missing.
+fn refused(live: &Value) -> String {
+    let failure = condition(live, "ReplicaFailure").filter(|condition| condition.is("True"));
+    failure.map_or_else(String::new, |failure| format!(": {}", failure.words()))
+}
+
+/// The reason by which a Deployment says that it made no progress for too long.
+const LATE: &str = "ProgressDeadlineExceeded";
+
 fn deployment(live: &Value) -> Health {
     if live.pointer("/spec/paused").and_then(Value::as_bool) == Some(true) {
         return Health::Healthy;
@@ -41,14 +51,13 @@ fn deployment(live: &Value) -> Health {
     if let Some(waiting) = behind(live) {
         return waiting;
     }
-    if let Some(progressing) = condition(live, "Progressing")
-        && progressing.reason == "ProgressDeadlineExceeded"
-    {
-        return Health::Failed(progressing.words());
+    // The controller keeps it, with the newest generation, until it has seen progress: one that is not newer than what is
+    // declared may be about what was declared before.
+    let late = condition(live, "Progressing").filter(|progressing| progressing.reason == LATE);
+    if let Some(late) = late.filter(|late| !late.is_from_before(live)) {
+        return Health::Failed(late.words());
     }
-    // Such as a quota: it may be raised, and until then only this says why nothing comes.
-    let failure = condition(live, "ReplicaFailure").filter(|condition| condition.is("True"));
-    let why = failure.map_or_else(String::new, |failure| format!(": {}", failure.words()));
+    let why = refused(live);
     let (wanted, updated) = (wanted(live), count(live, "/status/updatedReplicas"));
     let (replicas, available) = (count(live, "/status/replicas"), count(live, "/status/availableReplicas"));
     if updated < wanted {
@@ -57,6 +66,8 @@ fn deployment(live: &Value) -> Health {
         Health::Waiting(format!("{} old replicas still running", replicas - updated))
     } else if available < wanted {
         Health::Waiting(format!("{available} of {wanted} replicas available{why}"))
+    } else if replicas > wanted {
+        Health::Waiting(format!("{} replicas too many still running", replicas - wanted))
     } else {
         Health::Healthy
     }
@@ -114,13 +125,11 @@ fn replica_set(live: &Value) -> Health {
     if let Some(waiting) = behind(live) {
         return waiting;
     }
-    if let Some(failure) = condition(live, "ReplicaFailure").filter(|condition| condition.is("True")) {
-        return Health::Failed(failure.words());
-    }
+    let why = refused(live);
     let (wanted, available) = (wanted(live), count(live, "/status/availableReplicas"));
     let replicas = count(live, "/status/replicas");
     if available < wanted {
-        Health::Waiting(format!("{available} of {wanted} replicas available"))
+        Health::Waiting(format!("{available} of {wanted} replicas available{why}"))
     } else if replicas > wanted {
         Health::Waiting(format!("{} replicas too many still running", replicas - wanted))
     } else {
@@ -156,6 +165,7 @@ mod tests {
             (of(two(), at(2, 2, 1)), "waiting: 1 of 2 replicas available"),
             (of(two(), at(2, 2, 2)), "healthy"),
             (of(json!({ "replicas": 0 }), at(0, 0, 0)), "healthy"),
+            (of(two(), at(3, 3, 3)), "waiting: 1 replicas too many still running"),
             (
                 of(
                     two(),
@@ -169,6 +179,26 @@ mod tests {
                 of(two(), json!({ "observedGeneration": 2, "conditions": late })),
                 "failed: ProgressDeadlineExceeded",
             ),
+        ]);
+    }
+
+    #[test]
+    fn a_deadline_of_what_was_declared_before_says_nothing() {
+        let (before, then, after) = ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z");
+        let late = |at: &str| {
+            let late = json!([{ "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+                "lastUpdateTime": at, "lastTransitionTime": before }]);
+            let status = json!({ "observedGeneration": 2, "updatedReplicas": 1, "replicas": 2,
+                "availableReplicas": 1, "conditions": late });
+            let mut late = object("apps/v1", "Deployment", json!({}), status);
+            late["metadata"]["managedFields"] =
+                json!([{ "time": before }, { "time": then }, { "time": after, "subresource": "status" }]);
+            late
+        };
+        check(&[
+            (late(before), "waiting: 1 old replicas still running"),
+            (late(then), "waiting: 1 old replicas still running"),
+            (late(after), "failed: ProgressDeadlineExceeded"),
         ]);
     }
 
@@ -246,7 +276,10 @@ mod tests {
                 "waiting: 1 replicas too many still running",
             ),
             (set(json!({ "observedGeneration": 2, "availableReplicas": 2, "replicas": 2 })), "healthy"),
-            (set(json!({ "observedGeneration": 2, "conditions": failure })), "failed: over quota"),
+            (
+                set(json!({ "observedGeneration": 2, "conditions": failure })),
+                "waiting: 0 of 2 replicas available: over quota",
+            ),
         ]);
     }
 }
