@@ -8,6 +8,12 @@ pub fn now() -> Moment {
     Moment(jiff::Timestamp::now().as_millisecond())
 }
 
+/// Reads a time as an API server writes it, in RFC 3339; nothing where it is none.
+#[must_use]
+pub fn read(text: &str) -> Option<Moment> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| Moment(at.as_millisecond()))
+}
+
 /// Returns a moment in UTC as RFC 3339 writes it, such as `2026-11-27T01:00:00Z`, to the second.
 #[must_use]
 pub fn text(at: Moment) -> String {

@@ -223,6 +223,9 @@ pub struct Watch {
     /// Which of them may take less, and until when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sooner: Vec<(ObjectId, Moment)>,
+    /// Which of them had failed before the commit was written, which left them as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_before: Vec<ObjectId>,
     /// For how long all must be healthy without a break, in milliseconds; 0 asks for no more than a moment.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub stable_for_ms: u64,

@@ -153,6 +153,13 @@ pub struct Manifest {
     pub place: Place,
 }
 
+/// Returns whether an object goes by itself once it has ended: a Job with a time to live.
+#[must_use]
+pub fn passes_away(object: &serde_json::Value) -> bool {
+    object.pointer("/spec/ttlSecondsAfterFinished").is_some_and(serde_json::Value::is_u64)
+        && object.get("kind").and_then(serde_json::Value::as_str) == Some("Job")
+}
+
 /// One object as a cluster holds it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Live {

@@ -30,7 +30,7 @@ impl Sight {
     pub fn of(object: &Value, manager: &str) -> Self {
         let entry = super::entry(object, manager);
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let entry = entry.filter(|_| !annotation::Wish::of(object).is_made_anew());
+        let entry = entry.filter(|entry| !annotation::Wish::of(object).is_made_anew() && !is_timed(entry));
         let fields = entry.and_then(|entry| entry.get("fieldsV1")).map(ToString::to_string);
         Self {
             uid: text(object.pointer("/metadata/uid")).unwrap_or_default(),
@@ -41,7 +41,7 @@ impl Sight {
     }
 
     /// Returns whether the application itself ever applied the object, as one that is to stay. What only carries its label is
-    /// no member, and hooks come and go.
+    /// no member, hooks come and go, and Jobs that it gave a time to live go by themselves.
     #[must_use]
     pub fn is_applied(&self) -> bool {
         self.applied_at.is_some()
@@ -72,6 +72,11 @@ impl Sight {
             && self.uid == later.uid
             && (!later.is_applied() || (self.applied_at == later.applied_at && self.owned != later.owned))
     }
+}
+
+/// Returns whether a note says that the application gave a Job a time to live: metadata holds no more of it.
+fn is_timed(entry: &Value) -> bool {
+    entry.pointer("/fieldsV1/f:spec/f:ttlSecondsAfterFinished").is_some()
 }
 
 /// Returns who wrote an object after the application applied it last, with the time, as the server notes them: the latest

@@ -9,6 +9,7 @@ mod fingerprint;
 mod foretold;
 mod meddled;
 mod suggest;
+mod sum;
 
 use serde_json::Map;
 use serde_json::Value;
@@ -28,6 +29,7 @@ pub use meddled::latest_other;
 pub use suggest::Seen;
 pub use suggest::Suggestion;
 pub use suggest::suggest;
+pub use sum::Sum;
 
 /// How many differing fields are named at most?
 pub const NAMED_FIELDS: usize = 20;

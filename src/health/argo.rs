@@ -58,7 +58,6 @@ fn application(live: &Value) -> Health {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use serde_json::json;
 
     use crate::health::tests::check;

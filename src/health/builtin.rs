@@ -156,7 +156,6 @@ fn budget(live: &Value) -> Health {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use serde_json::json;
 
     use crate::health::tests::check;

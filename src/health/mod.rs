@@ -20,6 +20,7 @@ use crate::annotation::Awaited;
 use crate::annotation::Wish;
 use crate::object::GroupKind;
 use crate::object::group_and_version;
+use crate::object::passes_away;
 
 pub use reports::has_conditions;
 pub use rules::Expression;
@@ -93,7 +94,8 @@ fn built_in(live: &Value) -> Option<Health> {
 /// Returns the health of a live object by windlass's own rules.
 #[must_use]
 pub fn health(live: &Value) -> Health {
-    if text(live, "/metadata/deletionTimestamp").is_some() {
+    // What goes by itself once it has ended is as it ended.
+    if text(live, "/metadata/deletionTimestamp").is_some() && !passes_away(live) {
         return Health::waiting("is being deleted");
     }
     built_in(live).unwrap_or_else(|| generic(live))

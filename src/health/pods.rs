@@ -273,6 +273,23 @@ mod tests {
     }
 
     #[test]
+    fn a_job_whose_time_to_live_is_over_is_as_it_ended() {
+        let going = |spec, status| {
+            let mut going = object("batch/v1", "Job", spec, status);
+            going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+            going
+        };
+        let timed = || json!({ "ttlSecondsAfterFinished": 0 });
+        let is = |name: &str| json!({ "conditions": [{ "type": name, "status": "True", "message": "why" }] });
+        check(&[
+            (going(timed(), is("Complete")), "healthy"),
+            (going(timed(), is("Failed")), "failed: why"),
+            (going(timed(), json!({})), "waiting: not complete yet"),
+            (going(json!({}), is("Complete")), "waiting: is being deleted"),
+        ]);
+    }
+
+    #[test]
     fn cron_jobs() {
         let (before, then, after) = ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z");
         let job = |declared: &str, suspend: bool, status: Value| {

@@ -57,12 +57,6 @@ impl Tally {
             (self.unchanged.saturating_sub(before), self.pruned.saturating_add(earlier.pruned));
         Self { created, configured, unchanged, pruned, kept: self.kept, held: self.held }
     }
-
-    /// Returns how many objects there are after these changes.
-    #[must_use]
-    pub fn left(&self) -> u64 {
-        self.created + self.configured + self.unchanged + self.kept
-    }
 }
 
 /// How many targets of a commit stand where.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::drift::Sight;
+use crate::drift::Sum;
 use crate::object::ObjectId;
 
 /// How many members of one cluster are remembered? About 400 bytes each; those beyond are not watched.
@@ -13,15 +14,6 @@ const MEMBERS: usize = 200_000;
 pub(super) struct Members {
     seen: HashMap<ObjectId, (String, Sight)>,
     sums: HashMap<String, Sum>,
-}
-
-/// What the members of one set come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    /// How many are there that their application itself applied?
-    pub(super) count: u64,
-    /// The sum of their marks.
-    pub(super) marks: u64,
 }
 
 impl Members {
@@ -40,8 +32,7 @@ impl Members {
             return;
         }
         let sum = self.sums.entry(set.to_owned()).or_default();
-        sum.count = sum.count.wrapping_add(u64::from(sight.is_applied()));
-        sum.marks = sum.marks.wrapping_add(sight.mark(id));
+        sum.add(id, &sight);
         self.seen.insert(id.clone(), (set.to_owned(), sight));
     }
 
@@ -49,8 +40,7 @@ impl Members {
     pub(super) fn remove(&mut self, id: &ObjectId) -> Option<(String, Sight)> {
         let (set, sight) = self.seen.remove(id)?;
         if let Some(sum) = self.sums.get_mut(&set) {
-            sum.count = sum.count.wrapping_sub(u64::from(sight.is_applied()));
-            sum.marks = sum.marks.wrapping_sub(sight.mark(id));
+            sum.take_off(id, &sight);
         }
         Some((set, sight))
     }

@@ -11,13 +11,13 @@ use crate::applyset::Parent;
 use crate::cluster::Listed;
 use crate::drift;
 use crate::drift::Sight;
+use crate::drift::Sum;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::ObjectId;
 
 use super::members::Members;
-use super::members::Sum;
 use super::pace::Pace;
 
 /// How many members are kept whose application is not known yet?
@@ -229,8 +229,7 @@ fn lacks(parent: &Parent, sum: Sum) -> bool {
 
 /// Returns whether the members of a set are others than its parent says, as far as that says what they own.
 fn is_changed(parent: &Parent, sum: Sum) -> bool {
-    lacks(parent, sum)
-        || (parent.fence.is_whole() && parent.fence.owned.is_some_and(|owned| owned != sum.marks))
+    lacks(parent, sum) || parent.fence.owned.is_some_and(|owned| owned != sum.marks)
 }
 
 /// Returns what a suspicion is about that is about no one member.

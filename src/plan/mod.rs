@@ -50,8 +50,8 @@ pub struct Write {
 pub struct Left {
     /// What it is called.
     pub id: ObjectId,
-    /// Is it a member?
-    pub member: bool,
+    /// It as it is, where it is there.
+    pub live: Option<Live>,
     /// Why, for people; `None` where nobody need hear of it.
     pub why: Option<String>,
 }
@@ -88,7 +88,7 @@ pub fn plan(set: &str, manager: &str, manifests: Vec<Manifest>, members: Vec<Liv
         let (wish, member) =
             (Wish::of(&manifest.value), live.as_ref().is_some_and(|live| is_ours(live, manager)));
         if let Some(why) = unwritten(&wish, live.as_ref()) {
-            plan.left.push(Left { id: manifest.id, member, why: Some(why) });
+            plan.left.push(Left { id: manifest.id, live, why: Some(why) });
             continue;
         }
         // In another version of its kind an object looks otherwise, so it is read once more.

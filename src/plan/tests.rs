@@ -131,7 +131,7 @@ fn what_is_left_as_it_is() {
         let members = live.map(|note| Live::read(annotated(member(), note)).unwrap()).into_iter().collect();
         let plan = plan("us", "windlass:shop", vec![wanted], members);
         assert_eq!([plan.writes.len(), plan.left.len(), plan.created.len()], expected, "{asked:?} {live:?}");
-        assert!(plan.left.iter().all(|left| left.member == live.is_some()));
+        assert!(plan.left.iter().all(|left| left.live.is_some() == live.is_some()));
     }
 }
 

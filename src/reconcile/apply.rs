@@ -12,8 +12,10 @@ use crate::annotation::Turn;
 use crate::annotation::Wish;
 use crate::applyset;
 use crate::applyset::Parent;
+use crate::clock;
 use crate::cluster::Cluster;
 use crate::drift::Sight;
+use crate::drift::Sum;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::health::Rules;
@@ -51,10 +53,10 @@ pub struct Applied {
     pub(super) waiting: Vec<Waiting>,
     pub(super) problems: Vec<Problem>,
     pub(super) held: Held,
-    /// What is not written yet, with its turn, and whether it is a member all the same.
-    pub(super) unwritten: BTreeMap<ObjectId, (Turn, bool)>,
-    /// The sum of the marks of what is as it shall be.
-    pub(super) owned: u64,
+    /// What is not written yet, with its turn, and what it comes to as it is.
+    pub(super) unwritten: BTreeMap<ObjectId, (Turn, Sum)>,
+    /// What all else comes to that is there.
+    sum: Sum,
     pub(super) rules: Rules,
     /// The objects that count as healthy only because nothing was reported of them.
     pub(super) unreported: Vec<Waiting>,
@@ -71,13 +73,17 @@ impl Applied {
         let (changes, waiting, problems, unreported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (held, later, written, hooks) = (Held::default(), Vec::new(), Vec::new(), Vec::new());
         let set = fenced.ready.begun.parent.id();
-        let unwritten = fenced
-            .ready
-            .writes
-            .iter()
-            .map(|one| (one.write.manifest.id.clone(), (one.turn().0, one.is_member(&set))));
-        let unwritten = unwritten.collect();
-        let owned = 0;
+        let sum_of = |live: &Live| Sum::of(live, &set, &fenced.manager);
+        let unwritten = fenced.ready.writes.iter().map(|one| {
+            let sum = one.write.live.as_ref().map(sum_of).unwrap_or_default();
+            (one.write.manifest.id.clone(), (one.turn().0, sum))
+        });
+        // What is being deleted comes to nothing.
+        let leaving = fenced.ready.leaving.iter();
+        let leaving = leaving.map(|one| (one.write.manifest.id.clone(), (one.turn().0, Sum::default())));
+        let unwritten = unwritten.chain(leaving).collect();
+        let left = fenced.ready.left.iter().filter_map(|left| left.live.as_ref());
+        let sum = left.fold(fenced.ready.sum, |sum, live| sum.and(sum_of(live)));
         Self {
             fenced,
             changes,
@@ -85,7 +91,7 @@ impl Applied {
             problems,
             held,
             unwritten,
-            owned,
+            sum,
             rules,
             unreported,
             later,
@@ -104,12 +110,22 @@ impl Applied {
         self.fenced.ready.begun.job.application.stable_for_ms.is_some()
     }
 
+    /// Returns what all members come to that this pass leaves behind.
+    pub(super) fn sum(&self) -> Sum {
+        self.unwritten.values().fold(self.sum, |sum, (_, one)| sum.and(*one))
+    }
+
+    /// Counts an object that stays.
+    pub(super) fn count(&mut self, live: &Live) {
+        self.sum = self.sum.and(Sum::of(live, &self.fenced.parent.id(), &self.fenced.manager));
+    }
+
     /// Notes an object that is left as it is.
     fn leave(&mut self, left: Left) {
-        let (object, note) = (left.id.clone(), left.why.clone());
+        let Left { id: object, live, why: note } = left;
         self.unwritten.remove(&object);
+        live.iter().for_each(|live| self.count(live));
         self.changes.push(Change { object, action: Action::Unchanged, note });
-        self.fenced.ready.left.push(left);
     }
 
     fn note(
@@ -120,32 +136,57 @@ impl Applied {
         action: Action,
         fields: &[String],
     ) {
-        let note = (!fields.is_empty()).then(|| fields.join(", "));
+        let changed = action != Action::Unchanged;
+        let health = self.rules.health(live);
+        let past = if changed { None } else { told_of_past(manifest_id, &health) };
+        let note = past.clone().or_else(|| (!fields.is_empty()).then(|| fields.join(", ")));
         self.changes.push(Change { object: manifest_id.clone(), action, note });
-        self.owned = self.owned.wrapping_add(Sight::of(live, &self.fenced.manager).mark(manifest_id));
-        let (api_version, id) = (api_version.to_owned(), manifest_id.clone());
+        self.sum.add(manifest_id, &Sight::of(live, &self.fenced.manager));
         let wish = Wish::of(live);
         if wish.is_made_anew() {
             self.hooks.extend(Live::read(live.clone()));
         }
-        let waiting = Waiting {
-            api_version,
-            id,
-            turn: wish.turn(),
-            version: None,
-            within_ms: within(&wish),
-            going: false,
-        };
-        if self.rules.health(live) != Health::Healthy {
-            // What was only read may have changed since.
-            let written = (action != Action::Unchanged).then(|| live.pointer("/metadata/resourceVersion"));
-            let version = written.flatten().and_then(Value::as_str).map(str::to_owned);
-            self.waiting.push(Waiting { version, ..waiting });
-        } else if self.rules.is_unreported(live) {
-            self.unreported.push(waiting);
-        } else if action != Action::Unchanged && !wish.is_made_anew() && self.lasts() {
-            self.written.push(waiting);
+        // A later part of a run finds what the run itself wrote, or was told of, unchanged.
+        let first = self.fenced.ready.begun.rollout().is_none();
+        let failed_before = !changed && first && !wish.is_made_anew() && matches!(health, Health::Failed(_));
+        let (api_version, id, within_ms) = (api_version.to_owned(), manifest_id.clone(), within(&wish));
+        let (turn, version, going) = (wish.turn(), None, false);
+        let waiting = Waiting { api_version, id, turn, version, within_ms, going, failed_before };
+        match health {
+            _ if past.is_some() => {}
+            Health::Waiting(_) | Health::Failed(_) => {
+                // What was only read may have changed since.
+                let written = changed.then(|| live.pointer("/metadata/resourceVersion"));
+                let version = written.flatten().and_then(Value::as_str).map(str::to_owned);
+                self.waiting.push(Waiting { version, ..waiting });
+            }
+            Health::Healthy if self.rules.is_unreported(live) => {
+                if changed || !self.was_waited_for(live) {
+                    self.unreported.push(waiting);
+                }
+            }
+            Health::Healthy if changed && !wish.is_made_anew() && self.lasts() => self.written.push(waiting),
+            Health::Healthy => {}
         }
+    }
+
+    /// Returns whether an object is there for so long that its controller would have reported something by now, if it ever
+    /// did: the commit that brought it has waited for that.
+    fn was_waited_for(&self, live: &Value) -> bool {
+        let created = live.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+        let since = created.and_then(clock::read);
+        since.is_some_and(|since| {
+            clock::now().since(since) > self.fenced.ready.begun.job.application.health_deadline_ms
+        })
+    }
+}
+
+/// Returns what is told of a schedule that the commit leaves as it was, and whose last run did not succeed: the commit
+/// neither brought that about nor could mend it before the next run.
+fn told_of_past(id: &ObjectId, health: &Health) -> Option<String> {
+    match health {
+        Health::Failed(why) if id.group == "batch" && id.kind == "CronJob" => Some(why.clone()),
+        Health::Healthy | Health::Waiting(_) | Health::Failed(_) => None,
     }
 }
 
@@ -185,7 +226,10 @@ impl Reconciler {
         };
         let (rest, later) = rest.into_iter().partition(|checked| checked.turn().0.stage < Stage::After);
         applied.later = later;
+        let leaving = std::mem::take(&mut applied.fenced.ready.leaving);
+        applied.waiting.extend(leaving.iter().filter_map(Waiting::returning));
         self.write_turns(&cluster, &mut applied, rest).await?;
+        applied.held.until_gone(leaving);
         if applied.held.next.is_some() {
             let later = std::mem::take(&mut applied.later);
             applied.held.writes.extend(later);

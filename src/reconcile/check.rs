@@ -47,12 +47,6 @@ impl Checked {
         (self.write.wish.turn(), plan::rank(&self.write.manifest.id.group_kind()))
     }
 
-    /// Returns whether the object is there, as a member of the set that counts: hooks come and go.
-    pub(super) fn is_member(&self, set: &str) -> bool {
-        let counts = !self.write.wish.is_made_anew();
-        self.write.live.as_ref().is_some_and(|live| counts && live.label(member::PART_OF) == Some(set))
-    }
-
     /// Returns whether the object is there already as its manifest has it.
     pub(super) fn is_as_declared(&self) -> bool {
         self.write.live.is_some() && self.fields.is_empty() && !self.anew
@@ -122,7 +116,7 @@ impl Checker<'_> {
                 Ok(live) => live,
                 Err(problem) => return Ok(Err(problem)),
             };
-            match self.there(&write).await? {
+            match self.there(&mut write).await? {
                 Ok(None) => {}
                 Ok(Some(left)) => return Ok(Ok(Verdict::Left(left))),
                 Err(problem) => return Ok(Err(problem)),
@@ -148,19 +142,20 @@ impl Checker<'_> {
 
     /// Judges an object that turned out to be there: another's is refused, unless that one lets it go, or it would not be
     /// written anyway.
-    async fn there(&self, write: &Write) -> Result<Result<Option<Left>, Problem>, Error> {
+    async fn there(&self, write: &mut Write) -> Result<Result<Option<Left>, Problem>, Error> {
         let Some(live) = &write.live else { return Ok(Ok(None)) };
-        let member = live.label(member::PART_OF) == Some(self.set) && plan::is_ours(live, self.manager);
-        let left = |why: Option<String>| Left { id: write.manifest.id.clone(), member, why };
-        if plan::stays_as_created(&write.wish, live) {
-            return Ok(Ok(Some(left((!member).then(|| "left as it is: it was there before".to_owned())))));
-        }
-        if let Some(problem) = plan::foreign(live, &write.manifest, self.set, self.manager)
+        let why = if plan::stays_as_created(&write.wish, live) {
+            let member = live.label(member::PART_OF) == Some(self.set) && plan::is_ours(live, self.manager);
+            Some((!member).then(|| "left as it is: it was there before".to_owned()))
+        } else if let Some(problem) = plan::foreign(live, &write.manifest, self.set, self.manager)
             && !self.reconciler.lets_go(self.begun, &self.owners, live).await?
         {
             return Ok(Err(problem));
-        }
-        Ok(Ok(plan::unwritten(&write.wish, Some(live)).map(|why| left(Some(why)))))
+        } else {
+            plan::unwritten(&write.wish, Some(live)).map(Some)
+        };
+        let id = write.manifest.id.clone();
+        Ok(Ok(why.map(|why| Left { id, live: write.live.take(), why })))
     }
 
     /// Ends the check of a write that was refused, unless its object may be deleted and created anew, and the server

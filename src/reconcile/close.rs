@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::annotation::Turn;
 use crate::applyset::Parent;
+use crate::drift::Sum;
 use crate::fault::chain;
 use crate::object::ObjectId;
 
 use super::Error;
 use super::Ready;
 use super::Reconciler;
-use super::finish::count;
 
 /// How many objects that a pass did not write does the parent name?
 const UNWRITTEN: usize = 500;
@@ -35,33 +35,28 @@ impl Reconciler {
         &self,
         ready: Ready,
         mut parent: Parent,
-        members: u64,
-        unwritten: BTreeMap<ObjectId, (Turn, bool)>,
+        sum: Sum,
+        unwritten: BTreeMap<ObjectId, (Turn, Sum)>,
     ) {
         let target = ready.begun.job.target.clone();
         if unwritten.len() > UNWRITTEN {
             tracing::warn!(target.name = %target, objects = unwritten.len(), "drift waits for the next commit: more was not written than is remembered");
             return;
         }
-        let there = unwritten.values().filter(|(_, member)| *member).count();
         // What left the commit is still there, too.
         let next = unwritten.values().map(|(turn, _)| *turn).min();
         parent.fence.next = Some(next.unwrap_or(Turn::LEAVING).min(Turn::LEAVING));
         parent.fence.unwritten = unwritten.into_keys().collect();
-        if let Err(error) = self.close(ready, parent, members + count(there)).await {
+        if let Err(error) = self.close(ready, parent, sum).await {
             tracing::warn!(target.name = %target, "drift waits for the next commit: failed to {}", chain(&error));
         }
     }
 
     /// Writes that the pass got to its end, and returns the parent, with the kinds and namespaces that members are of and in.
-    pub(super) async fn close(
-        &self,
-        ready: Ready,
-        mut parent: Parent,
-        members: u64,
-    ) -> Result<Parent, Error> {
+    pub(super) async fn close(&self, ready: Ready, mut parent: Parent, sum: Sum) -> Result<Parent, Error> {
         parent.fence.done = true;
-        parent.fence.members = members;
+        parent.fence.members = sum.count;
+        parent.fence.owned = Some(sum.marks);
         let mut namespaces = ready.extent.namespaces;
         if !ready.unknown.is_empty() {
             // Members of a kind that could not be listed may be in any of those that had some.

@@ -6,13 +6,12 @@ use crate::applyset::Fence;
 use crate::drift;
 use crate::job::Reason;
 use crate::object::Live;
+use crate::object::passes_away;
 use crate::outcome::Drift;
 use crate::outcome::Drifted;
 use crate::outcome::Fight;
 use crate::outcome::Problem;
-use crate::outcome::Tally;
 use crate::outcome::Told;
-use crate::plan;
 use crate::plan::Left;
 use crate::plan::Write;
 
@@ -25,7 +24,6 @@ use super::Ready;
 use super::Reconciler;
 use super::check::Checked;
 use super::finish::PROBLEMS;
-use super::finish::count;
 use super::finish::cut;
 
 /// How many objects does one report of drift name?
@@ -49,14 +47,14 @@ pub(super) fn sorted_out(mut ready: Ready, manager: &str) -> Ready {
         let to_come = !broke_off && next.is_some_and(|turn| one.write.wish.turn() >= turn);
         let fight = fought_over(&ready.begun, &one, manager);
         match (ready.begun.job.self_heal(one.write.wish.self_heal), fight) {
-            _ if to_come => ready.left.extend(unhealed(&one, manager)),
+            _ if to_come || is_over(&one) => ready.left.push(unhealed(one)),
             (SelfHeal::Correct, None) => corrected.push(one),
             (SelfHeal::Correct, Some(fight)) => {
                 ready.fights.push(fight);
                 reported.push(one);
             }
             (SelfHeal::Report, _) => reported.push(one),
-            (SelfHeal::Off, _) => ready.left.extend(unhealed(&one, manager)),
+            (SelfHeal::Off, _) => ready.left.push(unhealed(one)),
         }
     }
     // And before all is written, what leaves the commit is still to be there.
@@ -67,27 +65,26 @@ pub(super) fn sorted_out(mut ready: Ready, manager: &str) -> Ready {
         SelfHeal::Report => (Vec::new(), std::mem::take(&mut ready.prune)),
         SelfHeal::Off => (Vec::new(), Vec::new()),
     };
-    // What is not pruned now is still a member, and a later pass has to look for it.
-    for live in std::mem::take(&mut ready.prune).iter().chain(&told) {
-        ready.extent.add(&live.id);
-        ready.left.push(Left { id: live.id.clone(), member: true, why: None });
-    }
     ready.drifted = found(&corrected, &extra, manager);
     ready.reported = found(&reported, &told, manager);
-    ready.left.extend(reported.iter().filter_map(|one| unhealed(one, manager)));
+    // What is not pruned now is still a member, and a later pass has to look for it.
+    for live in std::mem::take(&mut ready.prune).into_iter().chain(told) {
+        ready.extent.add(&live.id);
+        ready.left.push(Left { id: live.id.clone(), live: Some(live), why: None });
+    }
+    ready.left.extend(reported.into_iter().map(unhealed));
     (ready.writes, ready.prune) = (corrected, extra);
     ready
 }
 
-/// Takes out of the writes of a pass after drift what the pass before it did not write, and returns what of it is there.
-pub(super) fn unwritten(begun: &Begun, writes: &mut Vec<Write>, manager: &str) -> Vec<Left> {
+/// Takes out of the writes of a pass after drift what the pass before it did not write, and returns it.
+pub(super) fn unwritten(begun: &Begun, writes: &mut Vec<Write>) -> Vec<Left> {
     let unwritten = &begun.parent.fence.unwritten;
     if begun.job.reason != Reason::Drifted || unwritten.is_empty() {
         return Vec::new();
     }
     let taken = writes.extract_if(.., |write| unwritten.contains(&write.manifest.id));
-    let live = taken.filter_map(|write| write.live);
-    live.map(|live| Left { id: live.id.clone(), member: plan::is_ours(&live, manager), why: None }).collect()
+    taken.map(|write| Left { id: write.manifest.id, live: write.live, why: None }).collect()
 }
 
 /// Returns the fight over an object, where it was about the commit that is applied and that manager has written last again.
@@ -99,10 +96,14 @@ fn fought_over(begun: &Begun, one: &Checked, manager: &str) -> Option<Fight> {
     begun.job.fights.iter().find(fits).cloned()
 }
 
-/// Returns an object whose drift is not corrected, where there is one.
-fn unhealed(one: &Checked, manager: &str) -> Option<Left> {
-    let live = one.write.live.as_ref()?;
-    Some(Left { id: live.id.clone(), member: plan::is_ours(live, manager), why: None })
+/// Returns whether an object that is gone went by itself: a Job with a time to live is no drift once that is over.
+fn is_over(one: &Checked) -> bool {
+    one.write.live.is_none() && passes_away(&one.write.manifest.value)
+}
+
+/// Returns an object whose drift is not corrected.
+fn unhealed(one: Checked) -> Left {
+    Left { id: one.write.manifest.id, live: one.write.live, why: None }
 }
 
 /// Returns what differs from the commit that was applied: objects that were changed or are gone, and some that should not
@@ -137,15 +138,11 @@ impl Reconciler {
 
     /// Ends a pass that made everything as declared again, or ran into a refusal.
     pub(super) async fn finish_drift(&self, applied: Applied) -> Result<Ended, Error> {
-        let Applied { fenced, mut problems, changes, owned, unwritten, held, .. } = applied;
-        let (mut ready, mut parent) = (fenced.ready, fenced.parent);
+        let sum = applied.sum();
+        let Applied { fenced, mut problems, .. } = applied;
+        let (mut ready, parent) = (fenced.ready, fenced.parent);
         let whole = problems.is_empty();
-        parent.fence.owned = whole.then_some(owned);
         problems.append(&mut ready.unmet);
-        let tally =
-            Tally::of(&changes.into_iter().chain(std::mem::take(&mut ready.kept)).collect::<Vec<_>>());
-        let there = unwritten.values().filter(|(_, member)| *member).count() + held.prune;
-        let members = tally.left().saturating_sub(ready.strangers()) + count(there);
         let reported = std::mem::take(&mut ready.reported);
         if !reported.is_empty() {
             // A record of its own: what one record names was all corrected, or nothing of it was.
@@ -157,7 +154,7 @@ impl Reconciler {
         let found = Found { objects, fights: Vec::new(), corrected: whole, problems };
         let ended = self.tell_drift(&ready.begun, ready.begun.run.clone(), found).await?;
         // What was refused waits for more drift, or for who asks; the rest is watched as before.
-        self.close(ready, parent, members).await?;
+        self.close(ready, parent, sum).await?;
         Ok(ended)
     }
 

@@ -40,7 +40,8 @@ impl Reconciler {
         let begun = &ready.begun;
         let mut parent = begun.parent.clone();
         let again = begun.job.reason == Reason::Drifted;
-        let idle = ready.writes.is_empty() && ready.prune.is_empty() && (again || begun.is_known_done());
+        let idle = ready.writes.is_empty() && ready.leaving.is_empty() && ready.prune.is_empty();
+        let idle = idle && (again || begun.is_known_done());
         let now = applyset::Fence {
             installation: self.hands.installation.clone(),
             cluster: begun.job.target.cluster.to_string(),

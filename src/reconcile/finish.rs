@@ -18,7 +18,6 @@ use crate::queue::Draft;
 use super::Applied;
 use super::Begun;
 use super::Error;
-use super::Ready;
 use super::Reconciler;
 use super::log_end;
 use super::turns::Held;
@@ -75,12 +74,6 @@ pub enum Ended {
     },
 }
 
-/// Returns how many members there are after a pass, of which hooks are none. What leaves the commit is one until all is written and it is pruned.
-fn members(tally: &Tally, ready: &Ready, held: &Held, hooks: usize) -> u64 {
-    let there = held.writes.iter().filter(|checked| checked.is_member(&ready.begun.parent.id())).count();
-    tally.left().saturating_sub(ready.strangers() + count(hooks)) + count(there + held.prune)
-}
-
 pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -114,25 +107,14 @@ impl Reconciler {
         if applied.fenced.ready.begun.job.reason == Reason::Drifted {
             return self.finish_drift(applied).await;
         }
-        let Applied {
-            fenced,
-            changes,
-            mut waiting,
-            mut problems,
-            held,
-            hooks,
-            written,
-            unwritten,
-            owned,
-            ..
-        } = applied;
+        let sum = applied.sum();
+        let Applied { fenced, changes, mut waiting, mut problems, held, hooks, written, unwritten, .. } =
+            applied;
         waiting.extend(written);
         let (mut ready, mut parent) = (fenced.ready, fenced.parent);
         let whole = problems.is_empty();
         let (mut all, mut kept) = (changes, std::mem::take(&mut ready.kept));
-        let members = members(&Tally::of(&all), &ready, &held, hooks.len()) + count(kept.len());
         parent.fence.next = held.next;
-        parent.fence.owned = Some(owned);
         if held.next.is_none() || held.stopped {
             // What the guard kept is told once all is written, and ends the run.
             problems.append(&mut ready.unmet);
@@ -160,12 +142,12 @@ impl Reconciler {
         if whole {
             let (cluster, kinds) = (self.cluster_of(&ready.begun)?, ready.begun.kinds.clone());
             let target = ready.begun.job.target.clone();
-            let parent = self.close(ready, parent, members).await?;
+            let parent = self.close(ready, parent, sum).await?;
             if phase == Phase::Healthy {
                 self.clear_away(&cluster, hooks, (&target, &kinds, &parent)).await;
             }
         } else {
-            self.break_off(ready, parent, members, unwritten).await;
+            self.break_off(ready, parent, sum, unwritten).await;
         }
         Ok(Ended::Run { run, phase })
     }
@@ -195,12 +177,15 @@ impl Reconciler {
         let next = Job { commit: begun.tip.clone(), inputs: begun.inputs.clone(), ..job.going_on(rollout) };
         let next = held.next.map(|_| next);
         let failed = self.job_after_failure(begun, tally);
-        let such = |going| waiting.iter().filter(move |one| one.going == going);
+        // The next part of the run looks at what need not be healthy for it.
+        let needed = |one: &&Waiting| held.next.is_none_or(|next| one.holds_up(next));
+        let such = |going| waiting.iter().filter(needed).filter(move |one| one.going == going);
         let named =
             |going| such(going).map(|one| (one.api_version.clone(), one.id.clone())).collect::<Vec<_>>();
         let (objects, going) = (named(false), named(true));
         let impatient = waiting.iter().filter_map(|one| Some((one.id.clone(), now().plus(one.within_ms?))));
         let sooner = impatient.collect();
+        let failed_before = such(false).filter(|one| one.failed_before).map(|one| one.id.clone()).collect();
         let versions: Option<Vec<String>> = such(false).map(|one| one.version.clone()).collect();
         let watch = Watch {
             version: crate::job::watch_version(next.as_ref(), failed.as_ref(), &going),
@@ -216,6 +201,7 @@ impl Reconciler {
             going,
             deadline: since.plus(job.application.health_deadline_ms),
             sooner,
+            failed_before,
             stable_for_ms: job.application.stable_for_ms.unwrap_or_default(),
             received_at: job.received_at,
             tally,

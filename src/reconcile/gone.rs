@@ -16,7 +16,7 @@ use crate::member;
 use crate::object::Live;
 use crate::object::ObjectId;
 
-use super::wait::held_by;
+use super::awaited::held_by;
 
 /// Waits until members of a set are gone that are being deleted; returns those that are still there when the time is over,
 /// each with what holds it.

@@ -72,6 +72,25 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Lets the server check dry, as new objects, what is being deleted and is to be there again.
+    pub(super) async fn sort_leaving(
+        &self,
+        checker: &Checker<'_>,
+        going: Vec<Write>,
+        sorted: &mut Sorted,
+    ) -> Result<(), Error> {
+        let checks: Vec<_> = going.into_iter().map(|write| checker.check_anew(write)).collect();
+        let checked = stream::iter(checks).buffered(checker.cluster.requests()).collect::<Vec<_>>().await;
+        for checked in checked {
+            match checked? {
+                Ok(Verdict::Left(left)) => sorted.left.push(left),
+                Ok(Verdict::Fine(checked)) => sorted.leaving.push(*checked),
+                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => sorted.problems.push(problem),
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes the hooks of a rollout that succeeded, where they say so. What stays is deleted by the next rollout.
     pub(super) async fn clear_away(
         &self,
@@ -90,7 +109,7 @@ impl Reconciler {
 
 /// Returns a hook that is not looked at. It is no member that counts.
 fn passed(hook: Write) -> Left {
-    Left { id: hook.manifest.id, member: false, why: None }
+    Left { id: hook.manifest.id, live: None, why: None }
 }
 
 /// Lets the server check hooks dry that this pass makes none of, and returns what it would refuse of them: whoever needs

@@ -7,6 +7,7 @@
 //! without the fence.
 
 mod apply;
+mod awaited;
 mod begin;
 mod check;
 mod close;

@@ -8,6 +8,8 @@ use tracing::Instrument;
 
 use crate::application::SelfHeal;
 use crate::cluster::Cluster;
+use crate::drift::Sum;
+use crate::job::Reason;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
@@ -45,12 +47,16 @@ pub struct Ready {
     pub(super) fights: Vec<Fight>,
     /// What is written, with the fields that differ where the object exists.
     pub(super) writes: Vec<Checked>,
+    /// What is being deleted, and is written by a later part of the run, once it is gone.
+    pub(super) leaving: Vec<Checked>,
     /// What is as declared already.
     pub(super) unchanged: Vec<Live>,
     /// What is left as it is, whatever its manifest says.
     pub(super) left: Vec<Left>,
     pub(super) prune: Vec<Live>,
     pub(super) kept: Vec<Change>,
+    /// What those that are kept come to.
+    pub(super) sum: Sum,
     /// What the guard kept although the commit dropped it: the commit is not wholly true while it stays.
     pub(super) unmet: Vec<Problem>,
     /// The kinds and namespaces that members are of and in, once the pass is through.
@@ -65,12 +71,6 @@ impl Ready {
         let corrects = self.begun.job.self_heal(None) == SelfHeal::Correct;
         self.writes.is_empty() && self.prune.is_empty() && (!corrects || !self.reported.is_empty())
     }
-
-    /// Returns how many of its objects are no members.
-    pub(super) fn strangers(&self) -> u64 {
-        let strangers = self.left.iter().filter(|left| !left.member).count();
-        u64::try_from(strangers).unwrap_or(u64::MAX)
-    }
 }
 
 /// A pass whose commit cannot be made true, and why.
@@ -80,6 +80,7 @@ pub(super) type Refused = (Begun, Vec<Problem>);
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     pub(super) writes: Vec<Checked>,
+    pub(super) leaving: Vec<Checked>,
     pub(super) unchanged: Vec<Live>,
     pub(super) left: Vec<Left>,
     pub(super) problems: Vec<Problem>,
@@ -134,12 +135,14 @@ impl Reconciler {
         let (members, unknown) = (found.members.len(), found.unknown);
         let Plan { mut writes, hooks, mut left, created, kept, leaving } =
             planned(&begun, &set, &manager, manifests, found.members)?;
-        left.extend(drifted::unwritten(&begun, &mut writes, &manager));
+        left.extend(drifted::unwritten(&begun, &mut writes));
+        let going = parted(&begun, &mut writes, &mut left);
         let answers = |hook: &Write| hook.wish.answers_failure || hook.wish.is_cleared_failed;
         begun.answers_failure = hooks.iter().any(answers);
         let checker = Checker::new(self, &cluster, &begun, (&set, &manager), &declared);
         let same = begun.is_known_done();
         let mut sorted = self.sort(&checker, writes, same).await?;
+        self.sort_leaving(&checker, going, &mut sorted).await?;
         self.sort_hooks(&checker, &begun, hooks, &mut sorted).await?;
         if !sorted.problems.is_empty() {
             return Ok(Err((begun, sorted.problems)));
@@ -149,10 +152,13 @@ impl Reconciler {
         let (leaving, moved) = self.moved_on(&begun, leaving).await?;
         let judged = self.judge(&begun, leaving, members, wanted).await?;
         let consent = begun.job.application.prune.then(|| consent(&begun));
-        let (mut told, unmet) = told_of_kept(judged.kept, consent.as_deref(), &mut extent);
-        told.extend(told_of_kept(kept, None, &mut extent).0);
-        told.extend(told_of_kept(moved, None, &mut extent).0);
-        let Sorted { writes, unchanged, left, .. } = sorted;
+        let stay = || judged.kept.iter().chain(&kept).chain(&moved).map(|(live, _)| live);
+        let sum = stay().fold(Sum::default(), |sum, live| sum.and(Sum::of(live, &set, &manager)));
+        stay().for_each(|live| extent.add(&live.id));
+        let (mut told, unmet) = told_of_kept(judged.kept, consent.as_deref());
+        told.extend(told_of_kept(kept, None).0);
+        told.extend(told_of_kept(moved, None).0);
+        let Sorted { writes, leaving, unchanged, left, .. } = sorted;
         let (prune, kept) = (judged.prune, told);
         let (drifted, reported, fights) = (Vec::new(), Vec::new(), Vec::new());
         let ready = Ready {
@@ -161,10 +167,12 @@ impl Reconciler {
             reported,
             fights,
             writes,
+            leaving,
             unchanged,
             left,
             prune,
             kept,
+            sum,
             unmet,
             extent,
             unknown,
@@ -227,14 +235,29 @@ fn planned(
 ) -> Result<Plan, Error> {
     let mut plan = plan::plan(set, manager, manifests, members);
     let rules = &begun.job.application.ignore;
-    let mut all = plan.writes.iter().chain(&plan.hooks);
-    if let Some(write) = all.find(|write| write.live.as_ref().is_some_and(Live::is_terminating)) {
+    // What others live in or are instances of, and what the rollout begins with, has to be there before all others.
+    let first = plan.writes.iter().filter(|write| plan::rank(&write.manifest.id.group_kind()) == plan::FIRST);
+    if let Some(write) = first.chain(&plan.hooks).find(|write| is_going(write)) {
         return Err(Error::Leaving(write.manifest.id.clone()));
     }
     for write in &mut plan.writes {
         write.wish.heed(rules, &write.manifest.id);
     }
     Ok(plan)
+}
+
+fn is_going(write: &Write) -> bool {
+    write.live.as_ref().is_some_and(Live::is_terminating)
+}
+
+/// Parts what is being deleted from the writes. A pass after drift leaves it: that it is gone will be drift.
+fn parted(begun: &Begun, writes: &mut Vec<Write>, left: &mut Vec<Left>) -> Vec<Write> {
+    let going: Vec<Write> = writes.extract_if(.., |write| is_going(write)).collect();
+    if begun.job.reason != Reason::Drifted {
+        return going;
+    }
+    left.extend(going.into_iter().map(|write| Left { id: write.manifest.id, live: write.live, why: None }));
+    Vec::new()
 }
 
 /// Says how to consent to what the guard keeps.
@@ -246,15 +269,10 @@ fn consent(begun: &Begun) -> String {
     )
 }
 
-/// Returns the changes and the problems that kept objects make, and widens the extent by them.
-fn told_of_kept(
-    kept: Vec<(Live, String)>,
-    consent: Option<&str>,
-    extent: &mut Extent,
-) -> (Vec<Change>, Vec<Problem>) {
+/// Returns the changes and the problems that kept objects make.
+fn told_of_kept(kept: Vec<(Live, String)>, consent: Option<&str>) -> (Vec<Change>, Vec<Problem>) {
     let (mut changes, mut problems) = (Vec::new(), Vec::new());
     for (live, why) in kept {
-        extent.add(&live.id);
         if let Some(consent) = consent {
             let message = format!("left the commit but was kept by the prune guard: {why}; {consent}");
             problems.push(Problem { object: Some(live.id.clone()), place: None, message });

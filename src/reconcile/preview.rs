@@ -111,8 +111,12 @@ fn shown(ready: Ready) -> Preview {
         let note = Some(left.why.clone()?);
         Some(Change { object: left.id.clone(), action: Action::Kept, note })
     });
-    let mut changes: Vec<Change> =
-        ready.writes.iter().map(write).chain(ready.prune.iter().map(pruned)).chain(left).collect();
+    let again = |checked: &Checked| {
+        let note = Some("once the one that is being deleted is gone".to_owned());
+        Change { object: checked.write.manifest.id.clone(), action: Action::Created, note }
+    };
+    let written = ready.writes.iter().map(write).chain(ready.leaving.iter().map(again));
+    let mut changes: Vec<Change> = written.chain(ready.prune.iter().map(pruned)).chain(left).collect();
     changes.extend(ready.kept);
     changes.sort_by(|one, other| one.object.cmp(&other.object));
     let (tip, unchanged) = (Some(ready.begun.tip), ready.unchanged.len());

@@ -39,8 +39,10 @@ impl Reconciler {
     pub async fn prune(&self, mut applied: Applied) -> Result<Applied, Error> {
         let prune = std::mem::take(&mut applied.fenced.ready.prune);
         if !applied.problems.is_empty() || prune.is_empty() || applied.held.next.is_some() {
-            applied.held.prune = prune.len();
-            prune.iter().for_each(|live| applied.fenced.ready.extent.add(&live.id));
+            for live in &prune {
+                applied.fenced.ready.extent.add(&live.id);
+                applied.count(live);
+            }
             return Ok(applied);
         }
         let name = applied.fenced.ready.begun.job.target.cluster.clone();
@@ -72,7 +74,7 @@ impl Reconciler {
                     }
                     Err(error) if error.fault() == Fault::Theirs => {
                         applied.fenced.ready.extent.add(&live.id);
-                        applied.held.prune += 1;
+                        applied.count(&live);
                         let message = format!("failed to {error}");
                         applied.problems.push(Problem { object: Some(live.id), place: None, message });
                     }

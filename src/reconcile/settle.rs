@@ -33,6 +33,7 @@ use super::POSTPONED;
 use super::RETRIES;
 use super::Reconciler;
 use super::Step;
+use super::awaited::is_by_the_commit;
 use super::note_phase;
 
 /// How long is work put back after it failed for the first time, the second, and so on, in seconds?
@@ -72,6 +73,7 @@ impl Reconciler {
         phase: Phase,
         problems: Vec<Problem>,
     ) -> Result<(), Error> {
+        let by_the_commit = is_by_the_commit(watch, &problems);
         let progress = Progress {
             run: watch.run.clone(),
             dispatch: watch.dispatch.clone(),
@@ -90,7 +92,7 @@ impl Reconciler {
         if let Some(job) = watch.failed.as_ref().filter(|_| phase == Phase::Failed) {
             drafts.push(Draft::job(&self.hands.lane, job));
         }
-        if phase == Phase::Failed && watch.tells_failure {
+        if phase == Phase::Failed && watch.tells_failure && by_the_commit {
             let what = (&watch.source, &watch.target);
             drafts.push(self.failure(what, (&watch.commit, &watch.inputs), watch.received_at));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::annotation::Stage;
 use crate::annotation::Turn;
 use crate::cluster::Cluster;
 use crate::job::Reason;
@@ -23,11 +24,26 @@ pub(super) struct Waiting {
     pub(super) version: Option<String>,
     /// For how long may it be waited for, where that is less than its application allows?
     pub(super) within_ms: Option<u64>,
-    /// Is it waited for to be gone? It left the commit and was deleted.
+    /// Is it waited for to be gone? It is being deleted, since it left the commit or somebody wants it so.
     pub(super) going: bool,
+    /// Had it failed before the commit was written, which leaves it as it is?
+    pub(super) failed_before: bool,
 }
 
 impl Waiting {
+    /// Returns whether what comes in a later turn waits for it. A claim may wait for a pod of a later wave that uses it
+    /// (`WaitForFirstConsumer`), so no wave waits for a claim.
+    pub(super) fn holds_up(&self, next: Turn) -> bool {
+        let is_claim = self.id.kind == "PersistentVolumeClaim" && self.id.group.is_empty();
+        self.going || !is_claim || next.stage > Stage::Sync
+    }
+
+    /// Waits until an object is gone that is then written again, in its turn.
+    pub(super) fn returning(checked: &Checked) -> Option<Self> {
+        let live = checked.write.live.as_ref()?;
+        Some(Self { turn: checked.turn().0, ..Self::going(live) })
+    }
+
     /// Waits until an object is gone, which comes after all that is written and before what is to come later.
     pub(super) fn going(live: &Live) -> Self {
         Self {
@@ -37,7 +53,17 @@ impl Waiting {
             version: None,
             within_ms: None,
             going: true,
+            failed_before: false,
         }
+    }
+}
+
+impl Held {
+    /// Leaves what is being deleted to the part of the run that comes when it is gone.
+    pub(super) fn until_gone(&mut self, leaving: Vec<Checked>) {
+        let first = leaving.iter().map(|checked| checked.turn().0).min();
+        self.next = self.next.into_iter().chain(first).min();
+        self.writes.extend(leaving);
     }
 }
 
@@ -48,8 +74,6 @@ pub(super) struct Held {
     pub(super) next: Option<Turn>,
     /// What would have been written in it and in those after it.
     pub(super) writes: Vec<Checked>,
-    /// How many objects would have been pruned.
-    pub(super) prune: usize,
     /// Does the run end here all the same? What is left of it is made by the pass that heals it.
     pub(super) stopped: bool,
 }
@@ -114,7 +138,7 @@ impl Reconciler {
         if applied.unreported.iter().any(|one| one.turn < turn) {
             self.hear(cluster, applied).await?;
         }
-        Ok(applied.waiting.iter().chain(&applied.written).any(|one| one.turn < turn))
+        Ok(applied.waiting.iter().chain(&applied.written).any(|one| one.turn < turn && one.holds_up(turn)))
     }
 
     /// Has that waited for which is healthy only as far as nothing was reported of it, where its definition promises

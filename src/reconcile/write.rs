@@ -52,9 +52,9 @@ impl Reconciler {
                     self.still_ours(&by.target, &by.parent).await?;
                     live = reread(cluster, by, write).await?;
                     // Somebody else created it first.
-                    if let Some(live) = live.as_ref().filter(|live| plan::stays_as_created(&write.wish, live))
-                    {
-                        return Ok(Written::Left(by.left(live)));
+                    if let Some(live) = live.take_if(|live| plan::stays_as_created(&write.wish, live)) {
+                        let why = Some("left as it is: it was there before".to_owned());
+                        return Ok(Written::Left(Left { id: manifest.id.clone(), live: Some(live), why }));
                     }
                 }
                 Err(error) => return Err(error.into()),
@@ -94,14 +94,6 @@ pub(super) struct By {
     pub(super) manager: String,
     pub(super) parent: Parent,
     pub(super) target: Target,
-}
-
-impl By {
-    fn left(&self, live: &Live) -> Left {
-        let set = self.parent.id();
-        let member = live.label(member::PART_OF) == Some(&set) && plan::is_ours(live, &self.manager);
-        Left { id: live.id.clone(), member, why: Some("left as it is: it was there before".to_owned()) }
-    }
 }
 
 /// What became of a write.

@@ -61,3 +61,72 @@ async fn what_a_finalizer_holds_past_the_deadline_fails_the_commit_and_is_tried_
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_deleted_holds_up_nothing_else_and_is_there_again_once_it_is_gone() {
+    World::run(async |w| {
+        let held = config_map("held", "1");
+        let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
+        w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        w.east.delete(&w.path_of("held")).await;
+        let again = held.replace("key: \"1\"", "key: \"2\"");
+        let second = w.ship(&[("shop/held.yaml", &again), ("shop/one.yaml", &config_map("one", "2"))]).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        w.report_all().await;
+        w.post_step().await;
+        w.expect(&second, "shop@east", "pending", &["waiting for health before 1 more"]).await;
+        assert_eq!(w.value("one").await.as_deref(), Some("2"));
+        assert_eq!(w.value("held").await.as_deref(), Some("1"), "it is still there");
+        let_go(w).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["1 configured, 1 created, healthy in"]).await;
+        assert_eq!(w.value("held").await.as_deref(), Some("2"));
+        let_go(w).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_be_refused_once_it_is_there_again_is_refused_before_anything_is_written() {
+    World::run(async |w| {
+        let second = {
+            let held = config_map("held", "1");
+            let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
+            w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+            w.settle().await;
+            w.east.delete(&w.path_of("held")).await;
+            let wrong = held.replace("\ndata:\n", "\ndata:\n  \"no key\": \"2\"\n");
+            w.ship(&[("shop/held.yaml", &wrong), ("shop/one.yaml", &config_map("one", "2"))]).await
+        };
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["ConfigMap/", "/held", "a valid config key"]).await;
+        assert_eq!(w.value("one").await.as_deref(), Some("1"));
+        let_go(w).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_deletes_and_a_finalizer_holds_comes_back_when_it_is_gone() {
+    World::run(async |w| {
+        let held = config_map("held", "1");
+        let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
+        w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        let _patrol = w.patrol();
+        w.east.delete(&w.path_of("held")).await;
+        let one = format!("{}?fieldManager=somebody", w.path_of("one"));
+        w.east.change(&one, &json!({ "data": { "key": "2" } })).await;
+        w.drift_is_seen().await;
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("1"), "it holds up no other");
+        let_go(w).await;
+        w.drift_is_seen().await;
+        w.settle().await;
+        assert_eq!(w.value("held").await.as_deref(), Some("1"));
+        let_go(w).await;
+    })
+    .await;
+}

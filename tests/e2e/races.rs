@@ -221,13 +221,12 @@ async fn a_process_that_ends_hands_a_pass_back_that_has_written_nothing_and_fini
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_commit_waits_for_no_retry_of_an_older_one() {
     World::run(async |w| {
-        let held = config_map("held", "1")
-            .replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
-        w.ship(&[("shop/held.yaml", &held)]).await;
-        w.settle().await;
-        // It is being deleted and does not go, so that whatever writes it is tried again and again.
+        // It is somebody else's, is being deleted and does not go, so that whatever writes it is tried again and again.
+        let metadata = serde_json::json!({ "name": "held", "finalizers": ["bed.example.org/hold"] });
+        let held = serde_json::json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata });
+        w.east.create(&format!("/api/v1/namespaces/{}/configmaps", w.namespace), &held).await;
         w.east.delete(&w.path_of("held")).await;
-        let second = w.ship(&[("shop/held.yaml", &held.replace("key: \"1\"", "key: \"2\""))]).await;
+        let second = w.ship(&[("shop/held.yaml", &config_map("held", "2"))]).await;
         w.dispatch_step().await;
         let tried = w.reconcile_step().await;
         assert!(matches!(tried, reconcile::Step::Retried { .. }), "{tried:?}");

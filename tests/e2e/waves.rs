@@ -255,3 +255,24 @@ async fn a_pause_between_two_waves_holds_the_next_one() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_waits_for_its_first_pod_holds_up_no_later_wave() {
+    World::run(async |w| {
+        let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: data\nspec:\n  storageClassName: none\n\
+                     \x20 accessModes: [ReadWriteOnce]\n  resources: { requests: { storage: 1Gi } }\n";
+        let late = of_wave("2", &config_map("late", "1"));
+        let commit = w.ship(&[("shop/data.yaml", claim), ("shop/late.yaml", &late)]).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        w.report_all().await;
+        w.post_step().await;
+        assert_eq!(w.value("late").await.as_deref(), Some("1"));
+        w.expect(&commit, "shop@east", "pending", &["2 objects applied, waiting for health"]).await;
+        let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/data/status", w.namespace);
+        w.east.change(&path, &json!({ "status": { "phase": "Bound" } })).await;
+        w.settle().await;
+        w.expect(&commit, "shop@east", "success", &["2 created", "healthy in"]).await;
+    })
+    .await;
+}

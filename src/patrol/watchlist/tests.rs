@@ -213,7 +213,7 @@ fn a_field_that_went_before_the_patrol_began_is_missed() {
         (Some(whole()), whole(), true, false),
         (Some(whole()), less.clone(), true, true),
         (None, less.clone(), true, false),
-        (Some(whole()), less, false, false),
+        (Some(whole()), less, false, true),
     ] {
         let mut parent = parent(true, 'a');
         if let Some(before) = &before {

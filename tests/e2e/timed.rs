@@ -1,0 +1,41 @@
+//! Jobs with a time to live: they go by themselves.
+
+use crate::world::manifests::config_map;
+use crate::world::until;
+use crate::world::windlass::World;
+
+/// Returns a Job that is gone `seconds` after it has ended.
+fn timed(seconds: u32) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: timed\nspec:\n  ttlSecondsAfterFinished: {seconds}\n\
+         \x20 template:\n    spec:\n      restartPolicy: Never\n\
+         \x20     containers: [{{ name: work, image: example.org/work:1 }}]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_gone_once_it_has_ended_is_healthy_and_no_drift() {
+    World::run(async |w| {
+        let files = [("shop/job.yaml", &*timed(0)), ("shop/one.yaml", &*config_map("one", "1"))];
+        let first = w.ship(&files).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        let path = format!("/apis/batch/v1/namespaces/{}/jobs/timed", w.namespace);
+        let _patrol = w.patrol();
+        until("the Job is gone", async || w.east.find(&path).await.is_none().then_some(())).await;
+        w.settle().await;
+        w.expect(&first, "shop@east", "success", &["2 created", "healthy in"]).await;
+        // A pass after drift of something else leaves it gone, too.
+        let one = format!("{}?fieldManager=somebody", w.path_of("one"));
+        w.east.change(&one, &serde_json::json!({ "data": { "key": "2" } })).await;
+        w.drift_is_seen().await;
+        w.settle().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("1"));
+        assert!(w.east.find(&path).await.is_none(), "it would do its work once more");
+        let drifts = w.store().drifts(None, 100).await.unwrap();
+        let objects: Vec<&str> =
+            drifts.iter().flat_map(|(_, drift)| &drift.objects).map(|one| one.object.kind.as_str()).collect();
+        assert_eq!(objects, ["ConfigMap"]);
+    })
+    .await;
+}
