@@ -53,6 +53,11 @@ pub fn judge(
     }
     let (prune, others): (Vec<_>, Vec<_>) = leaving.into_iter().partition(|live| consent(&live.id));
     let (count, allowed) = (others.len(), limits.of(members));
+    if is_all(count, members) {
+        let why =
+            format!("all {members} objects that were there would be deleted, and others take their place");
+        return Judged { prune, ..kept(others, &why) };
+    }
     if count > allowed {
         let why = format!(
             "{count} of {members} objects would be deleted, but only {allowed} may be without consent"
@@ -72,7 +77,16 @@ pub fn judge(
 /// Returns whether all of `leaving` may be deleted without anybody's consent.
 #[must_use]
 pub fn is_free(leaving: &[Live], members: usize, limits: Limits) -> bool {
-    leaving.len() <= limits.of(members) && leaving.iter().all(|live| needs_consent(live).is_none())
+    let count = leaving.len();
+    !is_all(count, members)
+        && count <= limits.of(members)
+        && leaving.iter().all(|live| needs_consent(live).is_none())
+}
+
+/// Returns whether nothing of an application would stay, however small it is: so it is where the settings lead to another
+/// folder. One object alone may always be renamed.
+fn is_all(count: usize, members: usize) -> bool {
+    members > 1 && count >= members
 }
 
 /// Returns why an object is not deleted without consent, however few they are.
@@ -141,6 +155,11 @@ mod tests {
             ("ConfigMap", 11, 12, 1, true, 11),
             ("ConfigMap", 20, 100, 80, false, 20),
             ("ConfigMap", 21, 100, 79, false, 0),
+            ("ConfigMap", 2, 3, 1, false, 2),
+            ("ConfigMap", 3, 3, 2, false, 0),
+            ("ConfigMap", 2, 2, 1, false, 0),
+            ("ConfigMap", 2, 2, 1, true, 2),
+            ("ConfigMap", 1, 1, 1, false, 1),
             ("ConfigMap", 3, 3, 0, false, 0),
             ("ConfigMap", 3, 3, 0, true, 0),
             ("Namespace", 1, 5, 4, false, 0),

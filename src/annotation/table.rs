@@ -32,6 +32,7 @@ const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
 const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
 const FLUX_FORCE: &str = "kustomize.toolkit.fluxcd.io/force";
 const ARGO_OPTIONS: &str = "argocd.argoproj.io/sync-options";
+const HELM_POLICY: &str = "helm.sh/resource-policy";
 const HELM_HOOK: &str = "helm.sh/hook";
 const ARGO_HEALTH: &str = "argocd.argoproj.io/ignore-healthcheck";
 const ARGO_RESTART: &str = "argocd.argoproj.io/ignore-restart-policy";
@@ -81,14 +82,19 @@ pub const ANNOTATIONS: &[Annotation] = &[
     row(
         PRUNE,
         "disabled",
-        &[(FLUX_PRUNE, "disabled"), (ARGO_OPTIONS, "Prune=false")],
+        &[
+            (FLUX_PRUNE, "disabled"),
+            (ARGO_OPTIONS, "Prune=false"),
+            (ARGO_OPTIONS, "Delete=false"),
+            (HELM_POLICY, "keep"),
+        ],
         Ask::Prune(Prune::Disabled),
         "Once it left the commit it stays. It remains a member, and every pass says that it was kept.",
     ),
     row(
         PRUNE,
         "confirm",
-        &[(ARGO_OPTIONS, "Prune=confirm")],
+        &[(ARGO_OPTIONS, "Prune=confirm"), (ARGO_OPTIONS, "Delete=confirm")],
         Ask::Prune(Prune::Confirm),
         "Once it left the commit it is deleted only with consent: the trailer `Windlass-Allow-Prune`, or a person's.",
     ),

@@ -132,7 +132,8 @@ impl Reconciler {
             Err(problems) => return Ok(Err((begun, problems))),
         };
         let manager = member::manager(&begun.job.target.application);
-        let (members, unknown) = (found.members.len(), found.unknown);
+        let members = found.members.iter().filter(|live| plan::is_ours(live, &manager)).count();
+        let unknown = found.unknown;
         let Plan { mut writes, hooks, mut left, created, kept, leaving } =
             planned(&begun, &set, &manager, manifests, found.members)?;
         left.extend(drifted::unwritten(&begun, &mut writes));
@@ -151,15 +152,11 @@ impl Reconciler {
         sorted.unchanged.extend(created);
         let (leaving, moved) = self.moved_on(&begun, leaving).await?;
         let judged = self.judge(&begun, leaving, members, wanted).await?;
-        let consent = begun.job.application.prune.then(|| consent(&begun));
-        let stay = || judged.kept.iter().chain(&kept).chain(&moved).map(|(live, _)| live);
-        let sum = stay().fold(Sum::default(), |sum, live| sum.and(Sum::of(live, &set, &manager)));
-        stay().for_each(|live| extent.add(&live.id));
-        let (mut told, unmet) = told_of_kept(judged.kept, consent.as_deref());
-        told.extend(told_of_kept(kept, None).0);
-        told.extend(told_of_kept(moved, None).0);
+        let others = kept.into_iter().chain(moved).collect();
+        let stays = Stays::of(&begun, (&set, &manager), (judged.kept, others), &mut extent);
+        let Stays { kept, unmet, sum } = stays;
         let Sorted { writes, leaving, unchanged, left, .. } = sorted;
-        let (prune, kept) = (judged.prune, told);
+        let prune = judged.prune;
         let (drifted, reported, fights) = (Vec::new(), Vec::new(), Vec::new());
         let ready = Ready {
             begun,
@@ -269,17 +266,36 @@ fn consent(begun: &Begun) -> String {
     )
 }
 
-/// Returns the changes and the problems that kept objects make.
-fn told_of_kept(kept: Vec<(Live, String)>, consent: Option<&str>) -> (Vec<Change>, Vec<Problem>) {
-    let (mut changes, mut problems) = (Vec::new(), Vec::new());
-    for (live, why) in kept {
-        if let Some(consent) = consent {
-            let message = format!("left the commit but was kept by the prune guard: {why}; {consent}");
-            problems.push(Problem { object: Some(live.id.clone()), place: None, message });
+/// What stays although the commit does not declare it.
+#[derive(Default)]
+struct Stays {
+    kept: Vec<Change>,
+    unmet: Vec<Problem>,
+    sum: Sum,
+}
+
+impl Stays {
+    /// Takes what the guard kept and what others' reasons keep, and widens the extent by it.
+    fn of(
+        begun: &Begun,
+        (set, manager): (&str, &str),
+        (guarded, others): (Vec<(Live, String)>, Vec<(Live, String)>),
+        extent: &mut Extent,
+    ) -> Self {
+        let mut stays = Self::default();
+        let consent = begun.job.application.prune.then(|| consent(begun));
+        let guarded = guarded.into_iter().map(|kept| (kept, consent.as_deref()));
+        for ((live, why), consent) in guarded.chain(others.into_iter().map(|kept| (kept, None))) {
+            extent.add(&live.id);
+            stays.sum = stays.sum.and(Sum::of(&live, set, manager));
+            if let Some(consent) = consent {
+                let message = format!("left the commit but was kept by the prune guard: {why}; {consent}");
+                stays.unmet.push(Problem { object: Some(live.id.clone()), place: None, message });
+            }
+            stays.kept.push(Change { object: live.id, action: Action::Kept, note: Some(why) });
         }
-        changes.push(Change { object: live.id, action: Action::Kept, note: Some(why) });
+        stays
     }
-    (changes, problems)
 }
 
 /// What the cluster holds of an application.
