@@ -134,6 +134,14 @@ impl Answer {
         matches!(self, Self::Refused { code: 404, .. })
     }
 
+    /// Returns whether what the object needs is not there yet, or another of its name still is: its namespace or its kind,
+    /// which another application may bring, or a namespace that is being deleted.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        let is_ending = |message: &str| message.contains(TERMINATED);
+        self.is_not_found() || matches!(self, Self::Refused { code: 403, message, .. } if is_ending(message))
+    }
+
     /// Returns whether the identity may not do this.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
@@ -195,6 +203,9 @@ impl Answer {
     }
 }
 
+/// The words by which the admission of a server refuses whatever is created in a namespace that is being deleted.
+const TERMINATED: &str = "because it is being terminated";
+
 /// The words that stand for an answer which is none of an API server's, such as a plain "404 page not found".
 const UNREAD: &str = "Failed to parse error data";
 
@@ -255,6 +266,21 @@ mod tests {
     use super::Error;
     use super::UNTYPED;
     use crate::fault::Fault;
+
+    #[test]
+    fn what_may_yet_be_there_by_table() {
+        let ending = "configmaps \"a\" is forbidden: unable to create new content in namespace b because it is being terminated";
+        for (code, message, early) in [
+            (404, "namespaces \"b\" not found", true),
+            (403, ending, true),
+            (403, "configmaps is forbidden: User \"w\" cannot create", false),
+            (422, ending, false),
+        ] {
+            let answer = Answer::Refused { code, message: message.into(), causes: Vec::new() };
+            assert_eq!(answer.is_early(), early, "{code} {message}");
+        }
+        assert!(!Answer::Unreachable("reset".into()).is_early());
+    }
 
     #[test]
     fn whose_turn_it_is() {

@@ -275,7 +275,9 @@ impl Reconciler {
             match answer? {
                 Ok(Verdict::Fine(checked)) => rest.push(*checked),
                 Ok(Verdict::Left(left)) => applied.leave(left),
-                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => applied.problems.push(problem),
+                Ok(Verdict::Doubtful(_, problem) | Verdict::Early(problem)) | Err(problem) => {
+                    applied.problems.push(problem)
+                }
             }
         }
         Ok(applied.problems.is_empty().then_some(rest))
@@ -315,7 +317,7 @@ impl Reconciler {
                     applied.unwritten.remove(id);
                     applied.note(&value, id, api_version, action, &told);
                 }
-                Ok(Written::Left(left)) => applied.leave(left),
+                Ok(Written::Left(left)) => applied.leave(*left),
                 Err(error) if error.fault() == Fault::Theirs => {
                     applied.problems.push(refused(&error, &checked.write.manifest));
                 }

@@ -62,6 +62,8 @@ pub(super) enum Verdict {
     Left(Left),
     /// The server would not take it, by the definition of its kind that it has; the commit brings one too.
     Doubtful(Box<Write>, Problem),
+    /// The server would not take it yet, since what it needs is not there; another application may bring that.
+    Early(Problem),
 }
 
 impl Verdict {
@@ -162,6 +164,9 @@ impl Checker<'_> {
     /// would take it as a new one.
     async fn refused(&self, write: Write, error: &cluster::Error) -> Result<Result<Verdict, Problem>, Error> {
         let mut problem = refusal(error, &write.manifest);
+        if error.answer().is_some_and(Answer::is_early) {
+            return Ok(Ok(Verdict::Early(problem)));
+        }
         let causes = error.answer().map(Answer::causes).unwrap_or_default();
         let fields = match plan::force(&write, self.set, self.manager, causes) {
             Force::Recreated(fields) => fields,
@@ -198,6 +203,9 @@ impl Checker<'_> {
             Ok(_) => {
                 let (fields, checked, anew) = (vec!["the new rollout".to_owned()], true, true);
                 Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked, anew }))))
+            }
+            Err(error) if error.answer().is_some_and(Answer::is_early) => {
+                Ok(Ok(Verdict::Early(refusal(&error, &write.manifest))))
             }
             Err(error) if is_refusal(&error) => Ok(Err(refusal(&error, &write.manifest))),
             Err(error) => Err(error.into()),

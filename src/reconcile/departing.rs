@@ -282,6 +282,7 @@ fn not_ours(error: Error, target: &Target) -> Undeleted {
         | Error::Owned(..)
         | Error::Moving(_)
         | Error::Leaving(_)
+        | Error::Early(_)
         | Error::Signature { .. }
         | Error::Lagging
         | Error::WindingDown

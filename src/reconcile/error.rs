@@ -39,6 +39,9 @@ pub enum Error {
     /// An object that the commit declares is still being deleted.
     #[error("apply {0} while it is being deleted: its finalizers have to end first")]
     Leaving(crate::object::ObjectId),
+    /// What objects need is not there yet: another application may bring it.
+    #[error("check {0}")]
+    Early(Box<Problem>),
     /// Who signed the commit is not who must.
     #[error("verify {} of source {source_name}: it {refusal}", .commit.short())]
     Signature {
@@ -75,9 +78,12 @@ impl Error {
                 Fault::Ours
             }
             Self::Owned(..) | Self::Signature { .. } => Fault::Theirs,
-            Self::Overtaken(_) | Self::Lagging | Self::Leaving(_) | Self::Moving(_) | Self::WindingDown => {
-                Fault::Passing
-            }
+            Self::Overtaken(_)
+            | Self::Lagging
+            | Self::Leaving(_)
+            | Self::Moving(_)
+            | Self::Early(_)
+            | Self::WindingDown => Fault::Passing,
             Self::Queue(error) => error.fault(),
             Self::Source(error) => error.fault(),
             Self::Cluster(error) => error.fault(),

@@ -39,6 +39,7 @@ use super::crds::Declared;
 use super::finish::cut;
 use super::finish::of_job;
 use super::hooks;
+use super::render::Unrendered;
 use super::write::By;
 use super::write::Written;
 
@@ -68,7 +69,7 @@ impl Reconciler {
             match check(&checker, hook).await? {
                 Ok(Verdict::Fine(one)) => checked.push(*one),
                 Ok(Verdict::Left(left)) => changes.push(not_made(id, left.why)),
-                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => {
+                Ok(Verdict::Doubtful(_, problem) | Verdict::Early(problem)) | Err(problem) => {
                     changes.push(not_made(id, Some(problem.message)));
                 }
             }
@@ -106,7 +107,7 @@ impl Reconciler {
     async fn due_after_failure(&self, begun: &mut Begun, cluster: &Cluster) -> Result<Concerned, Error> {
         let manifests = match self.render(begun, cluster).await? {
             Ok(manifests) => manifests,
-            Err(problems) => {
+            Err(Unrendered { problems, .. }) => {
                 let why = problems.first().map(|problem| problem.message.as_str());
                 tracing::warn!(run.id = begun.run, why, "no hook for the failure can be read");
                 return Ok(Concerned::default());

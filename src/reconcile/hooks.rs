@@ -66,6 +66,7 @@ impl Reconciler {
             match checked? {
                 Ok(Verdict::Left(left)) => sorted.left.push(left),
                 Ok(Verdict::Fine(checked)) => sorted.writes.push(*checked),
+                Ok(Verdict::Early(problem)) => sorted.early.push(problem),
                 Ok(Verdict::Doubtful(_, problem)) | Err(problem) => sorted.problems.push(problem),
             }
         }
@@ -85,6 +86,7 @@ impl Reconciler {
             match checked? {
                 Ok(Verdict::Left(left)) => sorted.left.push(left),
                 Ok(Verdict::Fine(checked)) => sorted.leaving.push(*checked),
+                Ok(Verdict::Early(problem)) => sorted.early.push(problem),
                 Ok(Verdict::Doubtful(_, problem)) | Err(problem) => sorted.problems.push(problem),
             }
         }
@@ -120,7 +122,9 @@ async fn refused(checker: &Checker<'_>, hooks: Vec<Write>) -> Result<Vec<Problem
         let anew = hook.live.is_some();
         if anew && !is_ours(&hook, checker) {
             problems.push(strange(&hook));
-        } else if let Ok(Verdict::Doubtful(_, problem)) | Err(problem) = check(checker, hook, anew).await? {
+        } else if let Ok(Verdict::Doubtful(_, problem) | Verdict::Early(problem)) | Err(problem) =
+            check(checker, hook, anew).await?
+        {
             problems.push(problem);
         }
     }

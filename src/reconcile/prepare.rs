@@ -1,20 +1,20 @@
 //! Everything that is found out before the first write: render, list, plan, dry-run, guard.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
 use tracing::Instrument;
 
 use crate::application::SelfHeal;
-use crate::cluster::Cluster;
+use crate::clock::now;
 use crate::drift::Sum;
 use crate::job::Reason;
 use crate::member;
 use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::Manifest;
-use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Drifted;
 use crate::outcome::Fight;
@@ -34,6 +34,13 @@ use super::check::Verdict;
 use super::crds::DEFINITION;
 use super::crds::Declared;
 use super::drifted;
+use super::look::look;
+use super::render::Unrendered;
+use super::stays::Stays;
+
+/// For how long is a pass tried again whose objects lack something that another application may bring, such as their
+/// namespace or their kind?
+const YET_FOR: Duration = Duration::from_mins(2);
 
 /// A pass of which everything is known good: only what this plan itself creates room for is still unchecked.
 #[derive(Debug)]
@@ -74,7 +81,27 @@ impl Ready {
 }
 
 /// A pass whose commit cannot be made true, and why.
-pub(super) type Refused = (Begun, Vec<Problem>);
+pub(super) struct Refused {
+    pub(super) begun: Begun,
+    pub(super) problems: Vec<Problem>,
+    /// Is all of that something which another application may mend?
+    early: bool,
+}
+
+impl Refused {
+    /// Refuses for good.
+    fn new(begun: Begun, problems: Vec<Problem>) -> Self {
+        Self { begun, problems, early: false }
+    }
+
+    /// Returns what is waited for, as long as there is hope that it comes.
+    fn hope(&self) -> Option<&Problem> {
+        let job = &self.begun.job;
+        let since = Duration::from_millis(now().since(job.received_at));
+        let within = YET_FOR.min(Duration::from_millis(job.application.health_deadline_ms));
+        self.problems.first().filter(|_| self.early && job.reason != Reason::Drifted && since < within)
+    }
+}
 
 /// The objects of a commit, held against the cluster.
 #[derive(Debug, Default)]
@@ -84,6 +111,18 @@ pub(super) struct Sorted {
     pub(super) unchanged: Vec<Live>,
     pub(super) left: Vec<Left>,
     pub(super) problems: Vec<Problem>,
+    /// What stands in the way and may go by itself.
+    pub(super) early: Vec<Problem>,
+}
+
+impl Sorted {
+    /// Takes all that stands in the way, where something does, and whether all of that may go by itself.
+    fn refusal(&mut self) -> Option<(Vec<Problem>, bool)> {
+        let early = self.problems.is_empty();
+        let mut problems = std::mem::take(&mut self.problems);
+        problems.append(&mut self.early);
+        (!problems.is_empty()).then_some((problems, early))
+    }
 }
 
 /// Kinds and namespaces.
@@ -111,7 +150,10 @@ impl Reconciler {
     pub async fn prepare(&self, begun: Begun) -> Result<Result<Ready, Ended>, Error> {
         match self.weigh(begun).await? {
             Ok(ready) => Ok(Ok(ready)),
-            Err((begun, problems)) => self.refuse(&begun, problems).await.map(Err),
+            Err(refused) => match refused.hope() {
+                Some(problem) => Err(Error::Early(Box::new(problem.clone()))),
+                None => self.refuse(&refused.begun, refused.problems).await.map(Err),
+            },
         }
     }
 
@@ -121,7 +163,7 @@ impl Reconciler {
         let mut begun = begun;
         let manifests = match self.render(&mut begun, &cluster).await? {
             Ok(manifests) => manifests,
-            Err(problems) => return Ok(Err((begun, problems))),
+            Err(Unrendered { problems, early }) => return Ok(Err(Refused { begun, problems, early })),
         };
         let declared = Declared::of(&manifests);
         let (mut extent, set) = (Extent::default(), begun.parent.id());
@@ -129,7 +171,7 @@ impl Reconciler {
         let wanted = manifests.len();
         let found = match look(&cluster, &mut begun, &manifests, &extent).await? {
             Ok(found) => found,
-            Err(problems) => return Ok(Err((begun, problems))),
+            Err(problems) => return Ok(Err(Refused::new(begun, problems))),
         };
         let manager = member::manager(&begun.job.target.application);
         let members = found.members.iter().filter(|live| plan::is_ours(live, &manager)).count();
@@ -145,29 +187,27 @@ impl Reconciler {
         let mut sorted = self.sort(&checker, writes, same).await?;
         self.sort_leaving(&checker, going, &mut sorted).await?;
         self.sort_hooks(&checker, &begun, hooks, &mut sorted).await?;
-        if !sorted.problems.is_empty() {
-            return Ok(Err((begun, sorted.problems)));
+        if let Some((problems, early)) = sorted.refusal() {
+            return Ok(Err(Refused { begun, problems, early }));
         }
         sorted.left.extend(left);
         sorted.unchanged.extend(created);
         let (leaving, moved) = self.moved_on(&begun, leaving).await?;
         let judged = self.judge(&begun, leaving, members, wanted).await?;
         let others = kept.into_iter().chain(moved).collect();
-        let stays = Stays::of(&begun, (&set, &manager), (judged.kept, others), &mut extent);
-        let Stays { kept, unmet, sum } = stays;
+        let Stays { kept, unmet, sum } =
+            Stays::of(&begun, (&set, &manager), (judged.kept, others), &mut extent);
         let Sorted { writes, leaving, unchanged, left, .. } = sorted;
-        let prune = judged.prune;
-        let (drifted, reported, fights) = (Vec::new(), Vec::new(), Vec::new());
         let ready = Ready {
             begun,
-            drifted,
-            reported,
-            fights,
+            drifted: Vec::new(),
+            reported: Vec::new(),
+            fights: Vec::new(),
             writes,
             leaving,
             unchanged,
             left,
-            prune,
+            prune: judged.prune,
             kept,
             sum,
             unmet,
@@ -191,6 +231,7 @@ impl Reconciler {
             match checked? {
                 Ok(Verdict::Left(left)) => sorted.left.push(left),
                 Ok(Verdict::Doubtful(write, problem)) => doubtful.push((*write, problem)),
+                Ok(Verdict::Early(problem)) => sorted.early.push(problem),
                 Ok(Verdict::Fine(checked)) if checked.is_as_declared() => {
                     self.shown.note(&checked.write, manager);
                     sorted.unchanged.extend(checked.write.live);
@@ -255,94 +296,4 @@ fn parted(begun: &Begun, writes: &mut Vec<Write>, left: &mut Vec<Left>) -> Vec<W
     }
     left.extend(going.into_iter().map(|write| Left { id: write.manifest.id, live: write.live, why: None }));
     Vec::new()
-}
-
-/// Says how to consent to what the guard keeps.
-fn consent(begun: &Begun) -> String {
-    let (target, tip) = (&begun.job.target, begun.tip.short());
-    format!(
-        "to consent, add the trailer Windlass-Allow-Prune with the application's name to the newest commit, or run \
-         windlass sync {target} --allow-prune {tip}"
-    )
-}
-
-/// What stays although the commit does not declare it.
-#[derive(Default)]
-struct Stays {
-    kept: Vec<Change>,
-    unmet: Vec<Problem>,
-    sum: Sum,
-}
-
-impl Stays {
-    /// Takes what the guard kept and what others' reasons keep, and widens the extent by it.
-    fn of(
-        begun: &Begun,
-        (set, manager): (&str, &str),
-        (guarded, others): (Vec<(Live, String)>, Vec<(Live, String)>),
-        extent: &mut Extent,
-    ) -> Self {
-        let mut stays = Self::default();
-        let consent = begun.job.application.prune.then(|| consent(begun));
-        let guarded = guarded.into_iter().map(|kept| (kept, consent.as_deref()));
-        for ((live, why), consent) in guarded.chain(others.into_iter().map(|kept| (kept, None))) {
-            extent.add(&live.id);
-            stays.sum = stays.sum.and(Sum::of(&live, set, manager));
-            if let Some(consent) = consent {
-                let message = format!("left the commit but was kept by the prune guard: {why}; {consent}");
-                stays.unmet.push(Problem { object: Some(live.id.clone()), place: None, message });
-            }
-            stays.kept.push(Change { object: live.id, action: Action::Kept, note: Some(why) });
-        }
-        stays
-    }
-}
-
-/// What the cluster holds of an application.
-struct Found {
-    members: Vec<Live>,
-    unknown: Vec<GroupKind>,
-}
-
-/// Lists the members.
-#[tracing::instrument(skip_all)]
-async fn look(
-    cluster: &Cluster,
-    begun: &mut Begun,
-    manifests: &[Manifest],
-    extent: &Extent,
-) -> Result<Result<Found, Vec<Problem>>, Error> {
-    let kinds: BTreeSet<_> = begun.parent.group_kinds.union(&extent.kinds).collect();
-    let namespaces: Vec<String> = begun.parent.namespaces.union(&extent.namespaces).cloned().collect();
-    let set = begun.parent.id();
-    let versions = manifests.iter().map(|manifest| (manifest.id.group_kind(), manifest.api_version.as_str()));
-    let versions = versions.collect();
-    let mut members =
-        cluster.members(&set, &begun.kinds, kinds.iter().copied(), &versions, &namespaces).await;
-    if members.unknown.iter().any(|kind| begun.parent.group_kinds.contains(kind)) {
-        // It may be known since the kinds were discovered, and what is not listed is not pruned.
-        begun.kinds = cluster.discover().await?;
-        if members.unknown.iter().any(|kind| begun.kinds.api_version(kind).is_some()) {
-            members =
-                cluster.members(&set, &begun.kinds, kinds.iter().copied(), &versions, &namespaces).await;
-        }
-    }
-    let problems = refusals(members.errors)?;
-    // A kind that this very commit brings is not unknown in the sense that matters for pruning.
-    let unknown =
-        members.unknown.into_iter().filter(|kind| begun.parent.group_kinds.contains(kind)).collect();
-    if problems.is_empty() { Ok(Ok(Found { members: members.found, unknown })) } else { Ok(Err(problems)) }
-}
-
-/// Returns refusals as problems of the commit; any other error ends the pass.
-fn refusals(errors: Vec<crate::cluster::Error>) -> Result<Vec<Problem>, Error> {
-    let mut problems = Vec::new();
-    for error in errors {
-        if error.answer().is_some_and(crate::cluster::Answer::is_forbidden) {
-            problems.push(Error::from(error).problem());
-        } else {
-            return Err(error.into());
-        }
-    }
-    Ok(problems)
 }

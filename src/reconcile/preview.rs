@@ -92,7 +92,7 @@ impl Reconciler {
         }
         match self.weigh(begun).await? {
             Ok(ready) => Ok(shown(ready)),
-            Err((_, problems)) => Ok(refused(problems)),
+            Err(stopped) => Ok(refused(stopped.problems)),
         }
     }
 }

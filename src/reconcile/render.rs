@@ -11,6 +11,7 @@ use crate::manifest;
 use crate::member;
 use crate::object::Manifest;
 use crate::object::ObjectId;
+use crate::object::is_kubernetes;
 use crate::outcome::Problem;
 use crate::source;
 use crate::source::File;
@@ -20,27 +21,41 @@ use super::Error;
 use super::Reconciler;
 use super::crds::Declared;
 
+/// Why a commit could not be read.
+pub(super) struct Unrendered {
+    pub(super) problems: Vec<Problem>,
+    /// Is all of it about kinds that another application may bring?
+    pub(super) early: bool,
+}
+
+impl From<Vec<Problem>> for Unrendered {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self { problems, early: false }
+    }
+}
+
 impl Reconciler {
-    /// Reads the tip's manifests; the inner error is all that is wrong with them.
+    /// Reads the tip's manifests; the inner error is all that is wrong with them, and whether another application may mend
+    /// it: a kind of Kubernetes itself that is not there will not come.
     #[tracing::instrument(skip_all)]
     pub(super) async fn render(
         &self,
         begun: &mut Begun,
         cluster: &Cluster,
-    ) -> Result<Result<Vec<Manifest>, Vec<Problem>>, Error> {
+    ) -> Result<Result<Vec<Manifest>, Unrendered>, Error> {
         let job = &begun.job;
         let path = job.application.path_in(&job.target.cluster);
         let namespace = job.application.namespace_in(&job.target.cluster);
         let files = match self.source(&job.application.source)?.read(&begun.tip, &path).await {
             Ok(files) => files,
             Err(error) if error.fault() == Fault::Theirs => {
-                return Ok(Err(vec![Error::from(error).problem()]));
+                return Ok(Err(vec![Error::from(error).problem()].into()));
             }
             Err(error) => return Err(error.into()),
         };
         let manifests = match parse(files).await {
             Ok(manifests) => manifests,
-            Err(problems) => return Ok(Err(problems)),
+            Err(problems) => return Ok(Err(problems.into())),
         };
         let declared = Declared::of(&manifests);
         if !unknown(&manifests, &begun.kinds, &declared).is_empty() {
@@ -48,13 +63,16 @@ impl Reconciler {
         }
         let problems = unknown(&manifests, &begun.kinds, &declared);
         if !problems.is_empty() {
-            return Ok(Err(problems));
+            let mut objects = problems.iter().filter_map(|problem| problem.object.as_ref());
+            let early = objects.all(|id| !is_kubernetes(&id.group));
+            return Ok(Err(Unrendered { problems, early }));
         }
         let kinds = &begun.kinds;
         let scope = |api_version: &str, kind: &str| {
             kinds.scope(api_version, kind).or_else(|| declared.scope(api_version, kind))
         };
-        Ok(manifest::settle(manifests, &namespace, &scope).and_then(|all| without_records(all, cluster)))
+        let settled = manifest::settle(manifests, &namespace, &scope);
+        Ok(settled.and_then(|all| without_records(all, cluster)).map_err(Unrendered::from))
     }
 
     /// Returns what an application declares at a commit of this pass's source; `None` where that cannot be read as it is.

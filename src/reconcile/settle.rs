@@ -258,6 +258,7 @@ fn pause(error: &Error, lease: &Lease) -> (Duration, bool) {
         | Error::Owned(..)
         | Error::Signature { .. }
         | Error::Leaving(_)
+        | Error::Early(_)
         | Error::Source(_)
         | Error::Cluster(_)
         | Error::Queue(_) => (back_off(deliveries, &lease.id), false),

@@ -106,7 +106,7 @@ impl Reconciler {
                 let Some(id) = waited_for(watch, &live.id) else { return Ok(None) };
                 match self.hands.health.health(&live.value) {
                     Health::Waiting(_) => waiting.lacks(id, DELETED),
-                    ended => {
+                    ended @ (Health::Healthy | Health::Failed(_)) => {
                         if let Some(problem) = waiting.note(watch, id, ended) {
                             return self.end(watch, Phase::Failed, vec![problem]).await.map(Some);
                         }

@@ -54,7 +54,8 @@ impl Reconciler {
                     // Somebody else created it first.
                     if let Some(live) = live.take_if(|live| plan::stays_as_created(&write.wish, live)) {
                         let why = Some("left as it is: it was there before".to_owned());
-                        return Ok(Written::Left(Left { id: manifest.id.clone(), live: Some(live), why }));
+                        let left = Left { id: manifest.id.clone(), live: Some(live), why };
+                        return Ok(Written::Left(Box::new(left)));
                     }
                 }
                 Err(error) => return Err(error.into()),
@@ -101,7 +102,7 @@ pub(super) enum Written {
     /// The object is as the server then holds it.
     Applied(Value),
     /// It is left as it is.
-    Left(Left),
+    Left(Box<Left>),
 }
 
 /// Refuses an object that another application applied too, in the time since it was looked for by name.

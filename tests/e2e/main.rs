@@ -11,6 +11,7 @@ mod annotations;
 mod deletion;
 mod depends;
 mod drift;
+mod early;
 mod explained;
 mod force;
 mod going;
