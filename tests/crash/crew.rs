@@ -47,6 +47,21 @@ pub struct Crew {
     courier: Courier,
 }
 
+/// A process that stands still.
+pub struct Frozen {
+    pub pid: u32,
+    /// Is it none with the door?
+    pub is_worker: bool,
+}
+
+impl Frozen {
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        let sent = Command::new("kill").arg("-CONT").arg(self.pid.to_string()).status();
+        assert!(sent.unwrap().success(), "kill -CONT {}", self.pid);
+    }
+}
+
 /// A process that runs, or is to be started.
 struct Slot {
     part: &'static str,
@@ -147,6 +162,18 @@ impl Crew {
                 process.kill();
             }
         }
+    }
+
+    /// Lets the process stand still whose request is held.
+    pub fn freeze(&mut self, held: &Held) -> Frozen {
+        let port = held.peer().expect("its request is held");
+        let mut all = self.slots.iter().enumerate();
+        let found = all.find_map(|(number, slot)| {
+            Some((number, slot.process.as_ref()?)).filter(|(_, one)| one.connects_from(port))
+        });
+        let (number, process) = found.expect("somebody sent the request");
+        process.signal("STOP");
+        Frozen { pid: process.pid(), is_worker: number > 0 }
     }
 
     /// Kills the process with the door.

@@ -17,6 +17,7 @@ mod rounds;
 mod storm;
 #[path = "../world/mod.rs"]
 mod world;
+mod zombies;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -65,6 +66,11 @@ impl Step {
             let fits = line.starts_with(method) && line.contains(path) && line.contains("dryRun") == dry;
             fits && seen.fetch_add(1, Ordering::Relaxed) + 1 == which
         })
+    }
+
+    /// Does it change something in a cluster?
+    fn is_write(&self) -> bool {
+        self.to_east && !self.dry && self.request.0 != "GET"
     }
 
     fn hold(&self, rig: &Rig, answer: bool) -> Held {

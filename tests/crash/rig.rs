@@ -13,6 +13,7 @@ use serde_json::Value;
 use windlass::commit::CommitId;
 
 use crate::crew::Crew;
+use crate::crew::Frozen;
 use crate::world::crew::Servers;
 use crate::world::git::Repo;
 use crate::world::kube::Asked;
@@ -100,6 +101,21 @@ impl Rig {
     pub async fn spread_on_lines(sections: &str) -> Self {
         let crew = Crew::over(Some(Servers::create().await)).await;
         Self::with(crew, sections).await.put_on_lines().await
+    }
+
+    /// As [`Rig::settled`], always of several processes.
+    pub async fn spread(sections: &str) -> Self {
+        let crew = Crew::over(Some(Servers::create().await)).await;
+        let mut rig = Self::with(crew, sections).await;
+        rig.push().await;
+        rig.check().await;
+        rig
+    }
+
+    /// Lets the process stand still whose request is held. What it was telling the forge may be told twice.
+    pub fn freeze(&mut self, held: &Held) -> Frozen {
+        self.twice.extend(self.delivered.iter().skip(self.settled).cloned());
+        self.crew.freeze(held)
     }
 
     async fn put_on_lines(mut self) -> Self {

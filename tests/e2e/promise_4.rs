@@ -52,6 +52,30 @@ async fn promise_4_more_than_the_guard_allows_is_kept_until_a_commit_consents() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_all_of_a_small_application_is_kept_though_others_take_its_place() {
+    World::run(async |w| {
+        ship_many(w, 2).await;
+        w.settle().await;
+        w.repo.remove(&["shop/00.yaml", "shop/01.yaml"]);
+        let second = w.ship(&[("shop/other.yaml", &config_map("other", "1"))]).await;
+        w.settle().await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00", "cm-01", "other"]);
+        w.expect(&second, "shop@east", "failure", &["all 2 objects that were there"]).await;
+        let third = w.commit_saying("another shop\n\nWindlass-Allow-Prune: shop", &[]);
+        w.push(&third).await;
+        w.settle().await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["other"]);
+        // One alone is a name that changes.
+        w.repo.remove(&["shop/other.yaml"]);
+        let fourth = w.ship(&[("shop/new.yaml", &config_map("new", "1"))]).await;
+        w.settle().await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["new"]);
+        w.expect(&fourth, "shop@east", "success", &["1 created, 1 pruned"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_4_a_person_consents_for_one_commit() {
     World::run(async |w| {
         ship_many(w, 12).await;

@@ -9,7 +9,7 @@ const BAD: &[&str] = &[
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\ndate: { a: b }\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\nimmutable: perhaps\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: keep }\n",
-    "apiVersion: example.org/v1\nkind: Unheard\nmetadata: { name: bad }\n",
+    "apiVersion: apps/v1\nkind: Unheard\nmetadata: { name: bad }\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, namespace: not-there-at-all }\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: theirs, annotations: { windlass.dev/hook: before } }\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: copied, annotations: { windlass.dev/hook: after } }\n",
