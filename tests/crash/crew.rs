@@ -21,6 +21,7 @@ use windlass::secret::Secret;
 
 use crate::world::bed;
 use crate::world::crew::Servers;
+use crate::world::crew::depth;
 use crate::world::process::Home;
 use crate::world::process::Process;
 use crate::world::process::part;
@@ -292,7 +293,7 @@ impl Crew {
         };
         let (mut left, mut dead) = (0, 0);
         for lane in lanes() {
-            let depth = queue.depth(&lane).await.unwrap();
+            let depth = depth(queue, &lane).await;
             left += i64::try_from(depth.count).unwrap();
             dead += i64::try_from(depth.dead).unwrap();
         }

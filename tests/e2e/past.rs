@@ -63,7 +63,12 @@ async fn what_had_failed_before_a_commit_may_work_again_by_it() {
             w.report_all().await;
             w.post_step().await;
             w.expect(&second, "shop@east", "pending", &["waiting for health"]).await;
-            told.tells(w, "False").await;
+            let mends = async {
+                // why: the wait has seen by then that it fails.
+                tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+                told.tells(w, "False").await;
+            };
+            tokio::join!(w.watch_step(), mends);
             w.settle().await;
             w.expect(&second, "shop@east", "success", &["1 configured, healthy in"]).await;
             told.remove(w).await;
@@ -81,6 +86,7 @@ async fn a_commit_is_not_gone_back_from_for_what_had_failed_before_it() {
             w.settle().await;
             let why = ["Widget/", "/a: not healthy by the deadline", "it failed before this commit"];
             w.expect(&second, "shop@east", "failure", &why).await;
+            assert!(!w.is_asked().await, "nobody asks for the commit before");
             assert_eq!(w.value("one").await.as_deref(), Some("2"), "the commit itself works");
             told.remove(w).await;
         })

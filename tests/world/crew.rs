@@ -26,7 +26,7 @@ const WORKERS: usize = 3;
 const TURN: Duration = Duration::from_millis(20);
 
 /// Within what time does the broker of the bed tell how many messages wait?
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a windlass of several processes meets at.
 pub struct Servers {
@@ -194,8 +194,8 @@ impl Crew {
 }
 
 /// Returns the depth of a lane, once the broker can tell it: while one of the many replicated queues of a bed elects its
-/// leader, the broker says that it is not there.
-async fn depth(queue: &Queue, lane: &Lane) -> Depth {
+/// leader, the broker says that it is not there, and a busy one may not answer in time.
+pub async fn depth(queue: &Queue, lane: &Lane) -> Depth {
     let end = tokio::time::Instant::now() + ANSWERS_WITHIN;
     loop {
         match queue.depth(lane).await {

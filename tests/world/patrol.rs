@@ -27,15 +27,17 @@ impl World {
         self.wish_is_handed_on("drift is seen").await;
     }
 
+    /// Hands on what a worker has asked for by now; says whether there was something.
+    pub async fn is_asked(&self) -> bool {
+        let handed_on = self.crew.first(WAIT, async |line, wait| {
+            let step = line.dispatch().dispatcher.ask_step("shared", wait).await.unwrap();
+            (step == Step::HandedOn).then_some(())
+        });
+        handed_on.await.is_some()
+    }
+
     /// Waits until a worker has asked for something, and hands the wish on to dispatch.
     pub async fn wish_is_handed_on(&self, what: &str) {
-        until(what, async || {
-            let handed_on = self.crew.first(WAIT, async |line, wait| {
-                let step = line.dispatch().dispatcher.ask_step("shared", wait).await.unwrap();
-                (step == Step::HandedOn).then_some(())
-            });
-            handed_on.await
-        })
-        .await;
+        until(what, async || self.is_asked().await.then_some(())).await;
     }
 }
