@@ -34,29 +34,41 @@ pub struct Judged {
     pub prune: Vec<Live>,
     /// These stay, each with the reason; the commit is not fully true while they do.
     pub kept: Vec<(Live, String)>,
+    /// Do they stay since nothing of what was there would? Then that has to be remembered: once others are there as well,
+    /// nothing else tells of it.
+    pub all: bool,
 }
 
-/// Judges which of `leaving` may be deleted, where `members` objects are the application's, the commit declares
-/// `wanted`, and `consent` tells to which of them is consented.
+/// What is known of an application beside what leaves it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// How many objects are the application's.
+    pub members: usize,
+    /// How many the commit declares.
+    pub wanted: usize,
+    /// Was [all](Judged::all) kept by the pass before this one?
+    pub kept_all: bool,
+}
+
+/// Judges which of `leaving` may be deleted, where `consent` tells to which of them is consented.
 ///
 /// An empty commit prunes nothing, with or without consent: it is far more often a mistake than a wish.
 #[must_use]
 pub fn judge(
     leaving: Vec<Live>,
-    members: usize,
-    wanted: usize,
+    known: Known,
     limits: Limits,
     consent: impl Fn(&ObjectId) -> bool,
 ) -> Judged {
-    if wanted == 0 {
+    let members = known.members;
+    if known.wanted == 0 {
         return kept(leaving, "the commit declares no object at all, so nothing is pruned");
     }
     let (prune, others): (Vec<_>, Vec<_>) = leaving.into_iter().partition(|live| consent(&live.id));
     let (count, allowed) = (others.len(), limits.of(members));
-    if is_all(count, members) {
-        let why =
-            format!("all {members} objects that were there would be deleted, and others take their place");
-        return Judged { prune, ..kept(others, &why) };
+    if is_all(count, known) {
+        let why = "all objects that were there would be deleted, and others take their place";
+        return Judged { prune, all: true, ..kept(others, why) };
     }
     if count > allowed {
         let why = format!(
@@ -76,17 +88,18 @@ pub fn judge(
 
 /// Returns whether all of `leaving` may be deleted without anybody's consent.
 #[must_use]
-pub fn is_free(leaving: &[Live], members: usize, limits: Limits) -> bool {
+pub fn is_free(leaving: &[Live], known: Known, limits: Limits) -> bool {
     let count = leaving.len();
-    !is_all(count, members)
-        && count <= limits.of(members)
+    !is_all(count, known)
+        && count <= limits.of(known.members)
         && leaving.iter().all(|live| needs_consent(live).is_none())
 }
 
 /// Returns whether nothing of an application would stay, however small it is: so it is where the settings lead to another
 /// folder. One object alone may always be renamed.
-fn is_all(count: usize, members: usize) -> bool {
-    members > 1 && count >= members
+fn is_all(count: usize, known: Known) -> bool {
+    let Known { members, kept_all, .. } = known;
+    count > 0 && (kept_all || (members > 1 && count >= members))
 }
 
 /// Returns why an object is not deleted without consent, however few they are.
@@ -98,7 +111,8 @@ fn needs_consent(live: &Live) -> Option<String> {
 }
 
 fn kept(leaving: Vec<Live>, why: &str) -> Judged {
-    Judged { prune: Vec::new(), kept: leaving.into_iter().map(|live| (live, why.to_owned())).collect() }
+    let kept = leaving.into_iter().map(|live| (live, why.to_owned())).collect();
+    Judged { kept, ..Judged::default() }
 }
 
 /// The trailer by which a commit consents, followed by a colon and the application's name.
@@ -118,11 +132,17 @@ pub fn consents(message: &str, application: &str) -> bool {
 mod tests {
     use serde_json::json;
 
+    use super::Known;
     use super::Limits;
     use super::ObjectId;
     use super::consents;
+    use super::is_free;
     use super::judge;
     use crate::object::Live;
+
+    fn known(members: usize, wanted: usize) -> Known {
+        Known { members, wanted, kept_all: false }
+    }
 
     fn leaving(kind: &str, count: usize) -> Vec<Live> {
         let one = |n| json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": format!("x{n}") } });
@@ -135,7 +155,7 @@ mod tests {
             let mut all = leaving("ConfigMap", 10 + others);
             all.extend(leaving("Namespace", 1));
             let consents = |id: &ObjectId| id.kind == "Namespace" || id.name.starts_with("x1");
-            judge(all, 100, 1, limits, consents)
+            judge(all, known(100, 1), limits, consents)
         };
         // Of x0 to x19, x1 and x10 to x19 are consented to.
         let free = judged(10, Limits { least: 9, percent: 0 });
@@ -167,10 +187,23 @@ mod tests {
             ("PersistentVolumeClaim", 1, 5, 4, false, 0),
         ];
         for (kind, count, members, wanted, consent, pruned) in cases {
-            let judged = judge(leaving(kind, count), members, wanted, Limits::default(), |_| consent);
+            let judged = judge(leaving(kind, count), known(members, wanted), Limits::default(), |_| consent);
             assert_eq!(judged.prune.len(), pruned, "{kind} {count} {members} {wanted} {consent}");
             assert_eq!(judged.kept.len(), count - pruned);
         }
+    }
+
+    #[test]
+    fn what_was_all_there_was_stays_until_somebody_consents_though_others_are_there_by_then() {
+        let again = Known { kept_all: true, ..known(3, 1) };
+        for (consent, pruned, all) in [(false, 0, true), (true, 2, false)] {
+            let judged = judge(leaving("ConfigMap", 2), again, Limits::default(), |_| consent);
+            assert_eq!((judged.prune.len(), judged.all), (pruned, all));
+        }
+        assert!(!is_free(&leaving("ConfigMap", 2), again, Limits::default()));
+        let first = judge(leaving("ConfigMap", 2), known(2, 1), Limits::default(), |_| false);
+        assert!(first.all && first.prune.is_empty());
+        assert!(!judge(Vec::new(), again, Limits::default(), |_| false).all);
     }
 
     #[test]

@@ -208,8 +208,8 @@ pub struct Watch {
     pub inputs: Inputs,
     /// The objects to wait for until they are healthy, with their `apiVersion`.
     pub objects: Vec<(String, ObjectId)>,
-    /// The version in which each of those was not healthy yet, in their order, so that only what came since is looked at;
-    /// empty where that is not known of all.
+    /// The version in which each of those was not healthy yet, in their order, so that only what came since is looked at; an
+    /// empty text where that is not known, and no texts at all where it is not known of any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<String>,
     /// The version of the parent, likewise.
@@ -261,7 +261,8 @@ impl Watch {
 }
 
 /// Returns the version of a wait: the oldest that can say it. Whoever knows no time that all must be healthy for tells of
-/// health a little early, and whoever tells dispatch of no failure leaves what does not work as it is.
+/// health a little early, whoever tells dispatch of no failure leaves what does not work as it is, and whoever does not know
+/// what had failed before does not wait for it.
 #[must_use]
 pub fn watch_version(next: Option<&Job>, failed: Option<&Job>, going: &[(String, ObjectId)]) -> u32 {
     match (failed, next) {

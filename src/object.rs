@@ -156,8 +156,10 @@ pub struct Manifest {
 /// Returns whether an object goes by itself once it has ended: a Job with a time to live.
 #[must_use]
 pub fn passes_away(object: &serde_json::Value) -> bool {
+    let text = |key: &str| object.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
     object.pointer("/spec/ttlSecondsAfterFinished").is_some_and(serde_json::Value::is_u64)
-        && object.get("kind").and_then(serde_json::Value::as_str) == Some("Job")
+        && text("kind") == "Job"
+        && text("apiVersion").starts_with("batch/")
 }
 
 /// One object as a cluster holds it.

@@ -74,9 +74,20 @@ impl Sight {
     }
 }
 
+/// How the versions of Jobs begin; no other kind of that group has a time to live of its own.
+const JOBS: &str = "batch/";
+
 /// Returns whether a note says that the application gave a Job a time to live: metadata holds no more of it.
 fn is_timed(entry: &Value) -> bool {
-    entry.pointer("/fieldsV1/f:spec/f:ttlSecondsAfterFinished").is_some()
+    let of_jobs =
+        entry.get("apiVersion").and_then(Value::as_str).is_some_and(|version| version.starts_with(JOBS));
+    of_jobs && entry.pointer("/fieldsV1/f:spec/f:ttlSecondsAfterFinished").is_some()
+}
+
+/// Returns when the application applied an object last, as the server notes it: other fields than before, that is.
+#[must_use]
+pub fn applied_at<'a>(object: &'a Value, manager: &str) -> Option<&'a str> {
+    super::entry(object, manager)?.get("time")?.as_str()
 }
 
 /// Returns who wrote an object after the application applied it last, with the time, as the server notes them: the latest

@@ -25,6 +25,7 @@ pub use foretold::Difference;
 pub use foretold::Foretold;
 pub use foretold::foretell;
 pub use meddled::Sight;
+pub use meddled::applied_at;
 pub use meddled::latest_other;
 pub use suggest::Seen;
 pub use suggest::Suggestion;

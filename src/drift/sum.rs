@@ -53,7 +53,8 @@ mod tests {
     use crate::object::Live;
 
     fn live(label: &str, manager: &str, name: &str, owned: serde_json::Value) -> Live {
-        let entry = json!({ "manager": manager, "operation": "Apply", "time": "1", "fieldsV1": owned });
+        let entry = json!({ "manager": manager, "operation": "Apply", "apiVersion": "batch/v1", "time": "1",
+            "fieldsV1": owned });
         Live::read(json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name, "uid": "1",
             "labels": { "applyset.kubernetes.io/part-of": label }, "managedFields": [entry] } }))
         .unwrap()

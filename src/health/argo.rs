@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Health;
+use super::UNSEEN;
 use super::text;
 use super::unobserved;
 
@@ -46,8 +47,18 @@ fn rollout(live: &Value) -> Health {
     }
 }
 
-/// An application of Argo CD works when what it deploys does.
+/// By what a source of an application is known.
+const SOURCE: [&str; 4] = ["repoURL", "path", "chart", "targetRevision"];
+
+/// An application of Argo CD works when what it deploys does. Its report names the source that it is about.
 fn application(live: &Value) -> Health {
+    let is_same = |field: &str| {
+        let of = |pointer: &str| text(live, &format!("{pointer}/{field}")).unwrap_or_default();
+        of("/spec/source") == of("/status/sync/comparedTo/source")
+    };
+    if live.pointer("/spec/source").is_some() && !SOURCE.into_iter().all(is_same) {
+        return Health::waiting(UNSEEN);
+    }
     let told = |otherwise: String| text(live, "/status/health/message").map_or(otherwise, str::to_owned);
     match text(live, "/status/health/status").unwrap_or_default() {
         "Healthy" | "Suspended" => Health::Healthy,
@@ -113,6 +124,17 @@ mod tests {
             (at("Suspended"), "healthy"),
             (at("Progressing"), "waiting: what it deploys is progressing"),
             (at("Degraded"), "waiting: what it deploys is degraded"),
+        ]);
+        let of = |declared: &str, compared: &str| {
+            let source =
+                |revision: &str| json!({ "repoURL": "https://example.org/a", "targetRevision": revision });
+            let status = json!({ "health": { "status": "Healthy" },
+                "sync": { "comparedTo": { "source": source(compared) } } });
+            object("argoproj.io/v1alpha1", "Application", json!({ "source": source(declared) }), status)
+        };
+        check(&[
+            (of("v2", "v1"), "waiting: its controller has not seen this version yet"),
+            (of("v2", "v2"), "healthy"),
         ]);
     }
 }

@@ -7,6 +7,7 @@ use super::UNSEEN;
 use super::builtin::wanted_condition;
 use super::condition;
 use super::named;
+use super::text;
 
 pub(super) fn health(group: &str, kind: &str, live: &Value) -> Option<Health> {
     match (group, kind) {
@@ -26,25 +27,46 @@ fn current_condition(live: &Value, name: &str) -> Health {
 }
 
 /// A route works once every gateway that it names has taken it, with all that it leads to. Each controller reports for the
-/// gateways that are its own; one that reports nothing of a route does not serve it.
+/// gateways that are its own; one of which nothing is reported does not serve it. What is reported of gateways that it does
+/// not name any more says nothing.
 fn route(live: &Value) -> Health {
-    let list = |pointer: &str| live.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let (wanted, told) = (list("/spec/parentRefs"), list("/status/parents"));
-    for parent in told {
-        let conditions = parent.pointer("/conditions").and_then(Value::as_array);
-        let conditions = conditions.map_or(&[][..], Vec::as_slice);
-        for name in ["Accepted", "ResolvedRefs"] {
-            match named(conditions, name) {
-                Some(condition) if condition.is_old(live) => return Health::waiting(UNSEEN),
-                Some(condition) if !condition.is("True") => return Health::Waiting(condition.words()),
-                Some(_) | None => {}
-            }
+    let told = list(live, "/status/parents");
+    for wanted in list(live, "/spec/parentRefs") {
+        let mut about = told.iter().filter(|told| is_about(told, wanted)).peekable();
+        if about.peek().is_none() {
+            let name = text(wanted, "/name").unwrap_or_default();
+            return Health::Waiting(format!("{name} has not taken it yet: look at its parentRefs"));
+        }
+        if let Some(waiting) = about.find_map(|told| hindered(live, told)) {
+            return waiting;
         }
     }
-    if !wanted.is_empty() && told.is_empty() {
-        return Health::waiting("no gateway has taken it yet: look at its parentRefs");
-    }
     Health::Healthy
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Is this report about a gateway that a route names? A controller may add the namespace to what the route says.
+fn is_about(told: &Value, wanted: &Value) -> bool {
+    let reference = told.get("parentRef").unwrap_or(&Value::Null);
+    let is_same = |field: &str| reference.get(field) == wanted.get(field);
+    let namespace = |one: &Value| text(one, "/namespace").map(str::to_owned);
+    let elsewhere = namespace(reference).zip(namespace(wanted)).is_some_and(|(one, other)| one != other);
+    ["name", "sectionName", "port"].into_iter().all(is_same) && !elsewhere
+}
+
+/// Returns what a gateway has against a route, where it has something.
+fn hindered(live: &Value, told: &Value) -> Option<Health> {
+    let conditions = list(told, "/conditions");
+    ["Accepted", "ResolvedRefs"].into_iter().find_map(|name| {
+        let condition = named(conditions, name)?;
+        if condition.is_old(live) {
+            return Some(Health::waiting(UNSEEN));
+        }
+        (!condition.is("True")).then(|| Health::Waiting(condition.words()))
+    })
 }
 
 #[cfg(test)]
@@ -83,12 +105,12 @@ mod tests {
             object("gateway.networking.k8s.io/v1", kind, spec, json!({ "parents": parents }))
         };
         let told = |name: &str, status: &str, generation: i64| {
-            json!([{ "conditions": [{ "type": name, "status": status, "observedGeneration": generation,
+            json!([{ "parentRef": { "name": "edge", "namespace": "net" }, "conditions": [{ "type": name, "status": status, "observedGeneration": generation,
                 "message": "no such Service" }] }])
         };
         check(&[
             (object("gateway.networking.k8s.io/v1", "HTTPRoute", json!({}), json!({})), "healthy"),
-            (route("HTTPRoute", json!([])), "waiting: no gateway has taken it yet: look at its parentRefs"),
+            (route("HTTPRoute", json!([])), "waiting: edge has not taken it yet: look at its parentRefs"),
             (route("HTTPRoute", told("Accepted", "True", 2)), "healthy"),
             (
                 route("GRPCRoute", told("Accepted", "True", 1)),
@@ -97,5 +119,13 @@ mod tests {
             (route("HTTPRoute", told("Accepted", "False", 2)), "waiting: no such Service"),
             (route("TLSRoute", told("ResolvedRefs", "False", 2)), "waiting: no such Service"),
         ]);
+        let mut two = route("HTTPRoute", told("Accepted", "True", 2));
+        two["spec"]["parentRefs"] = json!([{ "name": "edge" }, { "name": "inner", "sectionName": "a" }]);
+        let mut left = two.clone();
+        left["spec"]["parentRefs"] = json!([{ "name": "edge" }]);
+        let old = json!({ "parentRef": { "name": "gone" }, "conditions": [{ "type": "Accepted", "status": "True",
+            "observedGeneration": 1 }] });
+        left["status"]["parents"].as_array_mut().unwrap().push(old);
+        check(&[(two, "waiting: inner has not taken it yet: look at its parentRefs"), (left, "healthy")]);
     }
 }

@@ -110,11 +110,11 @@ fn generic(live: &Value) -> Health {
         if let Some(condition) = condition(live, name).filter(|condition| condition.is("True")) {
             let is_silent = live.pointer("/status/observedGeneration").is_none();
             let from_before = condition.generation.is_none() && is_silent && condition.is_from_before(live);
-            if condition.is_old(live) || from_before && failed {
+            if condition.is_old(live) {
                 return Health::waiting(UNSEEN);
             }
             let why = condition.words();
-            return if failed { Health::Failed(why) } else { Health::Waiting(why) };
+            return if failed && !from_before { Health::Failed(why) } else { Health::Waiting(why) };
         }
     }
     match condition(live, "Ready") {
@@ -162,9 +162,13 @@ impl Condition<'_> {
     }
 
     /// Did it say so already when the object was last written? Some controllers leave a condition as it is, with a new
-    /// generation, until they have found out more. A condition and an object without times say nothing about that.
+    /// generation, until they have found out more. A condition and an object without times say nothing about that, and of
+    /// one that was just created there is nothing from before.
     fn is_from_before(&self, live: &Value) -> bool {
-        self.since.zip(declared_at(live)).is_some_and(|(since, declared)| since <= declared)
+        let changed = declared_at(live).filter(|at| text(live, "/metadata/creationTimestamp") != Some(at));
+        // Times of other forms than the server's own cannot be held against those as they are.
+        let since = self.since.filter(|since| since.len() == TIME.len() && since.ends_with('Z'));
+        since.zip(changed).is_some_and(|(since, changed)| since <= changed)
     }
 
     fn words(&self) -> String {
@@ -191,6 +195,9 @@ fn named<'a>(conditions: &'a [Value], name: &str) -> Option<Condition<'a>> {
         since: text(condition, "/lastUpdateTime").or_else(|| text(condition, "/lastTransitionTime")),
     })
 }
+
+/// How an API server writes times, by an example.
+const TIME: &str = "2026-01-01T00:00:00Z";
 
 /// Returns when what an object declares was last written, by whomever. An API server writes all times alike, in UTC, so
 /// their texts are ordered as they are.

@@ -14,6 +14,7 @@ use crate::applyset;
 use crate::applyset::Parent;
 use crate::clock;
 use crate::cluster::Cluster;
+use crate::drift;
 use crate::drift::Sight;
 use crate::drift::Sum;
 use crate::fault::Fault;
@@ -39,6 +40,7 @@ use super::check::Verdict;
 use super::check::refusal;
 use super::crds;
 use super::crds::Declared;
+use super::prepare::may_wait;
 use super::turns::Held;
 use super::turns::Waiting;
 use super::write::By;
@@ -74,14 +76,12 @@ impl Applied {
         let (held, later, written, hooks) = (Held::default(), Vec::new(), Vec::new(), Vec::new());
         let set = fenced.ready.begun.parent.id();
         let sum_of = |live: &Live| Sum::of(live, &set, &fenced.manager);
-        let unwritten = fenced.ready.writes.iter().map(|one| {
+        // What is being deleted is counted too: where it goes only when nobody waits for it any more, it is missed then.
+        let unwritten = fenced.ready.writes.iter().chain(&fenced.ready.leaving).map(|one| {
             let sum = one.write.live.as_ref().map(sum_of).unwrap_or_default();
             (one.write.manifest.id.clone(), (one.turn().0, sum))
         });
-        // What is being deleted comes to nothing.
-        let leaving = fenced.ready.leaving.iter();
-        let leaving = leaving.map(|one| (one.write.manifest.id.clone(), (one.turn().0, Sum::default())));
-        let unwritten = unwritten.chain(leaving).collect();
+        let unwritten = unwritten.collect();
         let left = fenced.ready.left.iter().filter_map(|left| left.live.as_ref());
         let sum = left.fold(fenced.ready.sum, |sum, live| sum.and(sum_of(live)));
         Self {
@@ -146,9 +146,8 @@ impl Applied {
         if wish.is_made_anew() {
             self.hooks.extend(Live::read(live.clone()));
         }
-        // A later part of a run finds what the run itself wrote, or was told of, unchanged.
-        let first = self.fenced.ready.begun.rollout().is_none();
-        let failed_before = !changed && first && !wish.is_made_anew() && matches!(health, Health::Failed(_));
+        let failed = !changed && !wish.is_made_anew() && matches!(health, Health::Failed(_));
+        let failed_before = failed && self.is_settled(drift::applied_at(live, &self.fenced.manager));
         let (api_version, id, within_ms) = (api_version.to_owned(), manifest_id.clone(), within(&wish));
         let (turn, version, going) = (wish.turn(), None, false);
         let waiting = Waiting { api_version, id, turn, version, within_ms, going, failed_before };
@@ -161,7 +160,8 @@ impl Applied {
                 self.waiting.push(Waiting { version, ..waiting });
             }
             Health::Healthy if self.rules.is_unreported(live) => {
-                if changed || !self.was_waited_for(live) {
+                let created = live.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+                if changed || !self.is_settled(created) {
                     self.unreported.push(waiting);
                 }
             }
@@ -170,14 +170,11 @@ impl Applied {
         }
     }
 
-    /// Returns whether an object is there for so long that its controller would have reported something by now, if it ever
-    /// did: the commit that brought it has waited for that.
-    fn was_waited_for(&self, live: &Value) -> bool {
-        let created = live.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
-        let since = created.and_then(clock::read);
-        since.is_some_and(|since| {
-            clock::now().since(since) > self.fenced.ready.begun.job.application.health_deadline_ms
-        })
+    /// Returns whether so much time has passed since, as the server writes times, that whatever came of it is not this
+    /// run's: as much as a commit waits for health.
+    fn is_settled(&self, since: Option<&str>) -> bool {
+        let within = self.fenced.ready.begun.job.application.health_deadline_ms;
+        since.and_then(clock::read).is_some_and(|since| clock::now().since(since) > within)
     }
 }
 
@@ -270,17 +267,24 @@ impl Reconciler {
         });
         let answers: Vec<_> =
             stream::iter(checks.collect::<Vec<_>>()).buffered(cluster.requests()).collect().await;
-        let mut rest = Vec::new();
+        let (mut rest, mut early) = (Vec::new(), Vec::new());
         for answer in answers {
             match answer? {
                 Ok(Verdict::Fine(checked)) => rest.push(*checked),
                 Ok(Verdict::Left(left)) => applied.leave(left),
-                Ok(Verdict::Doubtful(_, problem) | Verdict::Early(problem)) | Err(problem) => {
-                    applied.problems.push(problem)
-                }
+                Ok(Verdict::Early(problem)) => early.push(problem),
+                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => applied.problems.push(problem),
             }
         }
-        Ok(applied.problems.is_empty().then_some(rest))
+        match early.first() {
+            Some(problem) if applied.problems.is_empty() && may_wait(&applied.fenced.ready.begun) => {
+                Err(Error::Early(Box::new(problem.clone())))
+            }
+            Some(_) | None => {
+                applied.problems.extend(early);
+                Ok(applied.problems.is_empty().then_some(rest))
+            }
+        }
     }
 
     pub(super) async fn write_stage(

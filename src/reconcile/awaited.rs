@@ -1,4 +1,4 @@
-//! What a wait for health makes of what it sees. Values in, values out.
+//! What a wait for health makes of what it sees.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::object::Live;
 use crate::object::ObjectId;
 use crate::outcome::Problem;
 
-/// The same for a single object.
+/// How long is a single object looked at at least, also when its own deadline has passed already?
 const LOOK_FOR_ONE: Duration = Duration::from_secs(1);
 
 /// How many finalizers of an object are named at most?
@@ -77,7 +77,7 @@ impl<'a> Lacking<'a> {
             Health::Healthy => self.is_done(id),
             Health::Waiting(why) => self.lacks(id, why),
             Health::Failed(why) if is_from_before(watch, id) => {
-                self.lacks(id, format!("it failed before this commit, which does not change it: {why}"));
+                self.lacks(id, format!("it had failed before, and this run leaves it as it is: {why}"));
                 // What runs to its end does so once.
                 if id.group == "batch" && id.kind == "Job" {
                     self.over.insert(id);

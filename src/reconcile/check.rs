@@ -212,6 +212,17 @@ impl Checker<'_> {
         }
     }
 
+    /// Lets the server check dry an object that is being deleted and is written once it is gone: as a change of the one that
+    /// is still there, and where that is refused, as a new one. What only one of them may have, such as a port or a part of
+    /// a quota, is no refusal of the next.
+    pub(super) async fn check_leaving(&self, write: Write) -> Result<Result<Verdict, Problem>, Error> {
+        if self.dry_run(&write).await.is_err() {
+            return self.check_anew(write).await;
+        }
+        let (fields, checked, anew) = (Vec::new(), true, false);
+        Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked, anew }))))
+    }
+
     async fn dry_run(&self, write: &Write) -> Result<Value, cluster::Error> {
         let manifest = body(write, write.live.as_ref(), self.manager);
         self.cluster.dry_run(self.kinds, self.manager, &manifest, None).await

@@ -46,24 +46,23 @@ impl Reconciler {
         &self,
         begun: &Begun,
         leaving: Vec<Live>,
-        members: usize,
-        wanted: usize,
+        known: guard::Known,
     ) -> Result<guard::Judged, Error> {
         if !begun.job.application.prune {
             let why = "the application does not prune".to_owned();
             let kept = leaving.into_iter().map(|live| (live, why.clone())).collect();
-            return Ok(guard::Judged { prune: Vec::new(), kept });
+            return Ok(guard::Judged { kept, ..guard::Judged::default() });
         }
         if leaving.is_empty() {
             return Ok(guard::Judged::default());
         }
         let limits = self.hands.guard;
         let without = |_: &ObjectId| false;
-        if wanted == 0 || guard::is_free(&leaving, members, limits) {
-            return Ok(guard::judge(leaving, members, wanted, limits, without));
+        if known.wanted == 0 || guard::is_free(&leaving, known, limits) {
+            return Ok(guard::judge(leaving, known, limits, without));
         }
         let consent = self.consent(begun).await?;
-        Ok(guard::judge(leaving, members, wanted, limits, |id| consent.covers(id)))
+        Ok(guard::judge(leaving, known, limits, |id| consent.covers(id)))
     }
 
     /// Finds out to what is consented: by a person, by the tip, or by a commit on the way to it.

@@ -1,5 +1,6 @@
 //! The end of a pass: its report, the wait for health handed over, and the parent's word that it is done.
 
+use crate::annotation::Turn;
 use crate::applyset::Parent;
 use crate::clock::now;
 use crate::job::Job;
@@ -177,8 +178,13 @@ impl Reconciler {
         let next = Job { commit: begun.tip.clone(), inputs: begun.inputs.clone(), ..job.going_on(rollout) };
         let next = held.next.map(|_| next);
         let failed = self.job_after_failure(begun, tally);
-        // The next part of the run looks at what need not be healthy for it.
-        let needed = |one: &&Waiting| held.next.is_none_or(|next| one.holds_up(next));
+        // The next part of the run looks at what need not be healthy for it: what it writes itself may be what that lacks.
+        let returns = waiting.iter().any(|one| one.going && one.turn < Turn::LEAVING);
+        let needed = |one: &&Waiting| match held.next {
+            None => true,
+            Some(_) if returns => one.going,
+            Some(next) => one.going || (one.turn < next && one.holds_up(next)),
+        };
         let such = |going| waiting.iter().filter(needed).filter(move |one| one.going == going);
         let named =
             |going| such(going).map(|one| (one.api_version.clone(), one.id.clone())).collect::<Vec<_>>();
@@ -186,7 +192,11 @@ impl Reconciler {
         let impatient = waiting.iter().filter_map(|one| Some((one.id.clone(), now().plus(one.within_ms?))));
         let sooner = impatient.collect();
         let failed_before = such(false).filter(|one| one.failed_before).map(|one| one.id.clone()).collect();
-        let versions: Option<Vec<String>> = such(false).map(|one| one.version.clone()).collect();
+        let mut versions: Vec<String> =
+            such(false).map(|one| one.version.clone().unwrap_or_default()).collect();
+        if versions.iter().all(String::is_empty) {
+            versions.clear();
+        }
         let watch = Watch {
             version: crate::job::watch_version(next.as_ref(), failed.as_ref(), &going),
             target: job.target.clone(),
@@ -196,7 +206,7 @@ impl Reconciler {
             commit: begun.tip.clone(),
             inputs: begun.inputs.clone(),
             objects,
-            versions: versions.unwrap_or_default(),
+            versions,
             parent: parent.resource_version.clone(),
             going,
             deadline: since.plus(job.application.health_deadline_ms),

@@ -59,33 +59,13 @@ impl Reconciler {
                 Due::Stale => sorted.problems.push(strange(&hook)),
             }
         }
-        sorted.problems.extend(refused(checker, unmade).await?);
+        refused(checker, unmade, sorted).await?;
         let checks: Vec<_> = checks.into_iter().map(|(hook, anew)| check(checker, hook, anew)).collect();
         let checked = stream::iter(checks).buffered(checker.cluster.requests()).collect::<Vec<_>>().await;
         for checked in checked {
             match checked? {
                 Ok(Verdict::Left(left)) => sorted.left.push(left),
                 Ok(Verdict::Fine(checked)) => sorted.writes.push(*checked),
-                Ok(Verdict::Early(problem)) => sorted.early.push(problem),
-                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => sorted.problems.push(problem),
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets the server check dry, as new objects, what is being deleted and is to be there again.
-    pub(super) async fn sort_leaving(
-        &self,
-        checker: &Checker<'_>,
-        going: Vec<Write>,
-        sorted: &mut Sorted,
-    ) -> Result<(), Error> {
-        let checks: Vec<_> = going.into_iter().map(|write| checker.check_anew(write)).collect();
-        let checked = stream::iter(checks).buffered(checker.cluster.requests()).collect::<Vec<_>>().await;
-        for checked in checked {
-            match checked? {
-                Ok(Verdict::Left(left)) => sorted.left.push(left),
-                Ok(Verdict::Fine(checked)) => sorted.leaving.push(*checked),
                 Ok(Verdict::Early(problem)) => sorted.early.push(problem),
                 Ok(Verdict::Doubtful(_, problem)) | Err(problem) => sorted.problems.push(problem),
             }
@@ -114,21 +94,22 @@ fn passed(hook: Write) -> Left {
     Left { id: hook.manifest.id, live: None, why: None }
 }
 
-/// Lets the server check hooks dry that this pass makes none of, and returns what it would refuse of them: whoever needs
-/// one for a failure is not to find out only then.
-async fn refused(checker: &Checker<'_>, hooks: Vec<Write>) -> Result<Vec<Problem>, Error> {
-    let mut problems = Vec::new();
+/// Lets the server check hooks dry that this pass makes none of, and adds what it would refuse of them: whoever needs one
+/// for a failure is not to find out only then.
+async fn refused(checker: &Checker<'_>, hooks: Vec<Write>, sorted: &mut Sorted) -> Result<(), Error> {
     for hook in hooks {
         let anew = hook.live.is_some();
         if anew && !is_ours(&hook, checker) {
-            problems.push(strange(&hook));
-        } else if let Ok(Verdict::Doubtful(_, problem) | Verdict::Early(problem)) | Err(problem) =
-            check(checker, hook, anew).await?
-        {
-            problems.push(problem);
+            sorted.problems.push(strange(&hook));
+            continue;
+        }
+        match check(checker, hook, anew).await? {
+            Ok(Verdict::Early(problem)) => sorted.early.push(problem),
+            Ok(Verdict::Doubtful(_, problem)) | Err(problem) => sorted.problems.push(problem),
+            Ok(Verdict::Fine(_) | Verdict::Left(_)) => {}
         }
     }
-    Ok(problems)
+    Ok(())
 }
 
 /// Lets the server check a hook dry, as a new object where an old one has to go first.

@@ -23,6 +23,7 @@ mod finish;
 mod gate;
 mod gone;
 mod hooks;
+mod leaving;
 mod look;
 mod moves;
 mod policy;

@@ -10,6 +10,7 @@ use tracing::Instrument;
 use crate::application::SelfHeal;
 use crate::clock::now;
 use crate::drift::Sum;
+use crate::guard::Known;
 use crate::job::Reason;
 use crate::member;
 use crate::object::GroupKind;
@@ -34,11 +35,13 @@ use super::check::Verdict;
 use super::crds::DEFINITION;
 use super::crds::Declared;
 use super::drifted;
+use super::leaving::is_going;
+use super::leaving::parted;
 use super::look::look;
 use super::render::Unrendered;
 use super::stays::Stays;
 
-/// For how long is a pass tried again whose objects lack something that another application may bring, such as their
+/// For how long after its event is a pass tried again whose objects lack something that another application may bring, such as their
 /// namespace or their kind?
 const YET_FOR: Duration = Duration::from_mins(2);
 
@@ -62,6 +65,8 @@ pub struct Ready {
     pub(super) left: Vec<Left>,
     pub(super) prune: Vec<Live>,
     pub(super) kept: Vec<Change>,
+    /// Does the guard keep all that was there before?
+    pub(super) kept_all: bool,
     /// What those that are kept come to.
     pub(super) sum: Sum,
     /// What the guard kept although the commit dropped it: the commit is not wholly true while it stays.
@@ -96,11 +101,16 @@ impl Refused {
 
     /// Returns what is waited for, as long as there is hope that it comes.
     fn hope(&self) -> Option<&Problem> {
-        let job = &self.begun.job;
-        let since = Duration::from_millis(now().since(job.received_at));
-        let within = YET_FOR.min(Duration::from_millis(job.application.health_deadline_ms));
-        self.problems.first().filter(|_| self.early && job.reason != Reason::Drifted && since < within)
+        self.problems.first().filter(|_| self.early && may_wait(&self.begun))
     }
+}
+
+/// Returns whether a commit may still wait for what another application may bring.
+pub(super) fn may_wait(begun: &Begun) -> bool {
+    let job = &begun.job;
+    let since = Duration::from_millis(now().since(job.received_at));
+    let within = YET_FOR.min(Duration::from_millis(job.application.health_deadline_ms));
+    job.reason != Reason::Drifted && since < within
 }
 
 /// The objects of a commit, held against the cluster.
@@ -193,7 +203,8 @@ impl Reconciler {
         sorted.left.extend(left);
         sorted.unchanged.extend(created);
         let (leaving, moved) = self.moved_on(&begun, leaving).await?;
-        let judged = self.judge(&begun, leaving, members, wanted).await?;
+        let kept_all = begun.parent.fence.kept_all;
+        let judged = self.judge(&begun, leaving, Known { members, wanted, kept_all }).await?;
         let others = kept.into_iter().chain(moved).collect();
         let Stays { kept, unmet, sum } =
             Stays::of(&begun, (&set, &manager), (judged.kept, others), &mut extent);
@@ -209,6 +220,7 @@ impl Reconciler {
             left,
             prune: judged.prune,
             kept,
+            kept_all: judged.all,
             sum,
             unmet,
             extent,
@@ -282,18 +294,4 @@ fn planned(
         write.wish.heed(rules, &write.manifest.id);
     }
     Ok(plan)
-}
-
-fn is_going(write: &Write) -> bool {
-    write.live.as_ref().is_some_and(Live::is_terminating)
-}
-
-/// Parts what is being deleted from the writes. A pass after drift leaves it: that it is gone will be drift.
-fn parted(begun: &Begun, writes: &mut Vec<Write>, left: &mut Vec<Left>) -> Vec<Write> {
-    let going: Vec<Write> = writes.extract_if(.., |write| is_going(write)).collect();
-    if begun.job.reason != Reason::Drifted {
-        return going;
-    }
-    left.extend(going.into_iter().map(|write| Left { id: write.manifest.id, live: write.live, why: None }));
-    Vec::new()
 }

@@ -59,11 +59,13 @@ impl Waiting {
 }
 
 impl Held {
-    /// Leaves what is being deleted to the part of the run that comes when it is gone.
+    /// Leaves what is being deleted to the part of the run that comes when it is gone. All else of its turn is written, and
+    /// drift of that is corrected.
     pub(super) fn until_gone(&mut self, leaving: Vec<Checked>) {
-        let first = leaving.iter().map(|checked| checked.turn().0).min();
-        self.next = self.next.into_iter().chain(first).min();
-        self.writes.extend(leaving);
+        if !leaving.is_empty() {
+            self.next = Some(self.next.map_or(Turn::LEAVING, |next| next.min(Turn::LEAVING)));
+            self.writes.extend(leaving);
+        }
     }
 }
 

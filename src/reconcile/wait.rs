@@ -89,6 +89,10 @@ impl Reconciler {
             Seen::There(live) if is_parent(&live.id, watch) => {
                 return self.overtaken(watch, &Parent::read(&live)).await;
             }
+            // Somebody made another one meanwhile.
+            Seen::There(live) if is_going(watch, &live.id) && !live.is_terminating() => {
+                waiting.is_done(&live.id);
+            }
             Seen::There(live) if is_going(watch, &live.id) => {
                 if let Some(why) = waiting.why.get_mut(&live.id) {
                     *why = held_by(&live);
@@ -102,7 +106,7 @@ impl Reconciler {
                 }
             }
             // It may have ended, and its time been over, before it was seen to have ended.
-            Seen::Gone(live) if passes_away(&live.value) => {
+            Seen::Gone(live) if passes_away(&live.value) && !is_going(watch, &live.id) => {
                 let Some(id) = waited_for(watch, &live.id) else { return Ok(None) };
                 match self.hands.health.health(&live.value) {
                     Health::Waiting(_) => waiting.lacks(id, DELETED),

@@ -1,5 +1,7 @@
 //! A process stands still in the middle of a step for longer than its lease, and goes on after its successor has done
 //! the work: nothing of what the late one does stays, and nothing of its successor's is overwritten.
+//!
+//! `WINDLASS_FAULTS=long` tries all steps; a word that is part of the names of some tries those.
 
 use std::time::Duration;
 
@@ -35,23 +37,26 @@ const STEPS: &[Step] = &[
     Step::gitea("a still later status", "POST", "/statuses/", 4),
 ];
 
-/// How many of the steps are tried where `WINDLASS_FAULTS` does not say `long`?
-const SHORT: usize = 2;
+/// How many of the steps are tried where `WINDLASS_FAULTS` is not set?
+const SHORT: usize = 1;
 
 /// How many stand still at once? They wait for the broker to give them up, most of the time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// For how long is one that goes on watched, at least? What it still has in hand it does at once.
 const GOES_ON_FOR: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stood_still_past_its_lease_changes_nothing_any_more() {
-    let long = std::env::var("WINDLASS_FAULTS").is_ok_and(|asked| asked == "long");
+    let asked = std::env::var("WINDLASS_FAULTS").ok();
+    let long = asked.is_some();
+    let word = asked.filter(|asked| asked != "long").unwrap_or_default();
     let steps = if long { STEPS } else { &STEPS[..SHORT] };
+    let steps = steps.iter().filter(|step| step.name.contains(&word));
     let cases = [(false, true), (true, true), (false, false), (true, false)];
     let cases = cases.map(|(answer, overtaken)| Case { answer, overtaken });
     let cases = if long { &cases[..] } else { &cases[..2] };
-    let all = steps.iter().flat_map(|step| cases.iter().map(move |case| stand_still(step, *case)));
+    let all = steps.flat_map(|step| cases.iter().map(move |case| stand_still(step, *case)));
     stream::iter(all.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
 }
 

@@ -90,22 +90,24 @@ async fn what_is_being_deleted_holds_up_nothing_else_and_is_there_again_once_it_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_would_be_refused_once_it_is_there_again_is_refused_before_anything_is_written() {
-    World::run(async |w| {
-        let second = {
-            let held = config_map("held", "1");
-            let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
-            w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+    let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"1s\"")]);
+    setup
+        .run(async |w| {
+            let second = {
+                let held = config_map("held", "1");
+                let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
+                w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+                w.settle().await;
+                w.east.delete(&w.path_of("held")).await;
+                let wrong = held.replace("\ndata:\n", "\ndata:\n  \"no key\": \"2\"\n");
+                w.ship(&[("shop/held.yaml", &wrong), ("shop/one.yaml", &config_map("one", "2"))]).await
+            };
             w.settle().await;
-            w.east.delete(&w.path_of("held")).await;
-            let wrong = held.replace("\ndata:\n", "\ndata:\n  \"no key\": \"2\"\n");
-            w.ship(&[("shop/held.yaml", &wrong), ("shop/one.yaml", &config_map("one", "2"))]).await
-        };
-        w.settle().await;
-        w.expect(&second, "shop@east", "failure", &["ConfigMap/", "/held", "a valid config key"]).await;
-        assert_eq!(w.value("one").await.as_deref(), Some("1"));
-        let_go(w).await;
-    })
-    .await;
+            w.expect(&second, "shop@east", "failure", &["ConfigMap/", "/held", "a valid config key"]).await;
+            assert_eq!(w.value("one").await.as_deref(), Some("1"));
+            let_go(w).await;
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,6 +127,33 @@ async fn what_somebody_deletes_and_a_finalizer_holds_comes_back_when_it_is_gone(
         let_go(w).await;
         w.drift_is_seen().await;
         w.settle().await;
+        assert_eq!(w.value("held").await.as_deref(), Some("1"));
+        let_go(w).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_of_the_others_is_corrected_while_something_is_being_deleted() {
+    World::run(async |w| {
+        let held = config_map("held", "1");
+        let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
+        w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        w.east.delete(&w.path_of("held")).await;
+        let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        let _patrol = w.patrol();
+        let one = format!("{}?fieldManager=somebody", w.path_of("one"));
+        w.east.change(&one, &json!({ "data": { "key": "3" } })).await;
+        w.drift_is_seen().await;
+        w.dispatch_step().await;
+        w.reconcile_step().await;
+        assert_eq!(w.value("one").await.as_deref(), Some("2"));
+        let_go(w).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "success", &["healthy in"]).await;
         assert_eq!(w.value("held").await.as_deref(), Some("1"));
         let_go(w).await;
     })

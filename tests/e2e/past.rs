@@ -38,6 +38,12 @@ impl Told {
         (told, commit)
     }
 
+    /// Waits until what was applied can only have failed by other causes.
+    async fn settles(deadline: u64) {
+        // why: how long ago something was applied is a time of the wall clock, and the server writes whole seconds.
+        tokio::time::sleep(std::time::Duration::from_secs(deadline + 1)).await;
+    }
+
     async fn tells(&self, w: &World, stalled: &str) {
         let path = format!("/apis/{}/v1/namespaces/{}/widgets/a?fieldManager=its", self.group, w.namespace);
         let conditions =
@@ -53,9 +59,10 @@ impl Told {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_had_failed_before_a_commit_may_work_again_by_it() {
-    setup("1m")
+    setup("4s")
         .run(async |w| {
             let (told, _) = Told::ship(w).await;
+            Told::settles(4).await;
             told.tells(w, "True").await;
             let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
             w.dispatch_step().await;
@@ -81,10 +88,11 @@ async fn a_commit_is_not_gone_back_from_for_what_had_failed_before_it() {
     setup("2s")
         .run(async |w| {
             let (told, _) = Told::ship(w).await;
+            Told::settles(2).await;
             told.tells(w, "True").await;
             let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
             w.settle().await;
-            let why = ["Widget/", "/a: not healthy by the deadline", "it failed before this commit"];
+            let why = ["Widget/", "/a: not healthy by the deadline", "it had failed before"];
             w.expect(&second, "shop@east", "failure", &why).await;
             assert!(!w.is_asked().await, "nobody asks for the commit before");
             assert_eq!(w.value("one").await.as_deref(), Some("2"), "the commit itself works");
@@ -99,6 +107,7 @@ async fn a_commit_that_breaks_something_itself_is_gone_back_from_whatever_had_fa
         .run(async |w| {
             let (told, first) = Told::ship(w).await;
             w.expect_healed(&first);
+            Told::settles(2).await;
             told.tells(w, "True").await;
             let stuck = crate::world::manifests::stuck_deployment("web");
             let files = [("shop/one.yaml", &*config_map("one", "2")), ("shop/web.yaml", &*stuck)];

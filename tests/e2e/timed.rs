@@ -1,6 +1,7 @@
 //! Jobs with a time to live: they go by themselves.
 
 use crate::world::manifests::config_map;
+use crate::world::setup::Setup;
 use crate::world::until;
 use crate::world::windlass::World;
 
@@ -38,4 +39,25 @@ async fn a_job_that_is_gone_once_it_has_ended_is_healthy_and_no_drift() {
         assert_eq!(objects, ["ConfigMap"]);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_gone_before_the_next_wave_is_made_once() {
+    Setup::proxied()
+        .run(async |w| {
+            let late = config_map("late", "1")
+                .replace("  name: late\n", "  name: late\n  annotations: { windlass.dev/wave: \"2\" }\n");
+            let first = w.ship(&[("shop/job.yaml", &*timed(0)), ("shop/late.yaml", &*late)]).await;
+            w.settle().await;
+            w.expect(&first, "shop@east", "success", &["2 created", "healthy in"]).await;
+            let made = |line: &str| {
+                line.starts_with("PATCH") && line.contains("/jobs/timed") && !line.contains("dryRun")
+            };
+            assert_eq!(w.before_east().count(made), 1);
+            // Nor does it come again because somebody asks for the same once more.
+            w.ask_again("shop").await;
+            w.settle().await;
+            assert_eq!(w.before_east().count(made), 1);
+        })
+        .await;
 }
