@@ -23,8 +23,9 @@
 //! - [`reconcile`] makes a pass: parent and tip → who signed it → [`manifest`] → live members → [`plan`] → dry-run of everything →
 //!   fence → writes by wave and rank → prune under the [`guard`] → report. What single objects ask for otherwise, their
 //!   [`annotation`]s say; what rules of the settings leave to others ([`mod@ignore`]) goes the same way. A wait for
-//!   [`health`] is a message of its own, so a slow rollout holds nothing up; where a wave comes after it, its end is the
-//!   next [`job`] of the same run.
+//!   [`health`] is a message of its own, so a slow rollout holds nothing up; where a wave comes after it, or something that is
+//!   being deleted has to be made anew, its end is the next [`job`] of the same run. What a pass lacks that another
+//!   application may bring, a namespace or a kind, has it put back for a while.
 //! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
 //!   nothing; what may have arrived there is looked for before it is posted again.
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
