@@ -8,12 +8,26 @@ use crate::world::setup::App;
 use crate::world::setup::Setup;
 use crate::world::windlass::World;
 
-/// Ships a ConfigMap that a finalizer holds, and then the commit that it has left.
-async fn ship_and_drop(w: &mut World) -> CommitId {
-    let held = config_map("held", "1");
-    let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
-    w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
+/// Returns a ConfigMap that a finalizer holds.
+fn held(value: &str) -> String {
+    config_map("held", value).replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n")
+}
+
+/// Ships it beside another one.
+async fn ship_both(w: &mut World) {
+    w.ship(&[("shop/held.yaml", &held("1")), ("shop/one.yaml", &config_map("one", "1"))]).await;
     w.settle().await;
+}
+
+/// Ships both, and has the one that is held deleted.
+async fn ship_and_delete(w: &mut World) {
+    ship_both(w).await;
+    w.east.delete(&w.path_of("held")).await;
+}
+
+/// Ships both, and then the commit that it has left.
+async fn ship_and_drop(w: &mut World) -> CommitId {
+    ship_both(w).await;
     w.repo.remove(&["shop/held.yaml"]);
     w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await
 }
@@ -65,13 +79,8 @@ async fn what_a_finalizer_holds_past_the_deadline_fails_the_commit_and_is_tried_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_being_deleted_holds_up_nothing_else_and_is_there_again_once_it_is_gone() {
     World::run(async |w| {
-        let held = config_map("held", "1");
-        let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
-        w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
-        w.settle().await;
-        w.east.delete(&w.path_of("held")).await;
-        let again = held.replace("key: \"1\"", "key: \"2\"");
-        let second = w.ship(&[("shop/held.yaml", &again), ("shop/one.yaml", &config_map("one", "2"))]).await;
+        ship_and_delete(w).await;
+        let second = w.ship(&[("shop/held.yaml", &held("2")), ("shop/one.yaml", &config_map("one", "2"))]).await;
         w.dispatch_step().await;
         w.reconcile_step().await;
         w.report_all().await;
@@ -93,15 +102,9 @@ async fn what_would_be_refused_once_it_is_there_again_is_refused_before_anything
     let setup = Setup::default().applications([App::named("shop").with("health_deadline = \"1s\"")]);
     setup
         .run(async |w| {
-            let second = {
-                let held = config_map("held", "1");
-                let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
-                w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
-                w.settle().await;
-                w.east.delete(&w.path_of("held")).await;
-                let wrong = held.replace("\ndata:\n", "\ndata:\n  \"no key\": \"2\"\n");
-                w.ship(&[("shop/held.yaml", &wrong), ("shop/one.yaml", &config_map("one", "2"))]).await
-            };
+            ship_and_delete(w).await;
+            let wrong = held("1").replace("\ndata:\n", "\ndata:\n  \"no key\": \"2\"\n");
+            let second = w.ship(&[("shop/held.yaml", &wrong), ("shop/one.yaml", &config_map("one", "2"))]).await;
             w.settle().await;
             w.expect(&second, "shop@east", "failure", &["ConfigMap/", "/held", "a valid config key"]).await;
             assert_eq!(w.value("one").await.as_deref(), Some("1"));
@@ -113,10 +116,7 @@ async fn what_would_be_refused_once_it_is_there_again_is_refused_before_anything
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_somebody_deletes_and_a_finalizer_holds_comes_back_when_it_is_gone() {
     World::run(async |w| {
-        let held = config_map("held", "1");
-        let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
-        w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
-        w.settle().await;
+        ship_both(w).await;
         let _patrol = w.patrol();
         w.east.delete(&w.path_of("held")).await;
         let one = format!("{}?fieldManager=somebody", w.path_of("one"));
@@ -136,11 +136,7 @@ async fn what_somebody_deletes_and_a_finalizer_holds_comes_back_when_it_is_gone(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drift_of_the_others_is_corrected_while_something_is_being_deleted() {
     World::run(async |w| {
-        let held = config_map("held", "1");
-        let held = held.replace("metadata:\n", "metadata:\n  finalizers: [bed.example.org/hold]\n");
-        w.ship(&[("shop/held.yaml", &held), ("shop/one.yaml", &config_map("one", "1"))]).await;
-        w.settle().await;
-        w.east.delete(&w.path_of("held")).await;
+        ship_and_delete(w).await;
         let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
         w.dispatch_step().await;
         w.reconcile_step().await;
