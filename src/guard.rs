@@ -1,5 +1,7 @@
 //! The prune guard: which of the objects that left a commit may be deleted.
 
+use std::collections::BTreeSet;
+
 use crate::annotation::Prune;
 use crate::annotation::Wish;
 use crate::object::Live;
@@ -34,20 +36,20 @@ pub struct Judged {
     pub prune: Vec<Live>,
     /// These stay, each with the reason; the commit is not fully true while they do.
     pub kept: Vec<(Live, String)>,
-    /// Do they stay since nothing of what was there would? Then that has to be remembered: once others are there as well,
-    /// nothing else tells of it.
+    /// Do they stay since nothing of what was there would? Then it has to be remembered which they are: once others are
+    /// there as well, they are few.
     pub all: bool,
 }
 
 /// What is known of an application beside what leaves it.
 #[derive(Clone, Copy, Debug)]
-pub struct Known {
+pub struct Known<'a> {
     /// How many objects are the application's.
     pub members: usize,
     /// How many the commit declares.
     pub wanted: usize,
-    /// Was [all](Judged::all) kept by the pass before this one?
-    pub kept_all: bool,
+    /// Which objects were kept before since [all](Judged::all) would have gone.
+    pub withheld: &'a BTreeSet<ObjectId>,
 }
 
 /// Judges which of `leaving` may be deleted, where `consent` tells to which of them is consented.
@@ -56,7 +58,7 @@ pub struct Known {
 #[must_use]
 pub fn judge(
     leaving: Vec<Live>,
-    known: Known,
+    known: Known<'_>,
     limits: Limits,
     consent: impl Fn(&ObjectId) -> bool,
 ) -> Judged {
@@ -65,18 +67,20 @@ pub fn judge(
         return kept(leaving, "the commit declares no object at all, so nothing is pruned");
     }
     let (prune, others): (Vec<_>, Vec<_>) = leaving.into_iter().partition(|live| consent(&live.id));
-    let (count, allowed) = (others.len(), limits.of(members));
-    if is_all(count, known) {
-        let why = "all objects that were there would be deleted, and others take their place";
-        return Judged { prune, all: true, ..kept(others, why) };
+    if is_all(others.len(), members) {
+        return Judged { prune, all: true, ..kept(others, ALL) };
     }
+    let (withheld, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|live| known.withheld.contains(&live.id));
+    let mut judged = Judged { prune, ..kept(withheld, ALL) };
+    let (count, allowed) = (others.len(), limits.of(members));
     if count > allowed {
         let why = format!(
             "{count} of {members} objects would be deleted, but only {allowed} may be without consent"
         );
-        return Judged { prune, ..kept(others, &why) };
+        judged.kept.extend(kept(others, &why).kept);
+        return judged;
     }
-    let mut judged = Judged { prune, ..Judged::default() };
     for live in others {
         match needs_consent(&live) {
             Some(why) => judged.kept.push((live, why)),
@@ -88,19 +92,20 @@ pub fn judge(
 
 /// Returns whether all of `leaving` may be deleted without anybody's consent.
 #[must_use]
-pub fn is_free(leaving: &[Live], known: Known, limits: Limits) -> bool {
+pub fn is_free(leaving: &[Live], known: Known<'_>, limits: Limits) -> bool {
+    let is_free = |live: &Live| !known.withheld.contains(&live.id) && needs_consent(live).is_none();
     let count = leaving.len();
-    !is_all(count, known)
-        && count <= limits.of(known.members)
-        && leaving.iter().all(|live| needs_consent(live).is_none())
+    !is_all(count, known.members) && count <= limits.of(known.members) && leaving.iter().all(is_free)
 }
 
 /// Returns whether nothing of an application would stay, however small it is: so it is where the settings lead to another
 /// folder. One object alone may always be renamed.
-fn is_all(count: usize, known: Known) -> bool {
-    let Known { members, kept_all, .. } = known;
-    count > 0 && (kept_all || (members > 1 && count >= members))
+fn is_all(count: usize, members: usize) -> bool {
+    members > 1 && count >= members
 }
+
+/// Why all that was there stays.
+const ALL: &str = "all objects that were there would be deleted, and others take their place";
 
 /// Returns why an object is not deleted without consent, however few they are.
 fn needs_consent(live: &Live) -> Option<String> {
@@ -130,6 +135,8 @@ pub fn consents(message: &str, application: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::Known;
@@ -140,8 +147,10 @@ mod tests {
     use super::judge;
     use crate::object::Live;
 
-    fn known(members: usize, wanted: usize) -> Known {
-        Known { members, wanted, kept_all: false }
+    static NONE: BTreeSet<ObjectId> = BTreeSet::new();
+
+    fn known(members: usize, wanted: usize) -> Known<'static> {
+        Known { members, wanted, withheld: &NONE }
     }
 
     fn leaving(kind: &str, count: usize) -> Vec<Live> {
@@ -195,15 +204,19 @@ mod tests {
 
     #[test]
     fn what_was_all_there_was_stays_until_somebody_consents_though_others_are_there_by_then() {
-        let again = Known { kept_all: true, ..known(3, 1) };
-        for (consent, pruned, all) in [(false, 0, true), (true, 2, false)] {
-            let judged = judge(leaving("ConfigMap", 2), again, Limits::default(), |_| consent);
-            assert_eq!((judged.prune.len(), judged.all), (pruned, all));
-        }
-        assert!(!is_free(&leaving("ConfigMap", 2), again, Limits::default()));
         let first = judge(leaving("ConfigMap", 2), known(2, 1), Limits::default(), |_| false);
         assert!(first.all && first.prune.is_empty());
-        assert!(!judge(Vec::new(), again, Limits::default(), |_| false).all);
+        let withheld: BTreeSet<ObjectId> = first.kept.iter().map(|(live, _)| live.id.clone()).collect();
+        let again = Known { withheld: &withheld, ..known(4, 1) };
+        // Of x0, x1 and x2 the last one is another commit's.
+        for (consents, pruned) in [(false, 1), (true, 3)] {
+            let judged = judge(leaving("ConfigMap", 3), again, Limits::default(), |_| consents);
+            assert_eq!((judged.prune.len(), judged.kept.len(), judged.all), (pruned, 3 - pruned, false));
+        }
+        assert!(!is_free(&leaving("ConfigMap", 2), again, Limits::default()));
+        // The way back: what was withheld is declared again, and what came with the mistake leaves.
+        let back = judge(leaving("Secret", 1), Known { members: 3, ..again }, Limits::default(), |_| false);
+        assert_eq!((back.prune.len(), back.all), (1, false));
     }
 
     #[test]

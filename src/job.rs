@@ -223,9 +223,16 @@ pub struct Watch {
     /// Which of them may take less, and until when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sooner: Vec<(ObjectId, Moment)>,
-    /// Which of them had failed before the commit was written, which left them as they were.
+    /// Is the wait over when what is to be gone is gone? What is to be healthy can only fail it then: it may need what is
+    /// made anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_gone: bool,
+    /// Which of the objects had failed when the run began, which left them as they were: they are given the whole time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_before: Vec<ObjectId>,
+    /// Which of those had failed for so long that no commit is gone back from for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_long_before: Vec<ObjectId>,
     /// For how long all must be healthy without a break, in milliseconds; 0 asks for no more than a moment.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub stable_for_ms: u64,

@@ -112,8 +112,8 @@ pub struct Fence {
     pub since: Option<CommitId>,
     /// The first turn of which nothing is written yet: those before it are waited for. Where there is none, all is written.
     pub next: Option<Turn>,
-    /// Did the prune guard keep all that was there before the commit? Then it is not pruned later for being few.
-    pub kept_all: bool,
+    /// What the prune guard kept since it was all that was there: it is not pruned later for being few.
+    pub withheld: BTreeSet<ObjectId>,
     /// What the run did not write, where it was refused half-way: nothing of that can drift.
     pub unwritten: BTreeSet<ObjectId>,
 }
@@ -205,7 +205,7 @@ impl Parent {
             again: data("again") == Some("true"),
             since: data("since").and_then(|text| CommitId::parse(text).ok()),
             next: data("next").and_then(Turn::parse),
-            kept_all: data("kept") == Some("all"),
+            withheld: data("withheld").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
             unwritten: data("unwritten").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
         };
         Self {
@@ -260,8 +260,8 @@ impl Parent {
         if let Some(turn) = fence.next {
             data.insert("next", turn.to_string());
         }
-        if fence.kept_all {
-            data.insert("kept", "all".to_owned());
+        if !fence.withheld.is_empty() {
+            data.insert("withheld", json!(fence.withheld).to_string());
         }
         if !fence.unwritten.is_empty() {
             data.insert("unwritten", json!(fence.unwritten).to_string());
@@ -343,7 +343,14 @@ mod tests {
             done: true,
             members: 5,
             owned: Some(u64::MAX),
-            kept_all: true,
+            withheld: [GroupKind { group: String::new(), kind: "ConfigMap".to_owned() }]
+                .map(|kind| ObjectId {
+                    group: kind.group,
+                    kind: kind.kind,
+                    namespace: None,
+                    name: "a".to_owned(),
+                })
+                .into(),
             again: true,
             since: Some(CommitId::parse(&"b".repeat(40)).unwrap()),
             next: Some(Turn::END),

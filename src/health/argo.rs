@@ -56,7 +56,9 @@ fn application(live: &Value) -> Health {
         let of = |pointer: &str| text(live, &format!("{pointer}/{field}")).unwrap_or_default();
         of("/spec/source") == of("/status/sync/comparedTo/source")
     };
-    if live.pointer("/spec/source").is_some() && !SOURCE.into_iter().all(is_same) {
+    // With several sources, the one is not looked at.
+    let of_one = live.pointer("/spec/source").is_some() && live.pointer("/spec/sources").is_none();
+    if of_one && !SOURCE.into_iter().all(is_same) {
         return Health::waiting(UNSEEN);
     }
     let told = |otherwise: String| text(live, "/status/health/message").map_or(otherwise, str::to_owned);

@@ -32,7 +32,7 @@ fn current_condition(live: &Value, name: &str) -> Health {
 fn route(live: &Value) -> Health {
     let told = list(live, "/status/parents");
     for wanted in list(live, "/spec/parentRefs") {
-        let mut about = told.iter().filter(|told| is_about(told, wanted)).peekable();
+        let mut about = told.iter().filter(|told| is_about(live, told, wanted)).peekable();
         if about.peek().is_none() {
             let name = text(wanted, "/name").unwrap_or_default();
             return Health::Waiting(format!("{name} has not taken it yet: look at its parentRefs"));
@@ -48,13 +48,14 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Is this report about a gateway that a route names? A controller may add the namespace to what the route says.
-fn is_about(told: &Value, wanted: &Value) -> bool {
+/// Is this report about a gateway that a route names? A controller may add what the route leaves out: that it is a
+/// Gateway, and in the route's own namespace.
+fn is_about(live: &Value, told: &Value, wanted: &Value) -> bool {
     let reference = told.get("parentRef").unwrap_or(&Value::Null);
     let is_same = |field: &str| reference.get(field) == wanted.get(field);
-    let namespace = |one: &Value| text(one, "/namespace").map(str::to_owned);
-    let elsewhere = namespace(reference).zip(namespace(wanted)).is_some_and(|(one, other)| one != other);
-    ["name", "sectionName", "port"].into_iter().all(is_same) && !elsewhere
+    let own = text(live, "/metadata/namespace").unwrap_or_default();
+    let place = |one| (text(one, "/namespace").unwrap_or(own), text(one, "/kind").unwrap_or("Gateway"));
+    ["name", "sectionName", "port"].into_iter().all(is_same) && place(reference) == place(wanted)
 }
 
 /// Returns what a gateway has against a route, where it has something.
@@ -105,7 +106,7 @@ mod tests {
             object("gateway.networking.k8s.io/v1", kind, spec, json!({ "parents": parents }))
         };
         let told = |name: &str, status: &str, generation: i64| {
-            json!([{ "parentRef": { "name": "edge", "namespace": "net" }, "conditions": [{ "type": name, "status": status, "observedGeneration": generation,
+            json!([{ "parentRef": { "name": "edge", "kind": "Gateway" }, "conditions": [{ "type": name, "status": status, "observedGeneration": generation,
                 "message": "no such Service" }] }])
         };
         check(&[

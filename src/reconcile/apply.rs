@@ -40,7 +40,7 @@ use super::check::Verdict;
 use super::check::refusal;
 use super::crds;
 use super::crds::Declared;
-use super::prepare::may_wait;
+use super::turns::Ago;
 use super::turns::Held;
 use super::turns::Waiting;
 use super::write::By;
@@ -146,11 +146,12 @@ impl Applied {
         if wish.is_made_anew() {
             self.hooks.extend(Live::read(live.clone()));
         }
-        let failed = !changed && !wish.is_made_anew() && matches!(health, Health::Failed(_));
-        let failed_before = failed && self.is_settled(drift::applied_at(live, &self.fenced.manager));
+        let is_settled = self.is_settled(drift::applied_at(live, &self.fenced.manager));
+        let has_failed = !changed && !wish.is_made_anew() && matches!(health, Health::Failed(_));
+        let failed = has_failed.then(|| self.since_when(is_settled)).flatten();
         let (api_version, id, within_ms) = (api_version.to_owned(), manifest_id.clone(), within(&wish));
         let (turn, version, going) = (wish.turn(), None, false);
-        let waiting = Waiting { api_version, id, turn, version, within_ms, going, failed_before };
+        let waiting = Waiting { api_version, id, turn, version, within_ms, going, failed };
         match health {
             _ if past.is_some() => {}
             Health::Waiting(_) | Health::Failed(_) => {
@@ -165,9 +166,23 @@ impl Applied {
                     self.unreported.push(waiting);
                 }
             }
-            Health::Healthy if changed && !wish.is_made_anew() && self.lasts() => self.written.push(waiting),
+            Health::Healthy if wish.is_made_anew() || !self.lasts() => {}
+            // A later part of a run finds what the run itself wrote unchanged.
+            Health::Healthy if changed || (self.is_later_part() && !is_settled) => self.written.push(waiting),
             Health::Healthy => {}
         }
+    }
+
+    fn is_later_part(&self) -> bool {
+        self.fenced.ready.begun.rollout().is_some()
+    }
+
+    /// Returns for how long an object has failed that this run leaves as it is; nothing where this commit may have written
+    /// it before, in a try or a part of the run before this one.
+    fn since_when(&self, is_settled: bool) -> Option<Ago> {
+        let begun = &self.fenced.ready.begun;
+        let is_new = begun.parent.fence.inputs.as_ref() != Some(&begun.inputs);
+        if is_settled { Some(Ago::Long) } else { is_new.then_some(Ago::Short) }
     }
 
     /// Returns whether so much time has passed since, as the server writes times, that whatever came of it is not this
@@ -267,24 +282,17 @@ impl Reconciler {
         });
         let answers: Vec<_> =
             stream::iter(checks.collect::<Vec<_>>()).buffered(cluster.requests()).collect().await;
-        let (mut rest, mut early) = (Vec::new(), Vec::new());
+        let mut rest = Vec::new();
         for answer in answers {
             match answer? {
                 Ok(Verdict::Fine(checked)) => rest.push(*checked),
                 Ok(Verdict::Left(left)) => applied.leave(left),
-                Ok(Verdict::Early(problem)) => early.push(problem),
-                Ok(Verdict::Doubtful(_, problem)) | Err(problem) => applied.problems.push(problem),
+                Ok(Verdict::Doubtful(_, problem) | Verdict::Early(problem)) | Err(problem) => {
+                    applied.problems.push(problem)
+                }
             }
         }
-        match early.first() {
-            Some(problem) if applied.problems.is_empty() && may_wait(&applied.fenced.ready.begun) => {
-                Err(Error::Early(Box::new(problem.clone())))
-            }
-            Some(_) | None => {
-                applied.problems.extend(early);
-                Ok(applied.problems.is_empty().then_some(rest))
-            }
-        }
+        Ok(applied.problems.is_empty().then_some(rest))
     }
 
     pub(super) async fn write_stage(

@@ -49,8 +49,8 @@ impl<'a> Lacking<'a> {
     }
 
     /// Returns whether nothing is waited for any more.
-    pub(super) fn is_empty(&self) -> bool {
-        self.why.is_empty()
+    pub(super) fn is_empty(&self, watch: &Watch) -> bool {
+        if watch.until_gone { !self.why.keys().any(|id| is_going(watch, id)) } else { self.why.is_empty() }
     }
 
     /// Returns whether all that is left had failed before the commit, and time will not mend it.
@@ -77,7 +77,10 @@ impl<'a> Lacking<'a> {
             Health::Healthy => self.is_done(id),
             Health::Waiting(why) => self.lacks(id, why),
             Health::Failed(why) if is_from_before(watch, id) => {
-                self.lacks(id, format!("it had failed before, and this run leaves it as it is: {why}"));
+                self.lacks(
+                    id,
+                    format!("it failed already when this run began, which leaves it as it is: {why}"),
+                );
                 // What runs to its end does so once.
                 if id.group == "batch" && id.kind == "Job" {
                     self.over.insert(id);
@@ -146,14 +149,16 @@ pub(super) fn too_late(watch: &Watch, waiting: &Lacking<'_>) -> Vec<Problem> {
     problems.collect()
 }
 
-/// Returns whether an object had failed before the commit was written, which left it as it was.
+/// Returns whether an object had failed when the run began, which left it as it was.
 pub(super) fn is_from_before(watch: &Watch, id: &ObjectId) -> bool {
     watch.failed_before.contains(id)
 }
 
-/// Returns whether a wait failed by what came with the commit, and not only by what had failed before it.
+/// Returns whether a wait failed by what came with the commit or the one before, and not only by what had failed long
+/// before.
 pub(super) fn is_by_the_commit(watch: &Watch, problems: &[Problem]) -> bool {
-    problems.iter().any(|problem| problem.object.as_ref().is_none_or(|id| !is_from_before(watch, id)))
+    let before = &watch.failed_long_before;
+    problems.iter().any(|problem| problem.object.as_ref().is_none_or(|id| !before.contains(id)))
 }
 
 /// Returns what is waited for, was seen, and is not in a list any more that would have it.
@@ -266,6 +271,7 @@ mod tests {
         let mut watch = watch(&[]);
         let ids: Vec<_> = watch.objects.iter().map(|(_, id)| id.clone()).collect();
         watch.failed_before = vec![ids[0].clone()];
+        watch.failed_long_before = watch.failed_before.clone();
         let mut waiting = Lacking::all(&watch);
         assert_eq!(waiting.note(&watch, &watch.objects[0].1, failed()), None);
         let ended = waiting.note(&watch, &watch.objects[1].1, failed()).unwrap();
@@ -274,10 +280,23 @@ mod tests {
         assert!(is_by_the_commit(&watch, &too_late(&watch, &waiting)));
         assert_eq!(too_late(&watch, &waiting)[0].object, Some(ids[2].clone()), "what is new comes first");
         waiting.note(&watch, &watch.objects[2].1, Health::Healthy);
-        assert!(!waiting.is_empty() && !waiting.is_over(), "a Deployment may work again");
+        assert!(!waiting.is_empty(&watch) && !waiting.is_over(), "a Deployment may work again");
         assert!(!is_by_the_commit(&watch, &too_late(&watch, &waiting)));
         waiting.note(&watch, &watch.objects[0].1, Health::Healthy);
-        assert!(waiting.is_empty());
+        assert!(waiting.is_empty(&watch));
+    }
+
+    #[test]
+    fn a_wait_for_what_is_to_be_gone_can_fail_by_the_others_and_does_not_wait_for_them() {
+        let mut watch = watch(&[]);
+        let going = watch.objects.remove(0);
+        watch.going = vec![going.clone()];
+        watch.until_gone = true;
+        let mut waiting = Lacking::all(&watch);
+        assert!(!waiting.is_empty(&watch));
+        assert!(waiting.note(&watch, &watch.objects[0].1, Health::Failed("why".to_owned())).is_some());
+        waiting.is_done(&going.1);
+        assert!(waiting.is_empty(&watch));
     }
 
     #[test]
@@ -286,6 +305,7 @@ mod tests {
         watch.objects[0].1.group = "batch".to_owned();
         watch.objects[0].1.kind = "Job".to_owned();
         watch.failed_before = vec![watch.objects[0].1.clone()];
+        watch.failed_long_before = watch.failed_before.clone();
         let mut waiting = Lacking::all(&watch);
         waiting.note(&watch, &watch.objects[0].1, Health::Failed("why".to_owned()));
         assert!(!waiting.is_over());

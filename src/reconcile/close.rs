@@ -21,7 +21,7 @@ fn is_as_before(now: &Parent, before: &Parent) -> bool {
     old.done
         && old.members == new.members
         && (old.next, &old.unwritten) == (new.next, &new.unwritten)
-        && old.kept_all == new.kept_all
+        && old.withheld == new.withheld
         && old.owned == new.owned
         && old.reads == new.reads
         && (&old.installation, &old.source, &old.inputs, old.definition)

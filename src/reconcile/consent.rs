@@ -46,7 +46,7 @@ impl Reconciler {
         &self,
         begun: &Begun,
         leaving: Vec<Live>,
-        known: guard::Known,
+        known: guard::Known<'_>,
     ) -> Result<guard::Judged, Error> {
         if !begun.job.application.prune {
             let why = "the application does not prune".to_owned();

@@ -82,7 +82,7 @@ impl<'a> Departing<'a> {
             since: before.made_true().cloned(),
             // Should it come back, nothing of it is known to be written.
             next: Some(Turn::NONE_YET),
-            kept_all: false,
+            withheld: BTreeSet::new(),
             unwritten: BTreeSet::new(),
             ..before
         };

@@ -60,7 +60,7 @@ impl Reconciler {
             // Drift of what is written changes nothing about what is not. And until a pass is through, nothing is known to
             // be written but what the rollout had come to that it goes on with.
             next: if again { parent.fence.next } else { Some(reached(begun)) },
-            kept_all: ready.kept_all,
+            withheld: ready.withheld.clone(),
             unwritten: if again { parent.fence.unwritten.clone() } else { BTreeSet::new() },
         };
         parent.group_kinds.extend(ready.extent.kinds.iter().cloned());

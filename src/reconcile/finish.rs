@@ -21,6 +21,7 @@ use super::Begun;
 use super::Error;
 use super::Reconciler;
 use super::log_end;
+use super::turns::Ago;
 use super::turns::Held;
 use super::turns::Waiting;
 
@@ -95,6 +96,12 @@ pub(super) fn of_job(job: &Job, phase: Phase, problems: Vec<Problem>) -> Progres
         received_at: job.received_at,
         rollback_from: job.rollback_from().cloned(),
     }
+}
+
+/// Returns the versions of objects as a watch has them: no texts at all where none is known.
+fn versions<'a>(waiting: impl Iterator<Item = &'a Waiting>) -> Vec<String> {
+    let versions: Vec<String> = waiting.map(|one| one.version.clone().unwrap_or_default()).collect();
+    if versions.iter().all(String::is_empty) { Vec::new() } else { versions }
 }
 
 impl Reconciler {
@@ -179,11 +186,9 @@ impl Reconciler {
         let next = held.next.map(|_| next);
         let failed = self.job_after_failure(begun, tally);
         // The next part of the run looks at what need not be healthy for it: what it writes itself may be what that lacks.
-        let returns = waiting.iter().any(|one| one.going && one.turn < Turn::LEAVING);
-        let needed = |one: &&Waiting| match held.next {
-            None => true,
-            Some(_) if returns => one.going,
-            Some(next) => one.going || (one.turn < next && one.holds_up(next)),
+        let until_gone = waiting.iter().any(|one| one.going && one.turn < Turn::LEAVING);
+        let needed = |one: &&Waiting| {
+            held.next.is_none_or(|next| one.going || (one.turn < next && one.holds_up(next)))
         };
         let such = |going| waiting.iter().filter(needed).filter(move |one| one.going == going);
         let named =
@@ -191,12 +196,10 @@ impl Reconciler {
         let (objects, going) = (named(false), named(true));
         let impatient = waiting.iter().filter_map(|one| Some((one.id.clone(), now().plus(one.within_ms?))));
         let sooner = impatient.collect();
-        let failed_before = such(false).filter(|one| one.failed_before).map(|one| one.id.clone()).collect();
-        let mut versions: Vec<String> =
-            such(false).map(|one| one.version.clone().unwrap_or_default()).collect();
-        if versions.iter().all(String::is_empty) {
-            versions.clear();
-        }
+        let past = |long: bool| {
+            let past = such(false).filter(move |one| one.failed.is_some_and(|ago| !long || ago == Ago::Long));
+            past.map(|one| one.id.clone()).collect()
+        };
         let watch = Watch {
             version: crate::job::watch_version(next.as_ref(), failed.as_ref(), &going),
             target: job.target.clone(),
@@ -206,12 +209,14 @@ impl Reconciler {
             commit: begun.tip.clone(),
             inputs: begun.inputs.clone(),
             objects,
-            versions,
+            versions: versions(such(false)),
             parent: parent.resource_version.clone(),
             going,
             deadline: since.plus(job.application.health_deadline_ms),
             sooner,
-            failed_before,
+            until_gone,
+            failed_before: past(false),
+            failed_long_before: past(true),
             stable_for_ms: job.application.stable_for_ms.unwrap_or_default(),
             received_at: job.received_at,
             tally,

@@ -39,6 +39,7 @@ use super::leaving::is_going;
 use super::leaving::parted;
 use super::look::look;
 use super::render::Unrendered;
+use super::stays;
 use super::stays::Stays;
 
 /// For how long after its event is a pass tried again whose objects lack something that another application may bring, such as their
@@ -65,8 +66,8 @@ pub struct Ready {
     pub(super) left: Vec<Left>,
     pub(super) prune: Vec<Live>,
     pub(super) kept: Vec<Change>,
-    /// Does the guard keep all that was there before?
-    pub(super) kept_all: bool,
+    /// What the guard keeps since all that was there would have gone, of this pass and those before.
+    pub(super) withheld: BTreeSet<crate::object::ObjectId>,
     /// What those that are kept come to.
     pub(super) sum: Sum,
     /// What the guard kept although the commit dropped it: the commit is not wholly true while it stays.
@@ -106,7 +107,7 @@ impl Refused {
 }
 
 /// Returns whether a commit may still wait for what another application may bring.
-pub(super) fn may_wait(begun: &Begun) -> bool {
+fn may_wait(begun: &Begun) -> bool {
     let job = &begun.job;
     let since = Duration::from_millis(now().since(job.received_at));
     let within = YET_FOR.min(Duration::from_millis(job.application.health_deadline_ms));
@@ -185,6 +186,7 @@ impl Reconciler {
         };
         let manager = member::manager(&begun.job.target.application);
         let members = found.members.iter().filter(|live| plan::is_ours(live, &manager)).count();
+        let withheld = stays::still_withheld(&begun, &manifests, &found);
         let unknown = found.unknown;
         let Plan { mut writes, hooks, mut left, created, kept, leaving } =
             planned(&begun, &set, &manager, manifests, found.members)?;
@@ -202,12 +204,9 @@ impl Reconciler {
         }
         sorted.left.extend(left);
         sorted.unchanged.extend(created);
-        let (leaving, moved) = self.moved_on(&begun, leaving).await?;
-        let kept_all = begun.parent.fence.kept_all;
-        let judged = self.judge(&begun, leaving, Known { members, wanted, kept_all }).await?;
-        let others = kept.into_iter().chain(moved).collect();
-        let Stays { kept, unmet, sum } =
-            Stays::of(&begun, (&set, &manager), (judged.kept, others), &mut extent);
+        let known = Known { members, wanted, withheld: &withheld };
+        let Stays { prune, kept, unmet, sum, withheld } =
+            self.part((&begun, &set, &manager), (leaving, kept), known, &mut extent).await?;
         let Sorted { writes, leaving, unchanged, left, .. } = sorted;
         let ready = Ready {
             begun,
@@ -218,9 +217,9 @@ impl Reconciler {
             leaving,
             unchanged,
             left,
-            prune: judged.prune,
+            prune,
             kept,
-            kept_all: judged.all,
+            withheld,
             sum,
             unmet,
             extent,

@@ -1,30 +1,42 @@
 //! What stays in the cluster although the commit does not declare it.
 
+use std::collections::BTreeSet;
+
 use crate::drift::Sum;
+use crate::guard::Judged;
+use crate::guard::Known;
 use crate::object::Live;
+use crate::object::Manifest;
+use crate::object::ObjectId;
 use crate::outcome::Action;
 use crate::outcome::Change;
 use crate::outcome::Problem;
 
 use super::Begun;
+use super::Error;
+use super::Reconciler;
+use super::look::Found;
 use super::prepare::Extent;
 
 /// An object that stays, and why.
 type Kept = (Live, String);
 
-/// What stays although the commit does not declare it.
+/// What becomes of what the commit does not declare: some of it goes, the rest stays.
 #[derive(Default)]
 pub(super) struct Stays {
+    pub(super) prune: Vec<Live>,
     pub(super) kept: Vec<Change>,
     /// What of it the guard kept, so that the commit is not wholly true.
     pub(super) unmet: Vec<Problem>,
     /// What it comes to.
     pub(super) sum: Sum,
+    /// What the guard keeps since all that was there would have gone.
+    pub(super) withheld: BTreeSet<ObjectId>,
 }
 
 impl Stays {
     /// Takes what the guard kept and what others' reasons keep, and widens the extent by it.
-    pub(super) fn of(
+    fn of(
         begun: &Begun,
         (set, manager): (&str, &str),
         (guarded, others): (Vec<Kept>, Vec<Kept>),
@@ -44,6 +56,52 @@ impl Stays {
         }
         stays
     }
+}
+
+impl Reconciler {
+    /// Parts what left the commit into what is pruned and what stays.
+    ///
+    /// # Errors
+    /// The source or the cluster, where the next try may find it otherwise.
+    pub(super) async fn part(
+        &self,
+        (begun, set, manager): (&Begun, &str, &str),
+        (leaving, kept): (Vec<Live>, Vec<Kept>),
+        known: Known<'_>,
+        extent: &mut Extent,
+    ) -> Result<Stays, Error> {
+        let (leaving, moved) = self.moved_on(begun, leaving).await?;
+        let judged = self.judge(begun, leaving, known).await?;
+        let withheld = and_withheld(known.withheld.clone(), &judged);
+        let others = kept.into_iter().chain(moved).collect();
+        let stays = Stays::of(begun, (set, manager), (judged.kept, others), extent);
+        Ok(Stays { prune: judged.prune, withheld, ..stays })
+    }
+}
+
+/// How many objects that the guard withholds does the parent name? Where more would go at once, those that take their place
+/// are hardly so many that the guard lets them.
+const WITHHELD: usize = 500;
+
+/// Returns what the guard kept before, since it was all that was there, and would have to keep still: it is there and not
+/// declared again. Of a kind that is not served at present, all may be there.
+pub(super) fn still_withheld(begun: &Begun, manifests: &[Manifest], found: &Found) -> BTreeSet<ObjectId> {
+    let mut withheld = begun.parent.fence.withheld.clone();
+    if !withheld.is_empty() {
+        let there: BTreeSet<&ObjectId> = found.members.iter().map(|live| &live.id).collect();
+        withheld.retain(|id| there.contains(id) || found.unknown.contains(&id.group_kind()));
+        for manifest in manifests {
+            withheld.remove(&manifest.id);
+        }
+    }
+    withheld
+}
+
+/// Adds what the guard keeps now since all that was there would go.
+fn and_withheld(mut withheld: BTreeSet<ObjectId>, judged: &Judged) -> BTreeSet<ObjectId> {
+    let all = judged.kept.iter().filter(|_| judged.all).map(|(live, _)| live.id.clone());
+    withheld.extend(all.take(WITHHELD));
+    withheld
 }
 
 /// Says how to consent to what the guard keeps.

@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::job::Reason;
 use crate::object::Live;
 use crate::object::ObjectId;
+use crate::object::passes_away;
 
 use super::Applied;
 use super::Error;
@@ -26,8 +27,17 @@ pub(super) struct Waiting {
     pub(super) within_ms: Option<u64>,
     /// Is it waited for to be gone? It is being deleted, since it left the commit or somebody wants it so.
     pub(super) going: bool,
-    /// Had it failed before the commit was written, which leaves it as it is?
-    pub(super) failed_before: bool,
+    /// Had it failed when the run began, which leaves it as it is?
+    pub(super) failed: Option<Ago>,
+}
+
+/// How long ago an object was last written that has failed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ago {
+    /// By a commit that may not have had its time.
+    Short,
+    /// By one that had.
+    Long,
 }
 
 impl Waiting {
@@ -53,7 +63,7 @@ impl Waiting {
             version: None,
             within_ms: None,
             going: true,
-            failed_before: false,
+            failed: None,
         }
     }
 }
@@ -62,10 +72,12 @@ impl Held {
     /// Leaves what is being deleted to the part of the run that comes when it is gone. All else of its turn is written, and
     /// drift of that is corrected.
     pub(super) fn until_gone(&mut self, leaving: Vec<Checked>) {
-        if !leaving.is_empty() {
-            self.next = Some(self.next.map_or(Turn::LEAVING, |next| next.min(Turn::LEAVING)));
-            self.writes.extend(leaving);
-        }
+        // Of a Job that goes by itself, only its turn tells that it was not made yet.
+        let timed =
+            leaving.iter().filter(|one| passes_away(&one.write.manifest.value)).map(|one| one.turn().0);
+        let first = timed.chain(leaving.first().map(|_| Turn::LEAVING));
+        self.next = self.next.into_iter().chain(first).min();
+        self.writes.extend(leaving);
     }
 }
 

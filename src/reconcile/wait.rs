@@ -55,7 +55,7 @@ impl Reconciler {
             if waiting.is_over() {
                 return self.end(watch, Phase::Failed, waiting.problems()).await;
             }
-            let end = match (waiting.is_empty(), watch.stable_for()) {
+            let end = match (waiting.is_empty(watch), watch.stable_for()) {
                 (true, None) => break,
                 (true, Some(window)) => *calm_since.get_or_insert_with(Instant::now) + window,
                 (false, _) => {
@@ -65,7 +65,7 @@ impl Reconciler {
                 }
             };
             let Ok(Some(event)) = tokio::time::timeout_at(end, seen.recv()).await else {
-                if waiting.is_empty() {
+                if waiting.is_empty(watch) {
                     break;
                 }
                 return self.end(watch, Phase::Failed, too_late(watch, &waiting)).await;

@@ -80,7 +80,8 @@ async fn what_a_finalizer_holds_past_the_deadline_fails_the_commit_and_is_tried_
 async fn what_is_being_deleted_holds_up_nothing_else_and_is_there_again_once_it_is_gone() {
     World::run(async |w| {
         ship_and_delete(w).await;
-        let second = w.ship(&[("shop/held.yaml", &held("2")), ("shop/one.yaml", &config_map("one", "2"))]).await;
+        let second =
+            w.ship(&[("shop/held.yaml", &held("2")), ("shop/one.yaml", &config_map("one", "2"))]).await;
         w.dispatch_step().await;
         w.reconcile_step().await;
         w.report_all().await;
@@ -104,7 +105,8 @@ async fn what_would_be_refused_once_it_is_there_again_is_refused_before_anything
         .run(async |w| {
             ship_and_delete(w).await;
             let wrong = held("1").replace("\ndata:\n", "\ndata:\n  \"no key\": \"2\"\n");
-            let second = w.ship(&[("shop/held.yaml", &wrong), ("shop/one.yaml", &config_map("one", "2"))]).await;
+            let second =
+                w.ship(&[("shop/held.yaml", &wrong), ("shop/one.yaml", &config_map("one", "2"))]).await;
             w.settle().await;
             w.expect(&second, "shop@east", "failure", &["ConfigMap/", "/held", "a valid config key"]).await;
             assert_eq!(w.value("one").await.as_deref(), Some("1"));

@@ -92,7 +92,7 @@ async fn a_commit_is_not_gone_back_from_for_what_had_failed_before_it() {
             told.tells(w, "True").await;
             let second = w.ship(&[("shop/one.yaml", &config_map("one", "2"))]).await;
             w.settle().await;
-            let why = ["Widget/", "/a: not healthy by the deadline", "it had failed before"];
+            let why = ["Widget/", "/a: not healthy by the deadline", "it failed already when this run began"];
             w.expect(&second, "shop@east", "failure", &why).await;
             assert!(!w.is_asked().await, "nobody asks for the commit before");
             assert_eq!(w.value("one").await.as_deref(), Some("2"), "the commit itself works");

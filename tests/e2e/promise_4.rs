@@ -71,6 +71,14 @@ async fn promise_4_all_of_a_small_application_is_kept_though_others_take_its_pla
         w.settle().await;
         drop(patrol);
         assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00", "cm-01", "other"]);
+        // Whoever takes the mistake back has it pruned like anything else.
+        w.repo.remove(&["shop/other.yaml"]);
+        ship_many(w, 2).await;
+        w.settle().await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00", "cm-01"]);
+        w.repo.remove(&["shop/00.yaml", "shop/01.yaml"]);
+        w.ship(&[("shop/other.yaml", &config_map("other", "1"))]).await;
+        w.settle().await;
         let third = w.commit_saying("another shop\n\nWindlass-Allow-Prune: shop", &[]);
         w.push(&third).await;
         w.settle().await;
