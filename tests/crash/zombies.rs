@@ -5,9 +5,6 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream;
-
 use crate::Step;
 use crate::rig::Rig;
 use crate::world::until;
@@ -40,24 +37,30 @@ const STEPS: &[Step] = &[
 /// How many of the steps are tried where `WINDLASS_FAULTS` is not set?
 const SHORT: usize = 1;
 
-/// How many stand still at once? They wait for the broker to give them up, most of the time.
-const AT_ONCE: usize = 2;
-
 /// For how long is one that goes on watched, at least? What it still has in hand it does at once.
 const GOES_ON_FOR: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_stood_still_past_its_lease_changes_nothing_any_more() {
+async fn what_stood_still_before_a_step_past_its_lease_changes_nothing_any_more() {
+    all_that(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stood_still_after_a_step_past_its_lease_changes_nothing_any_more() {
+    all_that(true).await;
+}
+
+/// Tries the steps that are asked for, with their requests or their answers held.
+async fn all_that(answer: bool) {
     let asked = std::env::var("WINDLASS_FAULTS").ok();
     let long = asked.is_some();
     let word = asked.filter(|asked| asked != "long").unwrap_or_default();
     let steps = if long { STEPS } else { &STEPS[..SHORT] };
-    let steps = steps.iter().filter(|step| step.name.contains(&word));
-    let cases = [(false, true), (true, true), (false, false), (true, false)];
-    let cases = cases.map(|(answer, overtaken)| Case { answer, overtaken });
-    let cases = if long { &cases[..] } else { &cases[..2] };
-    let all = steps.flat_map(|step| cases.iter().map(move |case| stand_still(step, *case)));
-    stream::iter(all.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+    for step in steps.iter().filter(|step| step.name.contains(&word)) {
+        for overtaken in if long { &[true, false][..] } else { &[true] } {
+            stand_still(step, Case { answer, overtaken: *overtaken }).await;
+        }
+    }
 }
 
 /// Lets the process that makes a step stand still in it until others have made everything true, and go on then.
