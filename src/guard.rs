@@ -46,6 +46,8 @@ pub struct Judged {
 pub struct Known<'a> {
     /// How many objects are the application's.
     pub members: usize,
+    /// How many of them stay although the commit does not declare them, whatever the guard says.
+    pub staying: usize,
     /// How many the commit declares.
     pub wanted: usize,
     /// Which objects were kept before since [all](Judged::all) would have gone.
@@ -67,13 +69,14 @@ pub fn judge(
         return kept(leaving, "the commit declares no object at all, so nothing is pruned");
     }
     let (prune, others): (Vec<_>, Vec<_>) = leaving.into_iter().partition(|live| consent(&live.id));
-    if is_all(others.len(), members) {
+    if is_all(others.len(), members.saturating_sub(known.staying + prune.len())) {
         return Judged { prune, all: true, ..kept(others, ALL) };
     }
     let (withheld, others): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|live| known.withheld.contains(&live.id));
     let mut judged = Judged { prune, ..kept(withheld, ALL) };
-    let (count, allowed) = (others.len(), limits.of(members));
+    // They are counted with the others: of very many, not all are known by name.
+    let (count, allowed) = (judged.kept.len() + others.len(), limits.of(members));
     if count > allowed {
         let why = format!(
             "{count} of {members} objects would be deleted, but only {allowed} may be without consent"
@@ -95,7 +98,9 @@ pub fn judge(
 pub fn is_free(leaving: &[Live], known: Known<'_>, limits: Limits) -> bool {
     let is_free = |live: &Live| !known.withheld.contains(&live.id) && needs_consent(live).is_none();
     let count = leaving.len();
-    !is_all(count, known.members) && count <= limits.of(known.members) && leaving.iter().all(is_free)
+    !is_all(count, known.members.saturating_sub(known.staying))
+        && count <= limits.of(known.members)
+        && leaving.iter().all(is_free)
 }
 
 /// Returns whether nothing of an application would stay, however small it is: so it is where the settings lead to another
@@ -150,7 +155,7 @@ mod tests {
     static NONE: BTreeSet<ObjectId> = BTreeSet::new();
 
     fn known(members: usize, wanted: usize) -> Known<'static> {
-        Known { members, wanted, withheld: &NONE }
+        Known { members, staying: 0, wanted, withheld: &NONE }
     }
 
     fn leaving(kind: &str, count: usize) -> Vec<Live> {
@@ -214,6 +219,16 @@ mod tests {
             assert_eq!((judged.prune.len(), judged.kept.len(), judged.all), (pruned, 3 - pruned, false));
         }
         assert!(!is_free(&leaving("ConfigMap", 2), again, Limits::default()));
+        // What somebody consents to, and what stays anyway, leaves no more than the rest.
+        let rest = |id: &ObjectId| id.name == "x0";
+        let judged = judge(leaving("ConfigMap", 3), known(3, 1), Limits::default(), rest);
+        assert_eq!((judged.prune.len(), judged.all), (1, true));
+        let beside = Known { staying: 1, ..known(3, 1) };
+        assert!(judge(leaving("ConfigMap", 2), beside, Limits::default(), |_| false).all);
+        // Of more than are remembered, the others are not few either.
+        let many = Known { withheld: &withheld, ..known(23, 3) };
+        let judged = judge(leaving("ConfigMap", 12), many, Limits { least: 10, percent: 20 }, |_| false);
+        assert_eq!((judged.prune.len(), judged.kept.len()), (0, 12));
         // The way back: what was withheld is declared again, and what came with the mistake leaves.
         let back = judge(leaving("Secret", 1), Known { members: 3, ..again }, Limits::default(), |_| false);
         assert_eq!((back.prune.len(), back.all), (1, false));

@@ -70,6 +70,9 @@ pub struct Applied {
     pub(super) hooks: Vec<Live>,
 }
 
+/// By how many milliseconds may the clocks of the API server and of windlass differ without harm?
+const CLOCKS_MS: u64 = 5_000;
+
 impl Applied {
     fn new(fenced: Fenced, rules: Rules) -> Self {
         let (changes, waiting, problems, unreported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -146,9 +149,9 @@ impl Applied {
         if wish.is_made_anew() {
             self.hooks.extend(Live::read(live.clone()));
         }
-        let is_settled = self.is_settled(drift::applied_at(live, &self.fenced.manager));
+        let applied_at = drift::applied_at(live, &self.fenced.manager);
         let has_failed = !changed && !wish.is_made_anew() && matches!(health, Health::Failed(_));
-        let failed = has_failed.then(|| self.since_when(is_settled)).flatten();
+        let failed = has_failed.then(|| self.failed_since(applied_at)).flatten();
         let (api_version, id, within_ms) = (api_version.to_owned(), manifest_id.clone(), within(&wish));
         let (turn, version, going) = (wish.turn(), None, false);
         let waiting = Waiting { api_version, id, turn, version, within_ms, going, failed };
@@ -166,23 +169,20 @@ impl Applied {
                     self.unreported.push(waiting);
                 }
             }
-            Health::Healthy if wish.is_made_anew() || !self.lasts() => {}
-            // A later part of a run finds what the run itself wrote unchanged.
-            Health::Healthy if changed || (self.is_later_part() && !is_settled) => self.written.push(waiting),
+            Health::Healthy if changed && !wish.is_made_anew() && self.lasts() => self.written.push(waiting),
             Health::Healthy => {}
         }
     }
 
-    fn is_later_part(&self) -> bool {
-        self.fenced.ready.begun.rollout().is_some()
-    }
-
-    /// Returns for how long an object has failed that this run leaves as it is; nothing where this commit may have written
-    /// it before, in a try or a part of the run before this one.
-    fn since_when(&self, is_settled: bool) -> Option<Ago> {
-        let begun = &self.fenced.ready.begun;
-        let is_new = begun.parent.fence.inputs.as_ref() != Some(&begun.inputs);
-        if is_settled { Some(Ago::Long) } else { is_new.then_some(Ago::Short) }
+    /// Returns how long ago an object was applied that has failed since and that this run leaves as it is; nothing where it
+    /// may have been for the event that this run answers, by a try or a part of the run before this one.
+    fn failed_since(&self, applied_at: Option<&str>) -> Option<Ago> {
+        if self.is_settled(applied_at) {
+            return Some(Ago::Long);
+        }
+        let received_at = self.fenced.ready.begun.job.received_at;
+        let ago = received_at.since(applied_at.and_then(clock::read)?);
+        (ago > CLOCKS_MS).then_some(Ago::Short)
     }
 
     /// Returns whether so much time has passed since, as the server writes times, that whatever came of it is not this

@@ -54,8 +54,8 @@ impl<'a> Lacking<'a> {
     }
 
     /// Returns whether all that is left had failed before the commit, and time will not mend it.
-    pub(super) fn is_over(&self) -> bool {
-        !self.why.is_empty() && self.why.keys().all(|id| self.over.contains(id))
+    pub(super) fn is_over(&self, watch: &Watch) -> bool {
+        !watch.until_gone && !self.why.is_empty() && self.why.keys().all(|id| self.over.contains(id))
     }
 
     /// Notes what an object lacks.
@@ -280,7 +280,7 @@ mod tests {
         assert!(is_by_the_commit(&watch, &too_late(&watch, &waiting)));
         assert_eq!(too_late(&watch, &waiting)[0].object, Some(ids[2].clone()), "what is new comes first");
         waiting.note(&watch, &watch.objects[2].1, Health::Healthy);
-        assert!(!waiting.is_empty(&watch) && !waiting.is_over(), "a Deployment may work again");
+        assert!(!waiting.is_empty(&watch) && !waiting.is_over(&watch), "a Deployment may work again");
         assert!(!is_by_the_commit(&watch, &too_late(&watch, &waiting)));
         waiting.note(&watch, &watch.objects[0].1, Health::Healthy);
         assert!(waiting.is_empty(&watch));
@@ -308,12 +308,12 @@ mod tests {
         watch.failed_long_before = watch.failed_before.clone();
         let mut waiting = Lacking::all(&watch);
         waiting.note(&watch, &watch.objects[0].1, Health::Failed("why".to_owned()));
-        assert!(!waiting.is_over());
+        assert!(!waiting.is_over(&watch));
         waiting.is_done(&watch.objects[1].1);
         waiting.is_done(&watch.objects[2].1);
-        assert!(waiting.is_over());
+        assert!(waiting.is_over(&watch));
         assert!(!is_by_the_commit(&watch, &waiting.problems()));
         waiting.lacks(&watch.objects[0].1, "it was deleted");
-        assert!(!waiting.is_over());
+        assert!(!waiting.is_over(&watch));
     }
 }

@@ -32,17 +32,26 @@ pub(super) fn parted(begun: &Begun, writes: &mut Vec<Write>, left: &mut Vec<Left
     Vec::new()
 }
 
-/// Parts the Jobs from the writes that this commit has made already and whose time to live is over: each is made once for
+/// Returns whether the Job of a write has a time to live and is to be made by this pass. One of the commit before that is
+/// being deleted is gone in a moment, and only that nothing of it is there tells of one that was made.
+pub(super) fn is_timed_out(begun: &Begun, write: &Write) -> bool {
+    let is_asked = begun.job.reason != Reason::Drifted;
+    is_asked && passes_away(&write.manifest.value) && !is_past(begun, write)
+}
+
+/// Returns whether this commit has made the Job of a write already, and its time to live is over: each is made once for
 /// what the application reads.
+fn is_past(begun: &Begun, write: &Write) -> bool {
+    let reached = begun.rollout().and(begun.parent.fence.next);
+    let made = begun.is_known_done() || reached.is_some_and(|next| write.wish.turn() < next);
+    let is_there = write.live.as_ref().is_some_and(|live| !live.is_terminating());
+    made && !is_there && passes_away(&write.manifest.value)
+}
+
+/// Parts such Jobs from the writes.
 fn without_past(begun: &Begun, writes: &mut Vec<Write>) -> Vec<Left> {
-    let (same, reached) = (begun.is_known_done(), begun.rollout().and(begun.parent.fence.next));
-    let is_past = |write: &mut Write| {
-        let made = same || reached.is_some_and(|next| write.wish.turn() < next);
-        let is_there = write.live.as_ref().is_some_and(|live| !live.is_terminating());
-        made && !is_there && passes_away(&write.manifest.value)
-    };
     writes
-        .extract_if(.., is_past)
+        .extract_if(.., |write| is_past(begun, write))
         .map(|write| Left { id: write.manifest.id, live: None, why: None })
         .collect()
 }

@@ -36,6 +36,7 @@ use super::crds::DEFINITION;
 use super::crds::Declared;
 use super::drifted;
 use super::leaving::is_going;
+use super::leaving::is_timed_out;
 use super::leaving::parted;
 use super::look::look;
 use super::render::Unrendered;
@@ -204,7 +205,7 @@ impl Reconciler {
         }
         sorted.left.extend(left);
         sorted.unchanged.extend(created);
-        let known = Known { members, wanted, withheld: &withheld };
+        let known = Known { members, staying: kept.len(), wanted, withheld: &withheld };
         let Stays { prune, kept, unmet, sum, withheld } =
             self.part((&begun, &set, &manager), (leaving, kept), known, &mut extent).await?;
         let Sorted { writes, leaving, unchanged, left, .. } = sorted;
@@ -286,7 +287,8 @@ fn planned(
     let rules = &begun.job.application.ignore;
     // What others live in or are instances of, and what the rollout begins with, has to be there before all others.
     let first = plan.writes.iter().filter(|write| plan::rank(&write.manifest.id.group_kind()) == plan::FIRST);
-    if let Some(write) = first.chain(&plan.hooks).find(|write| is_going(write)) {
+    let timed = plan.writes.iter().filter(|write| is_timed_out(begun, write));
+    if let Some(write) = first.chain(&plan.hooks).chain(timed).find(|write| is_going(write)) {
         return Err(Error::Leaving(write.manifest.id.clone()));
     }
     for write in &mut plan.writes {

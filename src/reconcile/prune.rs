@@ -65,6 +65,7 @@ impl Reconciler {
             for (live, answer) in answers {
                 match answer {
                     Ok(deleted) => {
+                        applied.fenced.parent.fence.withheld.remove(&live.id);
                         if deleted == Deleted::Going {
                             // The next pass has to look for it.
                             applied.fenced.ready.extent.add(&live.id);

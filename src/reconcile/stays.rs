@@ -71,6 +71,7 @@ impl Reconciler {
         extent: &mut Extent,
     ) -> Result<Stays, Error> {
         let (leaving, moved) = self.moved_on(begun, leaving).await?;
+        let known = Known { staying: known.staying + moved.len(), ..known };
         let judged = self.judge(begun, leaving, known).await?;
         let withheld = and_withheld(known.withheld.clone(), &judged);
         let others = kept.into_iter().chain(moved).collect();
@@ -100,7 +101,8 @@ pub(super) fn still_withheld(begun: &Begun, manifests: &[Manifest], found: &Foun
 /// Adds what the guard keeps now since all that was there would go.
 fn and_withheld(mut withheld: BTreeSet<ObjectId>, judged: &Judged) -> BTreeSet<ObjectId> {
     let all = judged.kept.iter().filter(|_| judged.all).map(|(live, _)| live.id.clone());
-    withheld.extend(all.take(WITHHELD));
+    let room = WITHHELD.saturating_sub(withheld.len());
+    withheld.extend(all.take(room));
     withheld
 }
 

@@ -8,7 +8,6 @@ use crate::cluster::Cluster;
 use crate::job::Reason;
 use crate::object::Live;
 use crate::object::ObjectId;
-use crate::object::passes_away;
 
 use super::Applied;
 use super::Error;
@@ -72,12 +71,10 @@ impl Held {
     /// Leaves what is being deleted to the part of the run that comes when it is gone. All else of its turn is written, and
     /// drift of that is corrected.
     pub(super) fn until_gone(&mut self, leaving: Vec<Checked>) {
-        // Of a Job that goes by itself, only its turn tells that it was not made yet.
-        let timed =
-            leaving.iter().filter(|one| passes_away(&one.write.manifest.value)).map(|one| one.turn().0);
-        let first = timed.chain(leaving.first().map(|_| Turn::LEAVING));
-        self.next = self.next.into_iter().chain(first).min();
-        self.writes.extend(leaving);
+        if !leaving.is_empty() {
+            self.next = Some(self.next.map_or(Turn::LEAVING, |next| next.min(Turn::LEAVING)));
+            self.writes.extend(leaving);
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Reconciler {
         let sooner = sooner(watch);
         let mut calm_since = None;
         loop {
-            if waiting.is_over() {
+            if waiting.is_over(watch) {
                 return self.end(watch, Phase::Failed, waiting.problems()).await;
             }
             let end = match (waiting.is_empty(watch), watch.stable_for()) {

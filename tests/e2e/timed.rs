@@ -62,6 +62,11 @@ async fn a_job_that_is_gone_before_the_next_wave_is_made_once() {
         .await;
 }
 
+/// Returns an object that is being deleted.
+async fn going(w: &World, path: &str) -> Option<serde_json::Value> {
+    w.east.find(path).await.filter(|job| job["metadata"]["deletionTimestamp"].is_string())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_being_deleted_when_the_next_commit_comes_is_made_for_that() {
     Setup::proxied()
@@ -70,28 +75,17 @@ async fn a_job_that_is_being_deleted_when_the_next_commit_comes_is_made_for_that
             w.ship(&[("shop/job.yaml", &*held)]).await;
             w.settle().await;
             let path = format!("/apis/batch/v1/namespaces/{}/jobs/timed", w.namespace);
-            let going = async || {
-                w.east.find(&path).await.filter(|job| job["metadata"]["deletionTimestamp"].is_string())
-            };
-            let first = until("its time is over", going).await;
+            let first = until("its time is over", async || going(w, &path).await).await;
             let second = w.ship(&[("shop/one.yaml", &*config_map("one", "1"))]).await;
             w.dispatch_step().await;
-            w.reconcile_step().await;
-            w.east.change(&path, &serde_json::json!({ "metadata": { "finalizers": null } })).await;
-            let other = async || {
-                let job = w.east.find(&path).await?;
-                (job["metadata"]["uid"] != first["metadata"]["uid"]).then_some(())
-            };
-            w.watch_step().await;
-            w.reconcile_step().await;
-            until("another one is there", other).await;
-            let again = async || {
-                w.east.find(&path).await.filter(|job| job["metadata"]["deletionTimestamp"].is_string())
-            };
-            until("its time is over too", again).await;
+            let tried = w.reconcile_step().await;
+            assert!(matches!(tried, windlass::reconcile::Step::Retried { .. }), "{tried:?}");
             w.east.change(&path, &serde_json::json!({ "metadata": { "finalizers": null } })).await;
             w.settle().await;
-            w.expect(&second, "shop@east", "success", &["healthy in"]).await;
+            w.expect(&second, "shop@east", "success", &["2 created", "healthy in"]).await;
+            let other = until("its time is over too", async || going(w, &path).await).await;
+            assert_ne!(other["metadata"]["uid"], first["metadata"]["uid"]);
+            w.east.change(&path, &serde_json::json!({ "metadata": { "finalizers": null } })).await;
         })
         .await;
 }

@@ -276,3 +276,21 @@ async fn a_claim_that_waits_for_its_first_pod_holds_up_no_later_wave() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_to_stay_healthy_holds_up_the_next_wave_once() {
+    let setup = Setup::default().applications([App::named("shop").with("stable_for = \"1s\"")]);
+    setup
+        .run(async |w| {
+            let late = of_wave("2", &config_map("late", "1"));
+            let commit =
+                w.ship(&[("shop/one.yaml", &config_map("one", "1")), ("shop/late.yaml", &late)]).await;
+            let begun = tokio::time::Instant::now();
+            w.settle().await;
+            w.expect(&commit, "shop@east", "success", &["2 created", "healthy in"]).await;
+            let runs = w.runs().await;
+            assert_eq!(runs.len(), 1, "{runs:?}");
+            assert!(begun.elapsed() < Duration::from_secs(30), "each wave is watched once");
+        })
+        .await;
+}

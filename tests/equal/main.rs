@@ -245,14 +245,19 @@ impl Scene {
     }
 }
 
-/// Returns an object without its version, since of some kinds the server writes an equal object anew once; and without what
-/// it notes of the time before anybody applied anything.
+/// Returns an object without its version, since of some kinds the server writes an equal object anew, with the time of a
+/// note; and without what it notes of the time before anybody applied anything.
 fn without_version(object: &Value) -> Value {
     let mut object = object.clone();
     let metadata = object["metadata"].as_object_mut().unwrap();
     metadata.remove("resourceVersion");
     if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
         entries.retain(|entry| entry["manager"] != "before-first-apply");
+        for entry in entries.iter_mut() {
+            entry.as_object_mut().unwrap().remove("time");
+        }
+        // They stand in the order of their times.
+        entries.sort_by_key(ToString::to_string);
         if entries.is_empty() {
             metadata.remove("managedFields");
         }
