@@ -47,7 +47,8 @@ impl Play {
 }
 
 impl Play {
-    /// Makes sure that an application that waits for another one began nothing before that one had the same commit's.
+    /// Makes sure that an application that waits for another one began nothing before that one had the same commit's; or
+    /// that of another commit at which the first declares the same, since it may have been let through for that.
     pub(super) fn check_dependency(&self) {
         if !self.flavour.depends {
             return;
@@ -63,7 +64,11 @@ impl Play {
             if body["metadata"]["name"] == App::Shop.parent().as_str() && one.status / 100 == 2 {
                 begun.push(needed);
             } else if read_anew(one, App::Till, &self.stage.names, &mut inputs) {
-                assert!(begun.contains(&needed), "till began {at}, and shop had not");
+                let its = pushed.branch.files_of(App::Till, &self.stage.names);
+                let alike =
+                    self.pushed.iter().filter(|one| one.branch.files_of(App::Till, &self.stage.names) == its);
+                let mut needed = alike.map(|one| one.branch.files_of(App::Shop, &self.stage.names));
+                assert!(needed.any(|needed| begun.contains(&needed)), "till began {at}, and shop had not");
             }
         }
     }

@@ -10,7 +10,7 @@ const BAD: &[&str] = &[
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\nimmutable: perhaps\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: keep }\n",
     "apiVersion: apps/v1\nkind: Unheard\nmetadata: { name: bad }\n",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad, namespace: not-there-at-all }\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: Bad_Name }\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: theirs, annotations: { windlass.dev/hook: before } }\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: copied, annotations: { windlass.dev/hook: after } }\n",
     "apiVersion: v1\nkind: [\n",
