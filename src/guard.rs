@@ -96,11 +96,11 @@ pub fn judge(
 /// Returns whether all of `leaving` may be deleted without anybody's consent.
 #[must_use]
 pub fn is_free(leaving: &[Live], known: Known<'_>, limits: Limits) -> bool {
-    let is_free = |live: &Live| !known.withheld.contains(&live.id) && needs_consent(live).is_none();
+    let may_go = |live: &Live| !known.withheld.contains(&live.id) && needs_consent(live).is_none();
     let count = leaving.len();
     !is_all(count, known.members.saturating_sub(known.staying))
         && count <= limits.of(known.members)
-        && leaving.iter().all(is_free)
+        && leaving.iter().all(may_go)
 }
 
 /// Returns whether nothing of an application would stay, however small it is: so it is where the settings lead to another

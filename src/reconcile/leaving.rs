@@ -34,7 +34,7 @@ pub(super) fn parted(begun: &Begun, writes: &mut Vec<Write>, left: &mut Vec<Left
 
 /// Returns whether the Job of a write has a time to live and is to be made by this pass. One of the commit before that is
 /// being deleted is gone in a moment, and only that nothing of it is there tells of one that was made.
-pub(super) fn is_timed_out(begun: &Begun, write: &Write) -> bool {
+pub(super) fn is_timed(begun: &Begun, write: &Write) -> bool {
     let is_asked = begun.job.reason != Reason::Drifted;
     is_asked && passes_away(&write.manifest.value) && !is_past(begun, write)
 }

@@ -36,7 +36,7 @@ use super::crds::DEFINITION;
 use super::crds::Declared;
 use super::drifted;
 use super::leaving::is_going;
-use super::leaving::is_timed_out;
+use super::leaving::is_timed;
 use super::leaving::parted;
 use super::look::look;
 use super::render::Unrendered;
@@ -287,7 +287,7 @@ fn planned(
     let rules = &begun.job.application.ignore;
     // What others live in or are instances of, and what the rollout begins with, has to be there before all others.
     let first = plan.writes.iter().filter(|write| plan::rank(&write.manifest.id.group_kind()) == plan::FIRST);
-    let timed = plan.writes.iter().filter(|write| is_timed_out(begun, write));
+    let timed = plan.writes.iter().filter(|write| is_timed(begun, write));
     if let Some(write) = first.chain(&plan.hooks).chain(timed).find(|write| is_going(write)) {
         return Err(Error::Leaving(write.manifest.id.clone()));
     }
