@@ -26,6 +26,7 @@ use crate::queue::Draft;
 use crate::queue::Queue;
 use crate::reference::Reference;
 use crate::select;
+use crate::select::Applications;
 use crate::select::State;
 use crate::source::Source;
 use crate::store::Keep;
@@ -95,7 +96,7 @@ pub struct Sweeper {
     queue: Queue,
     store: Store,
     sources: BTreeMap<Name, Source>,
-    applications: Vec<Application>,
+    applications: Applications,
     lanes: Lanes,
     keep: Keep,
     quiet: Quiet,
@@ -112,6 +113,7 @@ impl Sweeper {
         lanes: Lanes,
     ) -> Self {
         let (keep, quiet) = (Keep::default(), Quiet::default());
+        let applications = Applications::new(applications);
         Self { queue, store, sources, applications, lanes, keep, quiet }
     }
 
@@ -143,7 +145,7 @@ impl Sweeper {
     /// The source, the store or the queue.
     pub async fn step(&self, source: &Name, first: bool) -> Result<Swept, Error> {
         let hand = self.sources.get(source).ok_or_else(|| Error::UnknownSource(source.clone()))?;
-        let own: Vec<&Application> = self.applications.iter().filter(|one| one.source == *source).collect();
+        let own: Vec<&Application> = self.applications.of_source(source).collect();
         let seen = self.store.seen(source).await?;
         let mut drafts = Vec::new();
         let mut moving: BTreeSet<&Reference> = BTreeSet::new();
@@ -226,9 +228,7 @@ impl Sweeper {
     }
 
     fn is_configured(&self, source: &Name, target: &Target) -> bool {
-        let one =
-            self.applications.iter().find(|one| one.name == target.application && one.source == *source);
-        self.sources.contains_key(source) && one.is_some_and(|one| one.clusters.contains(&target.cluster))
+        self.sources.contains_key(source) && self.applications.of_target(source, target).is_some()
     }
 
     /// Returns the targets whose last dispatch ended in an error of windlass's own: what was wrong may be mended. What
@@ -252,7 +252,8 @@ impl Sweeper {
     }
 
     fn overdue_before(&self) -> Moment {
-        let longest = self.applications.iter().map(|one| one.health_deadline_ms).max().unwrap_or_default();
+        let longest =
+            self.applications.all().iter().map(|one| one.health_deadline_ms).max().unwrap_or_default();
         let age = i64::try_from(longest.saturating_add(OVERDUE_AFTER_MS)).unwrap_or(i64::MAX);
         Moment(now().0.saturating_sub(age))
     }

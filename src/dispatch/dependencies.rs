@@ -33,8 +33,9 @@ impl Dispatcher {
         if needed.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let named = |one: &&Application| needed.iter().any(|target| target.application == one.name);
-        let theirs: Vec<&Application> = self.applications.iter().filter(named).collect();
+        let named: BTreeSet<&Name> = needed.iter().map(|target| &target.application).collect();
+        let theirs: Vec<&Application> =
+            named.into_iter().filter_map(|name| self.applications.named(name)).collect();
         let sources: BTreeSet<&Name> = theirs.iter().map(|one| &one.source).collect();
         let mut memory: BTreeMap<Target, Memory> = BTreeMap::new();
         for source in sources {

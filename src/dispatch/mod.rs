@@ -42,6 +42,7 @@ use crate::queue::Queue;
 use crate::queue::Settled;
 use crate::queue::Unread;
 use crate::reference::Reference;
+use crate::select::Applications;
 use crate::source::Source;
 use crate::store::Store;
 use crate::trail;
@@ -73,7 +74,7 @@ pub struct Dispatcher {
     queue: Queue,
     store: Store,
     sources: BTreeMap<Name, Source>,
-    applications: Vec<Application>,
+    applications: Applications,
     lanes: Lanes,
     windows: Vec<Window>,
     /// Did the store fail the last time?
@@ -134,6 +135,7 @@ impl Dispatcher {
         lanes: Lanes,
     ) -> Self {
         let (windows, away) = (Vec::new(), AtomicBool::new(false));
+        let applications = Applications::new(applications);
         Self { queue, store, sources, applications, lanes, windows, away }
     }
 
@@ -257,7 +259,7 @@ impl Dispatcher {
             return self.roll_back(event, target, (commit, inputs), notes).await;
         }
         let applications = self.concerned(event);
-        notes::note_others(notes, event, &self.applications, &applications);
+        notes::note_others(notes, self.applications.of_source(&event.source), &applications);
         if applications.is_empty() {
             return Ok(Step::Nothing { why: question::nobody(event) });
         }
@@ -297,6 +299,6 @@ impl Dispatcher {
             | What::Sync { .. }
             | What::Failed { .. } => false,
         };
-        self.applications.iter().filter(|one| one.source == event.source).filter(asked).collect()
+        self.applications.of_source(&event.source).filter(asked).collect()
     }
 }

@@ -1,8 +1,10 @@
 //! What was decided about each application and target when an event was looked at, in words for people.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::application::Application;
+use crate::application::Name;
 use crate::application::Target;
 use crate::clock::now;
 use crate::event::Event;
@@ -18,17 +20,15 @@ use crate::select::Touched;
 use super::Dispatcher;
 use super::Step;
 
-/// Notes the applications of the source that an event does not concern.
-pub(super) fn note_others(
+/// Notes those of some applications that an event does not concern.
+pub(super) fn note_others<'a>(
     notes: &mut Considered,
-    event: &Event,
-    all: &[Application],
+    all: impl Iterator<Item = &'a Application>,
     concerned: &[&Application],
 ) {
-    for one in all.iter().filter(|one| one.source == event.source) {
-        if !concerned.iter().any(|other| other.name == one.name) {
-            notes.note(one.name.to_string(), false, format!("it follows {}", one.reference));
-        }
+    let concerned: BTreeSet<&Name> = concerned.iter().map(|one| &one.name).collect();
+    for one in all.filter(|one| !concerned.contains(&one.name)) {
+        notes.note(one.name.to_string(), false, format!("it follows {}", one.reference));
     }
 }
 

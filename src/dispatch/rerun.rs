@@ -1,6 +1,5 @@
 //! The button that runs checks again: which targets are asked for.
 
-use crate::application::Application;
 use crate::application::Target;
 use crate::clock::now;
 use crate::commit::CommitId;
@@ -26,7 +25,7 @@ impl Dispatcher {
         only: Option<&Target>,
     ) -> Result<Step, Error> {
         let rows = self.store.verdicts(&event.source, commit).await?;
-        let mine = |target: &Target| self.applications.iter().any(|one| holds(one, event, target));
+        let mine = |target: &Target| self.configured(event, target).is_some();
         let asked = |target: &Target| only.is_none_or(|only| only == target);
         let targets: Vec<Target> =
             rows.into_iter().map(|row| row.target).filter(|one| asked(one) && mine(one)).collect();
@@ -44,12 +43,6 @@ impl Dispatcher {
         }
         Ok(Step::Asked { targets: targets.len() })
     }
-}
-
-fn holds(application: &Application, event: &Event, target: &Target) -> bool {
-    application.source == event.source
-        && application.name == target.application
-        && application.clusters.contains(&target.cluster)
 }
 
 /// Makes the event that asks for a target. It is called by what it says, so that whoever looks at the queue sees where it

@@ -76,11 +76,7 @@ impl Dispatcher {
 
     /// Returns the application of a target, where it is configured.
     pub(super) fn configured(&self, event: &Event, target: &Target) -> Option<&Application> {
-        self.applications.iter().find(|one| {
-            one.source == event.source
-                && one.name == target.application
-                && one.clusters.contains(&target.cluster)
-        })
+        self.applications.of_target(&event.source, target)
     }
 
     /// Ends a commit that cannot be answered any more: it is gone, or its reference is.

@@ -4,6 +4,7 @@
 //! on, for each commit that must be answered, and those of them that wait for others. It never looks at what a delivery
 //! says about changed files.
 
+mod applications;
 mod dependency;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::commit::Inputs;
 use crate::job::Reason;
 use crate::reference::Reference;
 
+pub use applications::Applications;
 pub use dependency::awaited;
 pub use dependency::refused;
 

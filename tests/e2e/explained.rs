@@ -21,7 +21,7 @@ use crate::world::windlass::World;
 use crate::world::windlass::source;
 
 /// Returns what dispatch made of the last delivery.
-async fn last_considered(w: &World) -> Considered {
+pub async fn last_considered(w: &World) -> Considered {
     let heard = w.store().deliveries(None, 1).await.unwrap().remove(0);
     let LedTo::Accepted { events } = &heard.led_to else { panic!("{heard:?}") };
     w.store().considered(&events[0].0).await.unwrap().expect("it was looked at")

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use windlass::application::Application;
+use windlass::application::Name;
 use windlass::dispatch::Step;
 
+use crate::explained::last_considered;
 use crate::world::git::api;
 use crate::world::manifests::config_map;
 use crate::world::setup::App;
@@ -84,6 +87,32 @@ async fn in_a_monorepo_a_push_costs_the_untouched_nothing() {
             assert!(asked.len() < 15, "one pass, not fifty: {asked:#?}");
         })
         .await;
+}
+
+/// How many applications follow other sources?
+const OTHERS: usize = 50_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_applications_of_other_sources_a_push_leaves_no_trace_of_them() {
+    World::run(async |w| {
+        w.change_settings(|settings| {
+            let shop = settings.applications[0].clone();
+            let others = (0..OTHERS).map(|number| {
+                let name = |text: String| Name::parse(&text).unwrap();
+                let source = name(format!("elsewhere-{}", number % 100));
+                Application { name: name(format!("other-{number}")), source, ..shop.clone() }
+            });
+            settings.applications.extend(others);
+        });
+        w.restart().await;
+        let commit = w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        assert_eq!(w.dispatch_step().await, Step::Dispatched { jobs: 1, superseded: 0 });
+        w.settle().await;
+        w.expect(&commit, "shop@east", "success", &["1 created"]).await;
+        let considered = last_considered(w).await;
+        assert_eq!((considered.decisions.len(), considered.more), (1, 0), "{considered:?}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
