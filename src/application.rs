@@ -139,6 +139,15 @@ pub struct Application {
     /// What is done when a commit of it was written and does not work?
     #[serde(default, skip_serializing_if = "OnFailure::is_usual")]
     pub on_failure: OnFailure,
+    /// What is done where another manager has set a field otherwise than a commit?
+    #[serde(default, skip_serializing_if = "Conflicts::is_usual")]
+    pub conflicts: Conflicts,
+    /// The field managers whose objects it takes over, beside kubectl, Flux, Argo CD and Helm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takes_over: Vec<String>,
+    /// When goes what its objects own, where one of them leaves the commit?
+    #[serde(default, skip_serializing_if = "Propagation::is_usual")]
+    pub propagation: Propagation,
 }
 
 /// An application that must be healthy in a cluster before another one is written.
@@ -201,6 +210,51 @@ pub enum OnFailure {
 impl OnFailure {
     /// All of them, as settings name them.
     pub const ALL: [(&'static str, Self); 2] = [("keep", Self::Keep), ("rollback", Self::Rollback)];
+
+    // As for what is done about drift.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is done where another field manager has set a field of an object to something else than the commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conflicts {
+    /// The field is taken from them.
+    #[default]
+    Take,
+    /// The commit is refused, naming them; drift of theirs is recorded and not corrected.
+    Refuse,
+}
+
+impl Conflicts {
+    /// All of them, as settings name them.
+    pub const ALL: [(&'static str, Self); 2] = [("take", Self::Take), ("refuse", Self::Refuse)];
+
+    // As for what is done about drift.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// When what an object owns is deleted with it, as API servers know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Propagation {
+    /// After it is gone.
+    #[default]
+    Background,
+    /// Before it is gone.
+    Foreground,
+    /// Never: it belongs to nobody from then on.
+    Orphan,
+}
+
+impl Propagation {
+    /// All of them, as settings name them.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("background", Self::Background), ("foreground", Self::Foreground), ("orphan", Self::Orphan)];
 
     // As for what is done about drift.
     fn is_usual(&self) -> bool {

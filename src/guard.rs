@@ -4,28 +4,31 @@ use std::collections::BTreeSet;
 
 use crate::annotation::Prune;
 use crate::annotation::Wish;
+use crate::object::GroupKind;
 use crate::object::Live;
 use crate::object::ObjectId;
 
 /// How much may be pruned without consent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// So many objects may always go.
     pub least: usize,
     /// Or so many of a hundred members, when that is more.
     pub percent: usize,
+    /// The kinds of which nothing goes, beside those that hold data.
+    pub kinds: Vec<GroupKind>,
 }
 
 impl Limits {
     /// Returns how many of so many members may go without consent.
-    fn of(self, members: usize) -> usize {
+    fn of(&self, members: usize) -> usize {
         self.least.max(members.saturating_mul(self.percent) / 100)
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { least: 10, percent: 20 }
+        Self { least: 10, percent: 20, kinds: Vec::new() }
     }
 }
 
@@ -61,7 +64,7 @@ pub struct Known<'a> {
 pub fn judge(
     leaving: Vec<Live>,
     known: Known<'_>,
-    limits: Limits,
+    limits: &Limits,
     consent: impl Fn(&ObjectId) -> bool,
 ) -> Judged {
     let members = known.members;
@@ -85,7 +88,7 @@ pub fn judge(
         return judged;
     }
     for live in others {
-        match needs_consent(&live) {
+        match needs_consent(&live, limits) {
             Some(why) => judged.kept.push((live, why)),
             None => judged.prune.push(live),
         }
@@ -95,8 +98,8 @@ pub fn judge(
 
 /// Returns whether all of `leaving` may be deleted without anybody's consent.
 #[must_use]
-pub fn is_free(leaving: &[Live], known: Known<'_>, limits: Limits) -> bool {
-    let may_go = |live: &Live| !known.withheld.contains(&live.id) && needs_consent(live).is_none();
+pub fn is_free(leaving: &[Live], known: Known<'_>, limits: &Limits) -> bool {
+    let may_go = |live: &Live| !known.withheld.contains(&live.id) && needs_consent(live, limits).is_none();
     let count = leaving.len();
     !is_all(count, known.members.saturating_sub(known.staying))
         && count <= limits.of(known.members)
@@ -113,9 +116,13 @@ fn is_all(count: usize, members: usize) -> bool {
 const ALL: &str = "all objects that were there would be deleted, and others take their place";
 
 /// Returns why an object is not deleted without consent, however few they are.
-fn needs_consent(live: &Live) -> Option<String> {
-    if live.id.group_kind().holds_data() {
+fn needs_consent(live: &Live, limits: &Limits) -> Option<String> {
+    let kind = live.id.group_kind();
+    if kind.holds_data() {
         return Some(format!("a {} takes what it holds with it, so it needs consent", live.id.kind));
+    }
+    if limits.kinds.contains(&kind) {
+        return Some(format!("the settings guard every {}, so it needs consent", live.id.kind));
     }
     (Wish::of(&live.value).prune == Prune::Confirm).then(|| "its annotation asks for consent".to_owned())
 }
@@ -144,6 +151,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::GroupKind;
     use super::Known;
     use super::Limits;
     use super::ObjectId;
@@ -158,6 +166,10 @@ mod tests {
         Known { members, staying: 0, wanted, withheld: &NONE }
     }
 
+    fn limits(least: usize, percent: usize) -> Limits {
+        Limits { least, percent, kinds: Vec::new() }
+    }
+
     fn leaving(kind: &str, count: usize) -> Vec<Live> {
         let one = |n| json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": format!("x{n}") } });
         (0..count).map(|n| Live::read(one(n)).unwrap()).collect()
@@ -169,12 +181,12 @@ mod tests {
             let mut all = leaving("ConfigMap", 10 + others);
             all.extend(leaving("Namespace", 1));
             let consents = |id: &ObjectId| id.kind == "Namespace" || id.name.starts_with("x1");
-            judge(all, known(100, 1), limits, consents)
+            judge(all, known(100, 1), &limits, consents)
         };
         // Of x0 to x19, x1 and x10 to x19 are consented to.
-        let free = judged(10, Limits { least: 9, percent: 0 });
+        let free = judged(10, limits(9, 0));
         assert_eq!((free.prune.len(), free.kept.len()), (21, 0));
-        let kept = judged(10, Limits { least: 8, percent: 0 });
+        let kept = judged(10, limits(8, 0));
         assert_eq!((kept.prune.len(), kept.kept.len()), (12, 9));
         assert!(kept.kept[0].1.starts_with("9 of 100 objects"), "{}", kept.kept[0].1);
     }
@@ -201,36 +213,56 @@ mod tests {
             ("PersistentVolumeClaim", 1, 5, 4, false, 0),
         ];
         for (kind, count, members, wanted, consent, pruned) in cases {
-            let judged = judge(leaving(kind, count), known(members, wanted), Limits::default(), |_| consent);
+            let judged = judge(leaving(kind, count), known(members, wanted), &Limits::default(), |_| consent);
             assert_eq!(judged.prune.len(), pruned, "{kind} {count} {members} {wanted} {consent}");
             assert_eq!(judged.kept.len(), count - pruned);
         }
     }
 
     #[test]
+    fn kinds_may_be_guarded_by_the_settings() {
+        let sets = GroupKind { group: "apps".into(), kind: "StatefulSet".into() };
+        let limits = Limits { kinds: vec![sets], ..Limits::default() };
+        let leaving = |api_version: &str, kind: &str| {
+            let value = json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": "x" } });
+            vec![Live::read(value).unwrap()]
+        };
+        for (api_version, kind, consent, pruned) in [
+            ("apps/v1", "StatefulSet", false, 0),
+            ("apps/v1", "StatefulSet", true, 1),
+            ("other.io/v1", "StatefulSet", false, 1),
+            ("apps/v1", "Deployment", false, 1),
+        ] {
+            assert_eq!(is_free(&leaving(api_version, kind), known(5, 4), &limits), pruned == 1 && !consent);
+            let judged = judge(leaving(api_version, kind), known(5, 4), &limits, |_| consent);
+            assert_eq!(judged.prune.len(), pruned, "{api_version} {kind} {consent}");
+        }
+    }
+
+    #[test]
     fn what_was_all_there_was_stays_until_somebody_consents_though_others_are_there_by_then() {
-        let first = judge(leaving("ConfigMap", 2), known(2, 1), Limits::default(), |_| false);
+        let first = judge(leaving("ConfigMap", 2), known(2, 1), &Limits::default(), |_| false);
         assert!(first.all && first.prune.is_empty());
         let withheld: BTreeSet<ObjectId> = first.kept.iter().map(|(live, _)| live.id.clone()).collect();
         let again = Known { withheld: &withheld, ..known(4, 1) };
         // Of x0, x1 and x2 the last one is another commit's.
         for (consents, pruned) in [(false, 1), (true, 3)] {
-            let judged = judge(leaving("ConfigMap", 3), again, Limits::default(), |_| consents);
+            let judged = judge(leaving("ConfigMap", 3), again, &Limits::default(), |_| consents);
             assert_eq!((judged.prune.len(), judged.kept.len(), judged.all), (pruned, 3 - pruned, false));
         }
-        assert!(!is_free(&leaving("ConfigMap", 2), again, Limits::default()));
+        assert!(!is_free(&leaving("ConfigMap", 2), again, &Limits::default()));
         // What somebody consents to, and what stays anyway, leaves no more than the rest.
         let rest = |id: &ObjectId| id.name == "x0";
-        let judged = judge(leaving("ConfigMap", 3), known(3, 1), Limits::default(), rest);
+        let judged = judge(leaving("ConfigMap", 3), known(3, 1), &Limits::default(), rest);
         assert_eq!((judged.prune.len(), judged.all), (1, true));
         let beside = Known { staying: 1, ..known(3, 1) };
-        assert!(judge(leaving("ConfigMap", 2), beside, Limits::default(), |_| false).all);
+        assert!(judge(leaving("ConfigMap", 2), beside, &Limits::default(), |_| false).all);
         // Of more than are remembered, the others are not few either.
         let many = Known { withheld: &withheld, ..known(23, 3) };
-        let judged = judge(leaving("ConfigMap", 12), many, Limits { least: 10, percent: 20 }, |_| false);
+        let judged = judge(leaving("ConfigMap", 12), many, &limits(10, 20), |_| false);
         assert_eq!((judged.prune.len(), judged.kept.len()), (0, 12));
         // The way back: what was withheld is declared again, and what came with the mistake leaves.
-        let back = judge(leaving("Secret", 1), Known { members: 3, ..again }, Limits::default(), |_| false);
+        let back = judge(leaving("Secret", 1), Known { members: 3, ..again }, &Limits::default(), |_| false);
         assert_eq!((back.prune.len(), back.all), (1, false));
     }
 

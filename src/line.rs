@@ -19,6 +19,7 @@ use crate::reconcile::Reconciler;
 use crate::report::Poster;
 use crate::report::Reporter;
 use crate::role::Role;
+use crate::settings::Guard;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::store::Store;
@@ -188,7 +189,7 @@ impl Parts<'_> {
                 clusters,
                 lane: lane.to_owned(),
                 installation: settings.installation.to_string(),
-                guard: guard::Limits { least: settings.guard.least, percent: settings.guard.percent },
+                guard: limits(&settings.guard),
                 health: settings.health.clone(),
                 policy: self.policy.clone(),
                 store: store.cloned(),
@@ -213,4 +214,10 @@ impl Parts<'_> {
             recoverers: forges::recoverers(settings, &self.apps, &self.courier),
         })
     }
+}
+
+/// Returns what the guard allows.
+fn limits(guard: &Guard) -> guard::Limits {
+    let Guard { least, percent, kinds } = guard.clone();
+    guard::Limits { least, percent, kinds }
 }

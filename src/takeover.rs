@@ -30,8 +30,8 @@ const FORMER: [(&str, &str); 13] = [
 /// From whom an object is taken over.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken<'a> {
-    /// From former tools?
-    pub tools: bool,
+    /// From former tools, and from these managers beside them?
+    pub tools: Option<&'a [String]>,
     /// From this manager: that of the application that it moves from.
     pub owner: Option<&'a str>,
 }
@@ -47,7 +47,8 @@ pub fn takeover(live: &Value, manager: &str, from: Taken<'_>) -> Option<Value> {
     let version = live.pointer("/metadata/resourceVersion")?.as_str()?;
     let entries = live.pointer("/metadata/managedFields")?.as_array()?;
     let is_taken = |entry: &&Value| {
-        (from.tools && is_former(entry)) || from.owner.is_some_and(|owner| is_applied_by(entry, owner))
+        from.tools.is_some_and(|others| is_former(entry, others))
+            || from.owner.is_some_and(|owner| is_applied_by(entry, owner))
     };
     let (taken, mut left): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(is_taken);
     let first = *taken.first()?;
@@ -74,10 +75,10 @@ pub fn release(live: &Value, manager: &str) -> Option<Value> {
     Some(json!({ "metadata": { "labels": labels, "managedFields": left, "resourceVersion": version } }))
 }
 
-/// Returns the names of the former tools that are taken over with a live object.
-pub fn former(live: &Value) -> impl Iterator<Item = &str> {
+/// Returns the names of the former tools, and of those of `others`, that are taken over with a live object.
+pub fn former<'a>(live: &'a Value, others: &'a [String]) -> impl Iterator<Item = &'a str> {
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let taken = entries.into_iter().flatten().filter(|entry| is_former(entry));
+    let taken = entries.into_iter().flatten().filter(|entry| is_former(entry, others));
     taken.filter_map(|entry| entry.get("manager")?.as_str())
 }
 
@@ -107,9 +108,11 @@ fn unite(fields: &mut Value, theirs: &Map<String, Value>) {
     }
 }
 
-fn is_former(entry: &Value) -> bool {
+fn is_former(entry: &Value, others: &[String]) -> bool {
     let former = FORMER.iter().any(|(manager, operation)| is(entry, manager, operation));
-    former && is_whole(entry)
+    let named =
+        || others.iter().any(|name| entry.get("manager").and_then(Value::as_str) == Some(name.as_str()));
+    (former || named()) && is_whole(entry)
 }
 
 fn is_applied_by(entry: &Value, manager: &str) -> bool {
@@ -144,7 +147,7 @@ mod tests {
 
     fn taken(entries: &[Value]) -> Option<Vec<Value>> {
         let live = json!({ "metadata": { "resourceVersion": "7", "managedFields": entries } });
-        let patch = takeover(&live, US, Taken { tools: true, owner: None })?;
+        let patch = takeover(&live, US, Taken { tools: Some(&[]), owner: None })?;
         assert_eq!(patch["metadata"]["resourceVersion"], "7");
         Some(patch["metadata"]["managedFields"].as_array().unwrap().clone())
     }
@@ -158,16 +161,17 @@ mod tests {
         ];
         let live = json!({ "metadata": { "resourceVersion": "7", "managedFields": entries } });
         for (tools, owner, managers) in [
-            (false, Some("windlass:blog"), &["helm", "windlass:till", US][..]),
-            (true, Some("windlass:blog"), &["windlass:till", US]),
-            (true, None, &["windlass:blog", "windlass:till", US]),
+            (None, Some("windlass:blog"), &["helm", "windlass:till", US][..]),
+            (Some(&[][..]), Some("windlass:blog"), &["windlass:till", US]),
+            (Some(&[]), None, &["windlass:blog", "windlass:till", US]),
+            (Some(&["windlass:till".to_owned()]), None, &["windlass:blog", US]),
         ] {
             let patch = takeover(&live, US, Taken { tools, owner }).unwrap();
             let entries = patch["metadata"]["managedFields"].as_array().unwrap();
             let found: Vec<_> = entries.iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
-            assert_eq!(found, managers, "{tools} {owner:?}");
+            assert_eq!(found, managers, "{tools:?} {owner:?}");
         }
-        assert_eq!(takeover(&live, US, Taken { tools: false, owner: None }), None);
+        assert_eq!(takeover(&live, US, Taken { tools: None, owner: None }), None);
     }
 
     #[test]
@@ -238,7 +242,7 @@ mod tests {
         for live in
             [json!(null), json!({}), json!({ "metadata": { "resourceVersion": "7", "managedFields": 1 } })]
         {
-            assert_eq!(takeover(&live, US, Taken { tools: true, owner: None }), None);
+            assert_eq!(takeover(&live, US, Taken { tools: Some(&[]), owner: None }), None);
         }
         assert_eq!(taken(&[json!(1), json!({ "manager": "helm" })]), None);
         let odd = entry("helm", "Update", json!(1));

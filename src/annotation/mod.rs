@@ -11,6 +11,7 @@ mod turn;
 
 use serde_json::Value;
 
+use crate::application::Conflicts;
 use crate::application::SelfHeal;
 use crate::ignore::IgnoreRule;
 use crate::object::GroupKind;
@@ -70,6 +71,8 @@ pub struct Wish {
     pub sync: SyncMode,
     /// What is done about its drift, where that is not what its application says.
     pub self_heal: Option<SelfHeal>,
+    /// What is done where another manager has set a field otherwise, where that is not what its application says.
+    pub conflicts: Option<Conflicts>,
     /// The fields that are left to others once it exists.
     pub ignore: Vec<Pointer>,
     /// The field managers to whom is left what they alone set; only rules of the settings name them.
@@ -189,6 +192,7 @@ impl Wish {
             Ask::Prune(prune) => self.prune = prune,
             Ask::Sync(sync) => self.sync = sync,
             Ask::SelfHeal(self_heal) => self.self_heal = Some(self_heal),
+            Ask::Conflicts(conflicts) => self.conflicts = Some(conflicts),
             Ask::Ignore => {
                 self.ignore = notes.text(IGNORE).and_then(|text| pointers(text).ok()).unwrap_or_default()
             }

@@ -1,5 +1,6 @@
 //! Every annotation that is understood, with all its values.
 
+use crate::application::Conflicts;
 use crate::application::SelfHeal;
 
 use super::ARGO_FAILED;
@@ -26,6 +27,7 @@ use super::SyncMode;
 use super::WAVE;
 
 const PRUNE: &str = "windlass.dev/prune";
+const CONFLICTS: &str = "windlass.dev/conflicts";
 const FORCE: &str = "windlass.dev/force";
 const HEALTH: &str = "windlass.dev/health";
 const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
@@ -57,6 +59,7 @@ pub(super) enum Ask {
     Prune(Prune),
     Sync(SyncMode),
     SelfHeal(SelfHeal),
+    Conflicts(Conflicts),
     Ignore,
     Force(Force),
     Health(Awaited),
@@ -165,6 +168,20 @@ pub const ANNOTATIONS: &[Annotation] = &[
         &[],
         Ask::SelfHeal(SelfHeal::Off),
         "Its drift is left to the next commit, whatever `applications[].self_heal` says.",
+    ),
+    row(
+        CONFLICTS,
+        "refuse",
+        &[],
+        Ask::Conflicts(Conflicts::Refuse),
+        "Where another field manager has set a field of it to something else, the commit is refused with its name, whatever `applications[].conflicts` says.",
+    ),
+    row(
+        CONFLICTS,
+        "take",
+        &[],
+        Ask::Conflicts(Conflicts::Take),
+        "Such a field is taken from whoever set it, whatever `applications[].conflicts` says.",
     ),
     row(
         IGNORE,

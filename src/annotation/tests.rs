@@ -247,7 +247,7 @@ fn what_is_not_known_is_a_problem_that_repeats_no_value() {
         (
             "windlass.dev/prun",
             "disabled",
-            "windlass.dev/prun, which is none; after windlass.dev/ comes prune, sync, self-heal, ignore, force, health, wave, hook, hook-delete, hook-deadline",
+            "windlass.dev/prun, which is none; after windlass.dev/ comes prune, sync, self-heal, conflicts, ignore, force, health, wave, hook, hook-delete, hook-deadline",
         ),
         (WAVE, "hunter2", "no whole number, such as -1 or 2"),
         (WAVE, "1.5", "no whole number"),

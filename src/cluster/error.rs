@@ -14,6 +14,15 @@ const WORDS: usize = 4_000;
 /// The status code for an object that is not valid.
 const INVALID: u16 = 422;
 
+/// The status code for an object that somebody else changed, and for fields that others set.
+const CONFLICT: u16 = 409;
+
+/// What the API machinery calls a cause of the latter.
+const OF_MANAGERS: &str = "FieldManagerConflict";
+
+/// How does such a cause begin, before the name of the manager and another quotation mark?
+const CONTESTED: &str = "conflict with \"";
+
 /// How many causes of a refusal are kept?
 const CAUSES: usize = 1_000;
 
@@ -125,7 +134,22 @@ impl Answer {
     /// Returns whether somebody else wrote first.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused { code: 409, .. })
+        matches!(self, Self::Refused { code: CONFLICT, .. }) && !self.is_contested()
+    }
+
+    /// Returns whether other field managers have set fields to something else, of which [`Answer::causes`] tell.
+    #[must_use]
+    pub fn is_contested(&self) -> bool {
+        matches!(self, Self::Refused { code: CONFLICT, causes, .. } if !causes.is_empty())
+    }
+
+    /// Returns the field managers that have set fields otherwise.
+    pub fn contestants(&self) -> impl Iterator<Item = &str> {
+        let causes = self.causes().iter().filter(|_| self.is_contested());
+        causes.map(|cause| {
+            let name = cause.message.strip_prefix(CONTESTED).and_then(|rest| rest.split_once('"'));
+            name.map_or("", |(name, _)| name)
+        })
     }
 
     /// Returns whether the object, its namespace or its kind is not there.
@@ -196,8 +220,13 @@ impl Answer {
         let message = words.map_or_else(|| format!("status {}", status.code), Clone::clone);
         let message = message.chars().take(WORDS).collect();
         let causes = status.details.iter().flat_map(|details| &details.causes);
-        // Only of an object that is not valid do they tell of its fields.
-        let causes = causes.filter(|_| status.code == INVALID).take(CAUSES);
+        // Only of an object that is not valid, and of fields that others set, do they tell of its fields.
+        let causes = causes.filter(|cause| match status.code {
+            INVALID => true,
+            CONFLICT => cause.reason == OF_MANAGERS,
+            _ => false,
+        });
+        let causes = causes.take(CAUSES);
         let causes = causes.map(|cause| Cause { field: cause.field.clone(), message: cause.message.clone() });
         Self::Refused { code: status.code, message, causes: causes.collect() }
     }
@@ -238,6 +267,7 @@ impl Error {
         };
         match code {
             401 => Fault::Ours,
+            _ if self.answer().is_some_and(Answer::is_contested) => Fault::Theirs,
             // A value of the wrong type is answered as if the server had broken down.
             500 if message.starts_with(UNTYPED) => Fault::Theirs,
             409 | 410 | 429 | 500.. => Fault::Passing,
@@ -280,6 +310,26 @@ mod tests {
             assert_eq!(answer.is_early(), early, "{code} {message}");
         }
         assert!(!Answer::Unreachable("reset".into()).is_early());
+    }
+
+    #[test]
+    fn fields_that_others_set_are_no_race() {
+        let status = |reason: &str| {
+            let text = format!(
+                r#"{{"status":"Failure","message":"Apply failed with 1 conflict","reason":"Conflict","code":409,
+                "details":{{"causes":[{{"reason":"{reason}","field":".spec.replicas",
+                "message":"conflict with \"kubectl-edit\" using apps/v1"}}]}}}}"#
+            );
+            Answer::refused(&serde_json::from_str(&text).unwrap())
+        };
+        let contested = status("FieldManagerConflict");
+        assert!(contested.is_contested() && !contested.is_conflict());
+        assert_eq!(contested.contestants().collect::<Vec<_>>(), ["kubectl-edit"]);
+        let apply = |answer| Error::Apply { what: "x".into(), answer };
+        assert_eq!(apply(contested).fault(), Fault::Theirs);
+        let raced = status("Other");
+        assert!(!raced.is_contested() && raced.is_conflict() && raced.contestants().next().is_none());
+        assert_eq!(apply(raced).fault(), Fault::Passing);
     }
 
     #[test]

@@ -45,7 +45,6 @@ pub use follow::Selector;
 pub use kinds::Kinds;
 pub use members::Members;
 pub use write::Deleted;
-pub use write::Propagation;
 
 /// How long may an API server take to answer a request?
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);

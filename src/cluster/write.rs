@@ -15,6 +15,8 @@ use super::Answer;
 use super::Cluster;
 use super::Error;
 use super::Kinds;
+use crate::application::Conflicts;
+use crate::application::Propagation;
 use crate::mask::mask;
 use crate::object::Cause;
 use crate::object::Live;
@@ -25,8 +27,7 @@ use crate::object::Place;
 const STAND_IN: &str = "windlass-stand-in";
 
 impl Cluster {
-    /// Asks the server what applying a manifest would make of it, without writing; in the namespace `stand_in` where
-    /// the manifest's own does not exist yet.
+    /// Asks the server what applying a manifest would make of it, without writing.
     ///
     /// # Errors
     /// The server's refusal, in its words; no answer.
@@ -35,14 +36,25 @@ impl Cluster {
         known: &Kinds,
         manager: &str,
         manifest: &Manifest,
-        stand_in: Option<&str>,
+        conflicts: Conflicts,
     ) -> Result<Value, Error> {
-        if stand_in.is_some() {
-            return self.dry_run_as(known, manager, manifest, stand_in).await;
-        }
-        let namespace = manifest.id.namespace.as_deref();
-        let answer = self.patch(known, manifest, &manifest.value, namespace, &dry(manager)).await;
+        let (namespace, params) = (manifest.id.namespace.as_deref(), dry(manager, conflicts));
+        let answer = self.patch(known, manifest, &manifest.value, namespace, &params).await;
         answer.map_err(|answer| refused_dry(answer, manifest))
+    }
+
+    /// Asks the same under another name in the namespace `stand_in`, where the manifest's own does not exist yet.
+    ///
+    /// # Errors
+    /// As [`Cluster::dry_run`].
+    pub async fn dry_run_in(
+        &self,
+        known: &Kinds,
+        manager: &str,
+        manifest: &Manifest,
+        stand_in: &str,
+    ) -> Result<Value, Error> {
+        self.dry_run_as(known, manager, manifest, Some(stand_in)).await
     }
 
     /// Asks the server whether it would take a manifest as a new object, without writing: under another name in the
@@ -75,7 +87,8 @@ impl Cluster {
             metadata.insert("name".to_owned(), json!(STAND_IN));
         }
         other.id.name = STAND_IN.to_owned();
-        let answer = self.patch(known, &other, &other.value, namespace, &dry(manager)).await;
+        let params = dry(manager, Conflicts::Take);
+        let answer = self.patch(known, &other, &other.value, namespace, &params).await;
         answer.map_err(|answer| refused_dry(renamed(answer, &manifest.id.name), manifest))
     }
 
@@ -90,12 +103,12 @@ impl Cluster {
     pub async fn apply(
         &self,
         known: &Kinds,
-        manager: &str,
+        (manager, conflicts): (&str, Conflicts),
         manifest: &Manifest,
         live: Option<&Live>,
         before: &str,
     ) -> Result<Value, Error> {
-        let params = PatchParams::apply(manager).force().validation_strict();
+        let params = apply(manager, conflicts);
         let namespace = manifest.id.namespace.as_deref();
         let mut value = manifest.value.clone();
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -173,6 +186,7 @@ impl Cluster {
             propagation_policy: Some(match how {
                 Propagation::Background => PropagationPolicy::Background,
                 Propagation::Foreground => PropagationPolicy::Foreground,
+                Propagation::Orphan => PropagationPolicy::Orphan,
             }),
             preconditions: Some(Preconditions {
                 uid: Some(live.uid().to_owned()),
@@ -191,15 +205,6 @@ impl Cluster {
     }
 }
 
-/// When what an object owns is deleted with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Propagation {
-    /// After it is gone.
-    Background,
-    /// Before it is gone.
-    Foreground,
-}
-
 /// What became of an object that was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
@@ -215,8 +220,13 @@ fn is_going(answer: &Value) -> bool {
     answer.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string)
 }
 
-fn dry(manager: &str) -> PatchParams {
-    PatchParams::apply(manager).force().dry_run().validation_strict()
+fn apply(manager: &str, conflicts: Conflicts) -> PatchParams {
+    let force = conflicts == Conflicts::Take;
+    PatchParams { force, ..PatchParams::apply(manager).validation_strict() }
+}
+
+fn dry(manager: &str, conflicts: Conflicts) -> PatchParams {
+    apply(manager, conflicts).dry_run()
 }
 
 fn refused_dry(answer: Answer, manifest: &Manifest) -> Error {

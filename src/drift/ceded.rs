@@ -58,7 +58,7 @@ fn order(step: &str) -> (Option<usize>, &str) {
 }
 
 /// Returns the fields that all others own, each with its manager's name, without those who write only the status.
-fn others_of<'a>(live: &'a Value, manager: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+pub(super) fn others_of<'a>(live: &'a Value, manager: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
     let ours = super::entry(live, manager);
     let entries = entries.into_iter().flatten().filter(move |entry| ours != Some(*entry));

@@ -1,7 +1,6 @@
 //! The writes, stage by stage.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use futures::StreamExt;
 use futures::stream;
@@ -10,8 +9,6 @@ use serde_json::Value;
 use crate::annotation::Stage;
 use crate::annotation::Turn;
 use crate::annotation::Wish;
-use crate::applyset;
-use crate::applyset::Parent;
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::drift;
@@ -20,7 +17,6 @@ use crate::drift::Sum;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::health::Rules;
-use crate::member;
 use crate::object::Live;
 use crate::object::Manifest;
 use crate::object::ObjectId;
@@ -29,7 +25,6 @@ use crate::outcome::Change;
 use crate::outcome::Problem;
 use crate::plan;
 use crate::plan::Left;
-use crate::takeover;
 
 use super::Error;
 use super::Fenced;
@@ -38,6 +33,7 @@ use super::check::Checked;
 use super::check::Checker;
 use super::check::Verdict;
 use super::check::refusal;
+use super::conflicts::told;
 use super::crds;
 use super::crds::Declared;
 use super::turns::Ago;
@@ -301,12 +297,7 @@ impl Reconciler {
         applied: &mut Applied,
         stage: Vec<Checked>,
     ) -> Result<(), Error> {
-        let by = By {
-            kinds: applied.fenced.ready.begun.kinds.clone(),
-            manager: applied.fenced.manager.clone(),
-            parent: applied.fenced.parent.clone(),
-            target: applied.fenced.ready.begun.job.target.clone(),
-        };
+        let by = By::of(&applied.fenced.ready.begun, applied.fenced.parent.clone());
         let writes = stage.into_iter().map(|checked| {
             let by = &by;
             async move {
@@ -325,7 +316,7 @@ impl Reconciler {
                     self.shown.wrote(&checked.write, &value, &applied.fenced.manager);
                     let action =
                         if checked.write.live.is_some() { Action::Configured } else { Action::Created };
-                    let told = told(&checked, &applied.fenced.parent);
+                    let told = told(&checked, &applied.fenced.parent, &by.application);
                     applied.unwritten.remove(id);
                     applied.note(&value, id, api_version, action, &told);
                 }
@@ -338,23 +329,6 @@ impl Reconciler {
         }
         passing.map_or(Ok(()), Err)
     }
-}
-
-/// Returns what is told of a write: the fields that differed, and from whom the object was taken over.
-pub(super) fn told(checked: &Checked, parent: &Parent) -> Vec<String> {
-    let set = &*parent.id();
-    if checked.anew {
-        return vec![format!("deleted and created anew for {}", checked.fields.join(", "))];
-    }
-    let live = checked.write.live.as_ref();
-    let owner = live.filter(|live| live.label(member::PART_OF) != Some(set));
-    let owner = owner.and_then(|live| applyset::owning_application(live, &parent.namespace));
-    let owner = owner.filter(|name| applyset::parent_name(name) != parent.name);
-    let owner = owner.map(|name| format!("moved here from application {name}"));
-    let live = live.filter(|live| plan::takes_over(&checked.write, live, set));
-    let former: BTreeSet<&str> = live.into_iter().flat_map(|live| takeover::former(&live.value)).collect();
-    let former = former.into_iter().map(|name| format!("taken over from {name}"));
-    owner.into_iter().chain(former).chain(checked.fields.iter().cloned()).collect()
 }
 
 fn refused(error: &Error, manifest: &Manifest) -> Problem {

@@ -23,6 +23,8 @@ use crate::plan::Write;
 use super::Begun;
 use super::Error;
 use super::Reconciler;
+use super::conflicts::Dry;
+use super::conflicts::WAYS_OUT;
 use super::crds::Declared;
 use super::moves::Owners;
 
@@ -39,9 +41,21 @@ pub struct Checked {
     pub(super) checked: bool,
     /// Is the object deleted and created anew?
     pub(super) anew: bool,
+    /// Does it take fields from others although that is not to be? Only a pass after drift goes on then, to tell of it.
+    pub(super) contested: bool,
 }
 
 impl Checked {
+    /// Makes one of an object that is created, or changed in these fields.
+    pub(super) fn new(write: Write, fields: Vec<String>, checked: bool) -> Self {
+        Self { write, fields, checked, anew: false, contested: false }
+    }
+
+    /// Makes one of an object that is deleted and created anew because of these fields.
+    pub(super) fn anew(write: Write, fields: Vec<String>) -> Self {
+        Self { write, fields, checked: true, anew: true, contested: false }
+    }
+
     /// Returns the turn in which it is written.
     pub(super) fn turn(&self) -> (Turn, u8) {
         (self.write.wish.turn(), plan::rank(&self.write.manifest.id.group_kind()))
@@ -68,7 +82,7 @@ pub(super) enum Verdict {
 
 impl Verdict {
     fn unchecked(write: Write) -> Self {
-        Self::Fine(Box::new(Checked { write, fields: Vec::new(), checked: false, anew: false }))
+        Self::Fine(Box::new(Checked::new(write, Vec::new(), false)))
     }
 }
 
@@ -113,7 +127,7 @@ impl Checker<'_> {
             return Ok(Ok(Verdict::unchecked(write)));
         };
         // Nobody looked for it before: the answer tells that it is there, or may be a refusal because it is.
-        if write.live.is_none() && answer.as_ref().map_or_else(is_refusal, is_there) {
+        if write.live.is_none() && answer.as_ref().map_or_else(is_refusal, |dry| is_there(&dry.merged)) {
             write.live = match self.read(&write.manifest).await? {
                 Ok(live) => live,
                 Err(problem) => return Ok(Err(problem)),
@@ -126,16 +140,16 @@ impl Checker<'_> {
             if write.live.as_ref().is_some_and(Live::is_terminating) {
                 return Err(Error::Leaving(write.manifest.id));
             }
-            if write.live.is_some() && write.wish.cedes() {
+            if write.live.is_some() && (write.wish.cedes() || answer.as_ref().is_err_and(is_contested)) {
                 answer = self.dry_run(&write).await;
             }
         }
         match answer {
-            Ok(merged) => {
+            Ok(Dry { merged, contested }) => {
                 let fields =
                     write.live.as_ref().map(|live| drift::between(&live.value, &merged, self.manager));
-                let fields = fields.unwrap_or_default();
-                Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked, anew: false }))))
+                let fine = Checked::new(write, fields.unwrap_or_default(), checked);
+                Ok(Ok(Verdict::Fine(Box::new(Checked { contested, ..fine }))))
             }
             Err(error) if is_refusal(&error) => self.refused(write, &error).await,
             Err(error) => Err(error.into()),
@@ -167,6 +181,10 @@ impl Checker<'_> {
         if error.answer().is_some_and(Answer::is_early) {
             return Ok(Ok(Verdict::Early(problem)));
         }
+        if is_contested(error) {
+            problem.message = format!("{}; {WAYS_OUT}", problem.message);
+            return Ok(Err(problem));
+        }
         let causes = error.answer().map(Answer::causes).unwrap_or_default();
         let fields = match plan::force(&write, self.set, self.manager, causes) {
             Force::Recreated(fields) => fields,
@@ -186,7 +204,7 @@ impl Checker<'_> {
             }
         };
         match self.cluster.dry_run_anew(self.kinds, self.manager, &write.manifest).await {
-            Ok(_) => Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked: true, anew: true })))),
+            Ok(_) => Ok(Ok(Verdict::Fine(Box::new(Checked::anew(write, fields))))),
             Err(error) if is_refusal(&error) => {
                 let why = refusal(&error, &write.manifest).message;
                 problem.message =
@@ -201,8 +219,8 @@ impl Checker<'_> {
     pub(super) async fn check_anew(&self, write: Write) -> Result<Result<Verdict, Problem>, Error> {
         match self.cluster.dry_run_anew(self.kinds, self.manager, &write.manifest).await {
             Ok(_) => {
-                let (fields, checked, anew) = (vec!["the new rollout".to_owned()], true, true);
-                Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked, anew }))))
+                let fields = vec!["the new rollout".to_owned()];
+                Ok(Ok(Verdict::Fine(Box::new(Checked::anew(write, fields)))))
             }
             Err(error) if error.answer().is_some_and(Answer::is_early) => {
                 Ok(Ok(Verdict::Early(refusal(&error, &write.manifest))))
@@ -219,18 +237,12 @@ impl Checker<'_> {
         if self.dry_run(&write).await.is_err() {
             return self.check_anew(write).await;
         }
-        let (fields, checked, anew) = (Vec::new(), true, false);
-        Ok(Ok(Verdict::Fine(Box::new(Checked { write, fields, checked, anew }))))
-    }
-
-    async fn dry_run(&self, write: &Write) -> Result<Value, cluster::Error> {
-        let manifest = body(write, write.live.as_ref(), self.manager);
-        self.cluster.dry_run(self.kinds, self.manager, &manifest, None).await
+        Ok(Ok(Verdict::Fine(Box::new(Checked::new(write, Vec::new(), true)))))
     }
 
     /// Returns the server's answer, and whether it is about the object in its own place; nothing where only a stand-in
     /// was refused.
-    async fn ask(&self, write: &Write) -> Option<(Result<Value, cluster::Error>, bool)> {
+    async fn ask(&self, write: &Write) -> Option<(Result<Dry, cluster::Error>, bool)> {
         let manifest = &write.manifest;
         let namespace = manifest.id.namespace.as_deref();
         let to_come =
@@ -240,13 +252,13 @@ impl Checker<'_> {
         if !to_come || !answer.as_ref().is_err_and(missing) {
             return Some((answer, true));
         }
-        let answer = self.cluster.dry_run(self.kinds, self.manager, manifest, Some(STAND_IN)).await;
+        let answer = self.cluster.dry_run_in(self.kinds, self.manager, manifest, STAND_IN).await;
         // What the stand-in's own rules refuse says nothing of the namespace that is to come.
         if answer.as_ref().is_err_and(|error| error.answer().is_some_and(Answer::is_forbidden)) {
             return None;
         }
         let checked = answer.is_ok();
-        Some((answer, checked))
+        Some((answer.map(Dry::from), checked))
     }
 
     /// Reads the object of a manifest by its name; the inner error is that this is forbidden.
@@ -276,6 +288,10 @@ fn is_there(answer: &Value) -> bool {
         .pointer("/metadata/resourceVersion")
         .and_then(Value::as_str)
         .is_some_and(|version| !version.is_empty())
+}
+
+pub(super) fn is_contested(error: &cluster::Error) -> bool {
+    error.answer().is_some_and(Answer::is_contested)
 }
 
 fn is_refusal(error: &cluster::Error) -> bool {

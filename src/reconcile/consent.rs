@@ -56,7 +56,7 @@ impl Reconciler {
         if leaving.is_empty() {
             return Ok(guard::Judged::default());
         }
-        let limits = self.hands.guard;
+        let limits = &self.hands.guard;
         let without = |_: &ObjectId| false;
         if known.wanted == 0 || guard::is_free(&leaving, known, limits) {
             return Ok(guard::judge(leaving, known, limits, without));

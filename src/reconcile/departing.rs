@@ -9,6 +9,7 @@ use futures::stream;
 use tokio::time::Instant;
 
 use crate::annotation::Turn;
+use crate::application::Propagation;
 use crate::application::Target;
 use crate::applyset;
 use crate::applyset::Fence;
@@ -154,9 +155,9 @@ impl<'a> Departing<'a> {
             self.keep(live, Fate::Held("it holds what is still there".to_owned()));
         }
         let (reconciler, cluster, kinds) = (self.reconciler, &self.cluster, &self.kinds);
-        let (target, parent) = (self.order.target, &self.parent);
+        let (target, parent, how) = (self.order.target, &self.parent, Propagation::Background);
         let deletes = stage.into_iter().map(|live| async move {
-            let answer = reconciler.delete(cluster, kinds, target, parent, live.clone()).await;
+            let answer = reconciler.delete(cluster, kinds, (target, parent), live.clone(), how).await;
             (live, answer)
         });
         let deletes: Vec<_> = deletes.collect();

@@ -48,6 +48,7 @@ pub(super) fn sorted_out(mut ready: Ready, manager: &str) -> Ready {
         let fight = fought_over(&ready.begun, &one, manager);
         match (ready.begun.job.self_heal(one.write.wish.self_heal), fight) {
             _ if to_come || is_over(&one) => ready.left.push(unhealed(one)),
+            (SelfHeal::Correct, None) if one.contested => reported.push(one),
             (SelfHeal::Correct, None) => corrected.push(one),
             (SelfHeal::Correct, Some(fight)) => {
                 ready.fights.push(fight);

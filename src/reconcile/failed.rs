@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::annotation::Wish;
+use crate::application::Propagation;
 use crate::applyset::Parent;
 use crate::clock::now;
 use crate::cluster::Cluster;
@@ -82,14 +83,13 @@ impl Reconciler {
             changes.extend(unmade);
         } else if !checked.is_empty() || !failed.is_empty() {
             let parent = self.take_once_more(&begun).await?;
-            let target = begun.job.target.clone();
-            let by = By { kinds: begun.kinds.clone(), manager: manager.clone(), parent, target };
+            let (by, how) = (By::of(&begun, parent), Propagation::Foreground);
             for one in checked {
                 changes.push(self.make(&cluster, &by, &one).await?);
             }
             for live in failed {
                 let object = live.id.clone();
-                let _deleted = self.delete(&cluster, &by.kinds, &by.target, &by.parent, live).await?;
+                let _deleted = self.delete(&cluster, &by.kinds, (&by.target, &by.parent), live, how).await?;
                 tracing::info!(run.id = begun.run, %object, "deleted a hook that failed, as it says");
             }
         }

@@ -5,6 +5,7 @@ use futures::stream;
 
 use crate::annotation::Hook;
 use crate::annotation::Wish;
+use crate::application::Propagation;
 use crate::application::Target;
 use crate::applyset::Parent;
 use crate::cluster::Cluster;
@@ -82,7 +83,9 @@ impl Reconciler {
     ) {
         for hook in hooks.into_iter().filter(|hook| Wish::of(&hook.value).is_cleared) {
             let id = hook.id.clone();
-            if let Err(error) = self.delete(cluster, kinds, target, parent, hook).await {
+            if let Err(error) =
+                self.delete(cluster, kinds, (target, parent), hook, Propagation::Foreground).await
+            {
                 tracing::warn!(target.name = %target, object = %id, error = chain(&error), "a hook that succeeded stays");
             }
         }

@@ -11,6 +11,7 @@ mod awaited;
 mod begin;
 mod check;
 mod close;
+mod conflicts;
 mod consent;
 mod crds;
 mod delete;

@@ -255,8 +255,7 @@ impl Reconciler {
         for (write, problem) in doubtful {
             // What this pass changes of the definition is not asked of the server before it is there.
             if redefined(checker.declared, &sorted.writes, &write) {
-                let (fields, checked, anew) = (Vec::new(), false, false);
-                sorted.writes.push(Checked { write, fields, checked, anew });
+                sorted.writes.push(Checked::new(write, Vec::new(), false));
             } else {
                 sorted.problems.push(problem);
             }

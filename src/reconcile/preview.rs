@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::application::Application;
-use crate::application::Name;
 use crate::application::Target;
 use crate::applyset::Parent;
 use crate::clock::now;
@@ -23,8 +22,8 @@ use super::Begun;
 use super::Error;
 use super::Ready;
 use super::Reconciler;
-use super::apply::told;
 use super::check::Checked;
+use super::conflicts::told;
 use super::write::taking;
 
 /// What a pass would do.
@@ -98,11 +97,13 @@ impl Reconciler {
 }
 
 fn shown(ready: Ready) -> Preview {
-    let (parent, application) = (&ready.begun.parent, &ready.begun.job.target.application);
+    let (parent, application) = (&ready.begun.parent, &ready.begun.job.application);
     let write = |checked: &Checked| {
         let action = if checked.write.live.is_some() { Action::Configured } else { Action::Created };
-        let notes: Vec<String> =
-            told(checked, parent).into_iter().chain(lost(checked, parent, application)).collect();
+        let notes: Vec<String> = told(checked, parent, application)
+            .into_iter()
+            .chain(lost(checked, parent, application))
+            .collect();
         let note = Some(notes.join(", ")).filter(|note| !note.is_empty());
         Change { object: checked.write.manifest.id.clone(), action, note }
     };
@@ -125,14 +126,14 @@ fn shown(ready: Ready) -> Preview {
 
 /// Returns what goes from an object besides, because the tool that set it is taken over from and the manifest does not set
 /// it. No dry-run shows that before the fields are ours.
-fn lost(checked: &Checked, parent: &Parent, application: &Name) -> Option<String> {
+fn lost(checked: &Checked, parent: &Parent, application: &Application) -> Option<String> {
     let live = checked.write.live.as_ref()?;
     let patch = taking(&checked.write, live, parent, application)?;
     let mut ours = live.value.clone();
     let entries = ours.pointer_mut("/metadata/managedFields")?;
     *entries = patch.pointer("/metadata/managedFields")?.clone();
     let (Foretold::Changed(fields) | Foretold::Undecided(fields)) =
-        drift::foretell(&ours, &checked.write.manifest.value, Some(&member::manager(application)))
+        drift::foretell(&ours, &checked.write.manifest.value, Some(&member::manager(&application.name)))
     else {
         return None;
     };

@@ -4,13 +4,13 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::annotation::Wish;
+use crate::application::Propagation;
 use crate::application::Target;
 use crate::applyset::Parent;
 use crate::cluster::Answer;
 use crate::cluster::Cluster;
 use crate::cluster::Deleted;
 use crate::cluster::Kinds;
-use crate::cluster::Propagation;
 use crate::fault::Fault;
 use crate::member;
 use crate::object::Live;
@@ -25,9 +25,10 @@ use super::Reconciler;
 use super::turns::Waiting;
 use super::write::CONFLICTS;
 
-/// Returns when what an object owns goes with it: before a hook is made anew, the pods of the one before it have to be gone.
-fn propagation(live: &Live) -> Propagation {
-    if Wish::of(&live.value).is_made_anew() { Propagation::Foreground } else { Propagation::Background }
+/// Returns when what an object owns goes with it, where it usually does so: before a hook is made anew, the pods of the one
+/// before it have to be gone.
+fn propagation(live: &Live, usual: Propagation) -> Propagation {
+    if Wish::of(&live.value).is_made_anew() { Propagation::Foreground } else { usual }
 }
 
 impl Reconciler {
@@ -50,13 +51,14 @@ impl Reconciler {
         let begun = &applied.fenced.ready.begun;
         let (cluster, kinds) = (self.cluster_of(begun)?, begun.kinds.clone());
         let (target, parent) = (begun.job.target.clone(), applied.fenced.parent.clone());
+        let how = begun.job.application.propagation;
         for stage in plan::stages_in_reverse(prune) {
             // What a successor declares again may be as it was, so that no version tells; only the fence does.
             self.still_ours(&target, &parent).await?;
             let deletes = stage.into_iter().map(|live| {
                 let (cluster, kinds, target, parent) = (&cluster, &kinds, &target, &parent);
                 async move {
-                    let answer = self.delete(cluster, kinds, target, parent, live.clone()).await;
+                    let answer = self.delete(cluster, kinds, (target, parent), live.clone(), how).await;
                     (live, answer)
                 }
             });
@@ -92,14 +94,14 @@ impl Reconciler {
         &self,
         cluster: &Cluster,
         kinds: &Kinds,
-        target: &Target,
-        parent: &Parent,
+        (target, parent): (&Target, &Parent),
         mut live: Live,
+        usual: Propagation,
     ) -> Result<Deleted, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let error = match cluster.delete(kinds, &live, propagation(&live)).await {
+            let error = match cluster.delete(kinds, &live, propagation(&live, usual)).await {
                 Ok(deleted) => return Ok(deleted),
                 Err(error) => error,
             };

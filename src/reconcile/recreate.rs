@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep;
 
+use crate::application::Propagation;
 use crate::cluster::Cluster;
 use crate::cluster::Deleted;
 use crate::object::Live;
@@ -27,7 +28,8 @@ impl Reconciler {
     /// Another run that took the fence; the server's refusal; an object that is not gone in time.
     pub(super) async fn remove(&self, cluster: &Cluster, by: &By, old: &Live) -> Result<(), Error> {
         self.still_ours(&by.target, &by.parent).await?;
-        if self.delete(cluster, &by.kinds, &by.target, &by.parent, old.clone()).await? == Deleted::Gone {
+        let (held, how) = ((&by.target, &by.parent), Propagation::Background);
+        if self.delete(cluster, &by.kinds, held, old.clone(), how).await? == Deleted::Gone {
             return Ok(());
         }
         let until = Instant::now() + GONE_WITHIN;

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::application::Name;
+use crate::application::Application;
 use crate::application::Target;
-use crate::applyset;
 use crate::applyset::Parent;
 use crate::cluster;
 use crate::cluster::Answer;
@@ -22,10 +21,13 @@ use crate::plan::Write;
 use crate::takeover::Taken;
 use crate::takeover::takeover;
 
+use super::Begun;
 use super::Error;
 use super::Reconciler;
 use super::check::Checked;
 use super::check::body;
+use super::conflicts::conflicts;
+use super::conflicts::former_owner;
 
 /// How often is a write tried when others write the same object at the same time?
 pub(super) const CONFLICTS: usize = 3;
@@ -72,21 +74,26 @@ async fn put(
     write: &Write,
     mut live: Option<Live>,
 ) -> Result<Value, cluster::Error> {
-    let patch = live.as_ref().and_then(|live| taking(write, live, &by.parent, &by.target.application));
+    let patch = live.as_ref().and_then(|live| taking(write, live, &by.parent, &by.application));
     if let Some(patch) = patch {
         live = Live::read(cluster.hand_over(&by.kinds, &write.manifest, &patch).await?);
     }
     let before = by.parent.resource_version.as_deref().unwrap_or_default();
     let body = body(write, live.as_ref(), &by.manager);
-    cluster.apply(&by.kinds, &by.manager, &body, live.as_ref(), before).await
+    let manager = (by.manager.as_str(), conflicts(&write.wish, &by.application));
+    cluster.apply(&by.kinds, manager, &body, live.as_ref(), before).await
 }
 
 /// Returns the patch by which what others applied of an object becomes ours, where there is any.
-pub(super) fn taking(write: &Write, live: &Live, parent: &Parent, application: &Name) -> Option<Value> {
-    let owner = applyset::owning_application(live, &parent.namespace).filter(|owner| owner != application);
-    let tools = plan::takes_over(write, live, &parent.id());
-    let owner = owner.as_ref().map(member::manager);
-    takeover(&live.value, &member::manager(application), Taken { tools, owner: owner.as_deref() })
+pub(super) fn taking(
+    write: &Write,
+    live: &Live,
+    parent: &Parent,
+    application: &Application,
+) -> Option<Value> {
+    let owner = former_owner(live, parent).as_ref().map(member::manager);
+    let tools = plan::takes_over(write, live, &parent.id()).then_some(application.takes_over.as_slice());
+    takeover(&live.value, &member::manager(&application.name), Taken { tools, owner: owner.as_deref() })
 }
 
 /// By whom objects are written.
@@ -95,6 +102,16 @@ pub(super) struct By {
     pub(super) manager: String,
     pub(super) parent: Parent,
     pub(super) target: Target,
+    pub(super) application: Application,
+}
+
+impl By {
+    /// Returns who writes in a pass that holds the fence by this parent.
+    pub(super) fn of(begun: &Begun, parent: Parent) -> Self {
+        let (target, application) = (begun.job.target.clone(), begun.job.application.clone());
+        let manager = member::manager(&target.application);
+        Self { kinds: begun.kinds.clone(), manager, parent, target, application }
+    }
 }
 
 /// What became of a write.

@@ -1,27 +1,29 @@
 //! `[[applications]]`: what belongs where.
 
-use std::time::Duration;
-
 use crate::application::Application;
+use crate::application::Conflicts;
 use crate::application::Dependency;
 use crate::application::Name;
 use crate::application::OnFailure;
+use crate::application::Propagation;
 use crate::commit::CommitId;
 use crate::reference::Reference;
 use crate::settings::checks;
+use crate::settings::ignore_rules;
 use crate::settings::lists::Names;
 use crate::settings::reader::Section;
 use crate::settings::sections;
+use crate::settings::sections::Reconcile;
 
 /// How many others may an application depend on? Each of its jobs carries them.
 const DEPENDENCIES: usize = 64;
 
-/// Reads an application; `known` are the names of all sources and of all clusters.
+/// Reads an application; `known` are the names of all sources and of all clusters, `usual` is what holds where it says nothing.
 pub fn application(
     section: &mut Section<'_>,
     name: Option<Name>,
     (sources, clusters): (&Names, &Names),
-    deadline: Duration,
+    usual: Option<&Reconcile>,
 ) -> Option<Application> {
     let source = section
         .required("source", "the name of its source")
@@ -36,7 +38,10 @@ pub fn application(
     let service_account = section.parsed("service_account", checks::service_account);
     let stable_for_ms = sections::stable_for(section);
     let depends_on = depends_on(section);
-    let deadline = sections::health_deadline(section).unwrap_or(deadline);
+    let conflicts = section.parsed("conflicts", |text| checks::word(text, &Conflicts::ALL));
+    let takes_over = ignore_rules::managers(section, "takes_over");
+    let propagation = section.parsed("propagation", |text| checks::word(text, &Propagation::ALL));
+    let deadline = sections::health_deadline(section).or_else(|| usual.map(|usual| usual.health_deadline));
     let application = Application {
         name: name?,
         source: source?,
@@ -45,13 +50,16 @@ pub fn application(
         clusters: places,
         namespace,
         prune: prune.unwrap_or(true),
-        health_deadline_ms: u64::try_from(deadline.as_millis()).ok()?,
+        health_deadline_ms: u64::try_from(deadline?.as_millis()).ok()?,
         self_heal: self_heal.unwrap_or_default(),
         stable_for_ms,
-        service_account,
+        service_account: service_account.or_else(|| usual?.service_account.clone()),
         ignore: Vec::new(),
         depends_on,
         on_failure: on_failure.unwrap_or_default(),
+        conflicts: conflicts.unwrap_or_default(),
+        takes_over,
+        propagation: propagation.unwrap_or_default(),
     };
     for cluster in &application.clusters {
         let namespace = application.namespace_in(cluster);

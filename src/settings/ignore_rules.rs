@@ -5,6 +5,7 @@ use crate::annotation::Pointer;
 use crate::application::Application;
 use crate::ignore::IgnoreRule;
 use crate::object::GroupKind;
+use crate::settings::kinds;
 use crate::settings::lists::Names;
 use crate::settings::reader::Section;
 use crate::settings::windows;
@@ -12,36 +13,17 @@ use crate::settings::windows;
 /// How many rules may one application have? Each of its jobs carries them.
 const RULES: usize = 256;
 
-/// How many managers may one rule name?
+/// How many managers may one list name?
 const MANAGERS: usize = 16;
 
 /// How long may a text of a rule be, in bytes? A field manager has at most 128 of them, a name 253.
 const TEXT_BYTES: usize = 512;
 
-/// The kinds of the core group that can be declared.
-const CORE: [&str; 15] = [
-    "ConfigMap",
-    "Endpoints",
-    "Event",
-    "LimitRange",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "Pod",
-    "PodTemplate",
-    "ReplicationController",
-    "ResourceQuota",
-    "Secret",
-    "Service",
-    "ServiceAccount",
-];
-
 /// Reads a rule and gives it to each of `all` that it fits; `known` are the names of all applications.
 pub fn ignore_rule(section: &mut Section<'_>, known: &Names, all: &mut [Application]) {
     let kind = section.required("kind", "the kind of the objects, such as \"Deployment\"");
     let group = section.text("group").unwrap_or_default();
-    if let Some(kind) = kind.as_deref().filter(|kind| group.is_empty() && !CORE.contains(kind)) {
+    if let Some(kind) = kind.as_deref().filter(|kind| group.is_empty() && !kinds::is_core(kind)) {
         section.wrong("group", format!("is missing: \"{kind}\" is no kind of the core group"));
     }
     let applications = windows::patterns(section, "applications", "application", known);
@@ -49,7 +31,7 @@ pub fn ignore_rule(section: &mut Section<'_>, known: &Names, all: &mut [Applicat
     let fields = several(section, "fields", POINTERS, |text| {
         Pointer::parse(text).map(|_| text.to_owned()).map_err(|why| format!("is a list {why}"))
     });
-    let managers = several(section, "managers", MANAGERS, text);
+    let managers = managers(section, "managers");
     if !section.has("fields") && !section.has("managers") {
         section.wrong("", "give fields, or managers, or both: what is left to others");
     }
@@ -64,6 +46,11 @@ pub fn ignore_rule(section: &mut Section<'_>, known: &Names, all: &mut [Applicat
             section.wrong("", format!("is rule {} for {}: at most {RULES}", RULES + 1, application.name));
         }
     }
+}
+
+/// Reads a list of field managers, where it is given.
+pub fn managers(section: &mut Section<'_>, key: &'static str) -> Vec<String> {
+    several(section, key, MANAGERS, text)
 }
 
 /// Reads a list that is not empty, where it is given.

@@ -25,6 +25,7 @@ use crate::window::Window;
 mod applications;
 mod checks;
 mod ignore_rules;
+mod kinds;
 mod layers;
 mod lists;
 mod reader;
@@ -177,7 +178,7 @@ fn build(
     let report = sections::report(layers.section("report", problems));
     let log = sections::log(layers.section("log", problems));
     let telemetry = sections::telemetry(layers.section("telemetry", problems));
-    let reading = Reading { layers, environment, part, poll, deadline: reconcile.map(|r| r.health_deadline) };
+    let reading = Reading { layers, environment, part, poll, usual: reconcile.as_ref() };
     let lists = Lists::read(&reading, problems);
     warnings.extend(lists.warnings);
     let health = rules::rules(layers, part, problems);
@@ -223,7 +224,7 @@ struct Reading<'a> {
     environment: &'a Environment,
     part: &'a Part,
     poll: Option<Duration>,
-    deadline: Option<Duration>,
+    usual: Option<&'a Reconcile>,
 }
 
 impl Lists {
@@ -272,11 +273,11 @@ impl Lists {
 
     /// Reads the applications, the rules about what is left to others in them, and the windows for them; `known` are the names of all sources and of all clusters.
     fn applications(&mut self, reading: &Reading<'_>, known: (&Names, &Names), problems: &mut Vec<Problem>) {
-        let (layers, deadline) = (reading.layers, reading.deadline.unwrap_or_default());
+        let (layers, usual) = (reading.layers, reading.usual);
         let [mut applications, mut windows] = [const { Names::new() }; 2];
         layers.items("applications", problems, |mut section| {
             let name = applications.take(&mut section);
-            self.applications.extend(applications::application(&mut section, name, known, deadline));
+            self.applications.extend(applications::application(&mut section, name, known, usual));
             section.finish();
         });
         for message in select::refused(&self.applications) {

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::application::Name;
+use crate::application::ServiceAccount;
 use crate::bucket::Rate;
 use crate::cli::LogFormat;
 use crate::cli::LogLevel;
 use crate::forge::Link;
+use crate::object::GroupKind;
 use crate::server::Limits;
 use crate::server::Network;
 use crate::settings::checks;
+use crate::settings::kinds;
 use crate::settings::reader::Section;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -34,8 +37,8 @@ pub struct Door {
     pub limits: Limits,
 }
 
-/// `[reconcile]`: how much is done at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `[reconcile]`: how much is done at once, and what holds for applications that say nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconcile {
     /// How many targets are worked on at once?
     pub parallel: usize,
@@ -43,6 +46,8 @@ pub struct Reconcile {
     pub requests: usize,
     /// How long may objects take to become healthy, where an application does not say?
     pub health_deadline: Duration,
+    /// The ServiceAccount in whose name an application is written that names none; windlass itself without one.
+    pub service_account: Option<ServiceAccount>,
 }
 
 /// `[work]`: what is said of a process without the door.
@@ -53,12 +58,14 @@ pub struct Work {
 }
 
 /// `[guard]`: how much one commit may delete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
     /// This many objects always.
     pub least: usize,
     /// This share of a target's objects, in percent.
     pub percent: usize,
+    /// The kinds of which nothing is deleted without consent, beside those that hold data.
+    pub kinds: Vec<GroupKind>,
 }
 
 /// `[source]`: what is taken from a repository.
@@ -178,11 +185,15 @@ pub fn reconcile(mut section: Section<'_>) -> Option<Reconcile> {
     let parallel = section.whole("parallel", 1..=64);
     let requests = section.whole("requests", 1..=64);
     let health_deadline = health_deadline(&mut section);
+    let service_account = section.parsed("service_account", |text| {
+        Some(text).filter(|text| !text.is_empty()).map(checks::service_account).transpose()
+    });
     section.finish();
     Some(Reconcile {
         parallel: usize::try_from(parallel?).ok()?,
         requests: usize::try_from(requests?).ok()?,
         health_deadline: health_deadline?,
+        service_account: service_account?,
     })
 }
 
@@ -201,8 +212,10 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
 pub fn guard(mut section: Section<'_>) -> Option<Guard> {
     let least = section.whole("least", 0..=10_000);
     let percent = section.whole("percent", 0..=100);
+    let kinds = section.each("kinds", kinds::group_kind);
     section.finish();
-    Some(Guard { least: usize::try_from(least?).ok()?, percent: usize::try_from(percent?).ok()? })
+    let (least, percent) = (usize::try_from(least?).ok()?, usize::try_from(percent?).ok()?);
+    Some(Guard { least, percent, kinds: kinds? })
 }
 
 pub fn source(mut section: Section<'_>) -> Option<SourceLimits> {

@@ -15,12 +15,12 @@ use crate::world::setup::Setup;
 use crate::world::windlass::World;
 
 /// Returns all drift that is recorded, the newest first.
-async fn drifts(w: &World) -> Vec<Drift> {
+pub async fn drifts(w: &World) -> Vec<Drift> {
     w.store().drifts(None, 100).await.unwrap().into_iter().map(|(_, drift)| drift).collect()
 }
 
 /// Changes the value of a ConfigMap, as somebody with `kubectl edit` would.
-async fn edit(w: &World, name: &str, value: &str) {
+pub async fn edit(w: &World, name: &str, value: &str) {
     let path = format!("{}?fieldManager=somebody", w.path_of(name));
     w.east.change(&path, &json!({ "data": { "key": value } })).await;
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 use windlass::commit::CommitId;
 
 use crate::world::manifests::config_map;
+use crate::world::manifests::deployment;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
 use crate::world::windlass::World;
@@ -156,4 +157,27 @@ async fn drift_of_the_others_is_corrected_while_something_is_being_deleted() {
         let_go(w).await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_object_owns_goes_before_it_or_stays_where_that_is_wanted() {
+    for (propagation, left) in [("foreground", 0), ("orphan", 1)] {
+        let app = App::named("shop").with(&format!("propagation = \"{propagation}\""));
+        let setup = Setup::default().applications([app]);
+        setup
+            .run(async |w| {
+                let files = [("shop/web.yaml", deployment("web")), ("shop/one.yaml", config_map("one", "1"))];
+                w.ship(&files.each_ref().map(|(path, text)| (*path, text.as_str()))).await;
+                w.settle().await;
+                w.repo.remove(&["shop/web.yaml"]);
+                let second = w.ship(&[]).await;
+                w.settle().await;
+                w.expect(&second, "shop@east", "success", &["1 pruned"]).await;
+                let sets =
+                    w.east.list(&format!("/apis/apps/v1/namespaces/{}/replicasets", w.namespace)).await;
+                assert_eq!(sets.len(), left, "{propagation}");
+                assert!(sets.iter().all(|set| set["metadata"].get("ownerReferences").is_none()));
+            })
+            .await;
+    }
 }

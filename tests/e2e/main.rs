@@ -8,6 +8,7 @@
 )]
 
 mod annotations;
+mod conflicts;
 mod deletion;
 mod depends;
 mod drift;

@@ -4,6 +4,7 @@ use serde_json::json;
 use windlass::application::Name;
 use windlass::application::Target;
 use windlass::commit::CommitId;
+use windlass::object::GroupKind;
 use windlass::pause::Audited;
 use windlass::pause::Order;
 use windlass::pause::Scope;
@@ -11,6 +12,7 @@ use windlass::pause::Scope;
 use crate::annotations::annotated;
 use crate::world::manifests::config_map;
 use crate::world::manifests::namespace;
+use crate::world::manifests::secret;
 use crate::world::setup::App;
 use crate::world::setup::Setup;
 use crate::world::unique;
@@ -47,6 +49,28 @@ async fn promise_4_more_than_the_guard_allows_is_kept_until_a_commit_consents() 
         w.settle().await;
         assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-00"]);
         w.expect(&third, "shop@east", "success", &["11 pruned"]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_kind_that_the_settings_guard_is_kept_until_a_commit_consents() {
+    World::run(async |w| {
+        let secrets = || vec![GroupKind { group: String::new(), kind: "Secret".to_owned() }];
+        w.change_settings(|settings| settings.guard.kinds = secrets());
+        w.restart().await;
+        ship_many(w, 3).await;
+        w.ship(&[("shop/key.yaml", &secret("key", "something"))]).await;
+        w.settle().await;
+        w.repo.remove(&["shop/key.yaml", "shop/00.yaml"]);
+        let second = w.ship(&[]).await;
+        w.settle().await;
+        w.expect(&second, "shop@east", "failure", &["guard every Secret"]).await;
+        assert_eq!(w.east.config_maps(&w.namespace).await, ["cm-01", "cm-02"]);
+        let third = w.commit_saying("drop the key\n\nWindlass-Allow-Prune: shop", &[]);
+        w.push(&third).await;
+        w.settle().await;
+        w.expect(&third, "shop@east", "success", &["1 pruned"]).await;
     })
     .await;
 }

@@ -17,10 +17,11 @@ use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
 use serde_json::json;
+use windlass::application::Conflicts;
 use windlass::application::Name;
+use windlass::application::Propagation;
 use windlass::cluster::Cluster;
 use windlass::cluster::Kinds;
-use windlass::cluster::Propagation;
 use windlass::cluster::Settings;
 use windlass::drift;
 use windlass::drift::Foretold;
@@ -151,7 +152,7 @@ impl Scene {
     async fn see(&self, id: &str, manifest: Manifest, mut chance: Chance) -> Tally {
         let mut tally = Tally::new();
         let manifest = collection::renamed(manifest, id, &self.namespace);
-        if self.cluster.apply(&self.kinds, MANAGER, &manifest, None, "1").await.is_err() {
+        if self.cluster.apply(&self.kinds, (MANAGER, Conflicts::Take), &manifest, None, "1").await.is_err() {
             return Tally::from([(REFUSED, 1)]);
         }
         let mut note = |verdict| *tally.entry(verdict).or_default() += 1;
@@ -206,9 +207,10 @@ impl Scene {
     async fn try_pair(&self, manifest: &Manifest, same: bool) -> Option<&'static str> {
         let Some(live) = self.live(manifest).await else { return Some("gone") };
         let known = drift::is_as_declared(&live.value, &manifest.value, MANAGER, same);
-        let dry = self.cluster.dry_run(&self.kinds, MANAGER, manifest, None).await;
+        let dry = self.cluster.dry_run(&self.kinds, MANAGER, manifest, Conflicts::Take).await;
         let said = dry.map(|merged| drift::between(&live.value, &merged, MANAGER));
-        let written = self.cluster.apply(&self.kinds, MANAGER, manifest, Some(&live), "").await;
+        let written =
+            self.cluster.apply(&self.kinds, (MANAGER, Conflicts::Take), manifest, Some(&live), "").await;
         let story = || {
             let (live, manifest) = (json!(live.value).to_string(), manifest.value.to_string());
             format!("live {live}\nmanifest {manifest}\nsaid {said:?}")

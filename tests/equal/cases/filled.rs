@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use serde_json::json;
+use windlass::application::Conflicts;
 use windlass::drift;
 use windlass::manifest;
 use windlass::manifest::Text;
@@ -24,16 +25,16 @@ impl Scene {
         until("the kind is served", async || self.kube.find(&folder).await).await;
         self.kinds = self.cluster.discover().await.unwrap();
         let declared = self.keyed(&group, "one");
-        self.cluster.apply(&self.kinds, MANAGER, &declared, None, "").await.unwrap();
+        self.cluster.apply(&self.kinds, (MANAGER, Conflicts::Take), &declared, None, "").await.unwrap();
         self.fill(&path, &group, "UDP").await;
         let other = self.keyed(&group, "other");
         until("the definition fills in UDP", async || {
-            let new = self.cluster.dry_run(&self.kinds, MANAGER, &other, None).await.ok()?;
+            let new = self.cluster.dry_run(&self.kinds, MANAGER, &other, Conflicts::Take).await.ok()?;
             (new.pointer("/spec/ports/0/protocol") == Some(&json!("UDP"))).then_some(())
         })
         .await;
         let live = self.live(&declared).await.unwrap();
-        let merged = self.cluster.dry_run(&self.kinds, MANAGER, &declared, None).await.unwrap();
+        let merged = self.cluster.dry_run(&self.kinds, MANAGER, &declared, Conflicts::Take).await.unwrap();
         let known = drift::is_as_declared(&live.value, &declared.value, MANAGER, true);
         self.kube.delete(&path).await;
         (drift::between(&live.value, &merged, MANAGER), known)

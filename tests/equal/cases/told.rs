@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::json;
+use windlass::application::Conflicts;
 use windlass::drift;
 use windlass::drift::Foretold;
 use windlass::manifest;
@@ -65,7 +66,7 @@ impl Scene {
         let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
         for _ in 0..TRIES {
             let live = self.live(declared).await.expect("it was applied");
-            match self.cluster.dry_run(&self.kinds, MANAGER, declared, None).await {
+            match self.cluster.dry_run(&self.kinds, MANAGER, declared, Conflicts::Take).await {
                 Ok(merged) if version(&merged) != version(&live.value) => {}
                 Ok(merged) => {
                     let mut fields = drift::between(&live.value, &merged, MANAGER);
@@ -121,7 +122,7 @@ impl Scene {
     }
 
     async fn put(&self, manager: &str, manifest: &Manifest) -> Result<(), String> {
-        let written = self.cluster.apply(&self.kinds, manager, manifest, None, "").await;
+        let written = self.cluster.apply(&self.kinds, (manager, Conflicts::Take), manifest, None, "").await;
         written.map(drop).map_err(|error| error.to_string())
     }
 
