@@ -3,6 +3,7 @@
 use super::GOOD;
 use super::folder;
 use super::load;
+use crate::application::Name;
 
 /// The application that the embedded example depends on.
 pub const DATABASE: &str = r#"
@@ -64,4 +65,31 @@ fn what_an_application_depends_on_is_declared_and_no_circle() {
             .collect()
     };
     assert_eq!(needed, ["db@east"]);
+}
+
+#[test]
+fn what_holds_for_all_applications_gives_way_to_their_own() {
+    let folder = folder();
+    let lists = "[[forges]]\nname=\"g\"\nkind=\"github\"\nurl=\"https://github.com\"\nwebhook_secrets=[{env=\"HOOK\"}]\n\
+        [[sources]]\nname=\"a\"\nforge=\"g\"\nrepository=\"a/b\"\n\
+        [[clusters]]\nname=\"east\"\nkubeconfig=\"east.kubeconfig\"\n\
+        [[applications]]\nname=\"one\"\nsource=\"a\"\nref=\"refs/heads/main\"\nclusters=[\"east\"]\nnamespace=\"shop\"\n\
+        [[applications]]\nname=\"two\"\nsource=\"a\"\nref=\"refs/heads/main\"\nclusters=[\"east\"]\nservice_account=\"ops/own\"\n";
+    let users = |text: &str| -> Vec<Option<String>> {
+        let settings = load(folder.path(), text, &[]).unwrap();
+        settings.applications.iter().map(|one| one.user_in(&Name::parse("east").unwrap())).collect()
+    };
+    let own = Some("system:serviceaccount:ops:own".to_owned());
+    assert_eq!(users(lists), [None, own.clone()]);
+    let usual = format!("[reconcile]\nservice_account = \"deployer\"\n{lists}");
+    assert_eq!(users(&usual), [Some("system:serviceaccount:shop:deployer".to_owned()), own]);
+    let wrong = "[reconcile]\nservice_account = \"a/b/c\"\n[guard]\nkinds = [\"StatefulSet\"]\n";
+    let problems = load(folder.path(), wrong, &[]).unwrap_err();
+    for key in ["reconcile.service_account", "guard.kinds[0]"] {
+        assert!(problems.iter().any(|problem| problem.contains(key)), "{key}: {problems:?}");
+    }
+    let good = "[guard]\nkinds = [\"StatefulSet.apps\", \"Secret\"]\n";
+    let kinds = load(folder.path(), good, &[]).unwrap().guard.kinds;
+    let kinds: Vec<(&str, &str)> = kinds.iter().map(|one| (one.group.as_str(), one.kind.as_str())).collect();
+    assert_eq!(kinds, [("apps", "StatefulSet"), ("", "Secret")]);
 }
