@@ -68,9 +68,13 @@ impl Station {
     }
 
     async fn say(&self, body: String) {
-        let draft =
-            Draft { lane: Lane::reports(), id: "report".into(), partition: "shop".into(), body, trace: None };
-        self.queue.publish(vec![draft]).await.unwrap();
+        self.say_apart("shop", body).await;
+    }
+
+    /// Publishes a message of a partition of its own.
+    async fn say_apart(&self, partition: &str, body: String) {
+        let (lane, id, partition) = (Lane::reports(), "report".into(), partition.into());
+        self.queue.publish(vec![Draft { lane, id, partition, body, trace: None }]).await.unwrap();
     }
 
     /// Publishes what a worker says and takes it in.
@@ -152,6 +156,39 @@ async fn what_workers_say_reaches_the_forge_once() {
     assert!(heard.contains(&"team/shop success windlass: 1 target healthy".to_owned()), "{heard:?}");
     assert_eq!(station.post(MUCH_LATER).await, (0, 0, 0));
     assert_eq!(forge.most_at_once(), 1);
+}
+
+#[tokio::test]
+async fn reports_that_wait_are_taken_in_together_and_one_that_is_none_holds_up_no_other() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge), ("blog", &forge)]).await;
+    let phases = [Phase::Pending, Phase::Running, Phase::Applied, Phase::Healthy];
+    for (place, phase) in phases.into_iter().enumerate() {
+        for source in ["shop", "blog"] {
+            let report = Report { version: VERSION, at: Moment(5_100), what: told(source, phase) };
+            let body = serde_json::to_string(&report).unwrap();
+            station.say_apart(&format!("{source} {place}"), body).await;
+        }
+        if place == 1 {
+            station.say("{}".into()).await;
+        }
+    }
+    let mut steps = station.reporter.gather(Duration::ZERO).await.unwrap();
+    steps.sort_by_key(|step| *step != Step::Buried);
+    assert_eq!(steps[0], Step::Buried);
+    assert!(steps.len() == 9 && steps[1..].iter().all(|step| *step == Step::Recorded), "{steps:?}");
+    assert!(station.reporter.gather(Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(station.queue.dead(10).await.unwrap().len(), 1);
+    // A forge hears of both where they stand, and of nothing before that.
+    assert_eq!(station.post(NOW).await, (4, 0, 0));
+    let heard = forge.heard();
+    for source in ["shop", "blog"] {
+        for text in
+            ["windlass: 1 target healthy", &format!("windlass/{source}@east: 1 created, healthy in 4.1 s")]
+        {
+            assert!(heard.contains(&format!("team/{source} success {text}")), "{text}: {heard:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -162,22 +162,24 @@ fn body<T: Serialize>(word: &T) -> String {
     serde_json::to_string(word).unwrap_or_default()
 }
 
+/// Returns what a report is about. Those of one target of a commit come in their order; the others need none, and may be
+/// taken in together.
 fn subject(told: &Told) -> String {
-    let (source, commit) = match told {
+    let (source, commit, target) = match told {
         Told::Heard(heard) => return heard.delivery.clone(),
         Told::Considered(considered) => return considered.event.clone(),
-        Told::Run(progress) => (&progress.source, &progress.commit),
-        Told::Drift(drift) => (&drift.source, &drift.commit),
-        Told::Rerun { source, commit, .. }
-        | Told::Roster { source, commit, .. }
-        | Told::Covered { source, commit, .. }
-        | Told::Superseded { source, commit, .. }
-        | Told::Waiting { source, commit, .. }
-        | Told::Held { source, commit, .. }
-        | Told::RolledBack { source, commit, .. }
-        | Told::Buried { source, commit, .. } => (source, commit),
+        Told::Run(progress) => (&progress.source, &progress.commit, Some(&progress.target)),
+        Told::Drift(drift) => (&drift.source, &drift.commit, Some(&drift.target)),
+        Told::Rerun { source, commit, .. } | Told::Roster { source, commit, .. } => (source, commit, None),
+        Told::Covered { source, commit, target, .. }
+        | Told::Superseded { source, commit, target, .. }
+        | Told::Waiting { source, commit, target, .. }
+        | Told::Held { source, commit, target, .. }
+        | Told::RolledBack { source, commit, target, .. }
+        | Told::Buried { source, commit, target, .. } => (source, commit, Some(target)),
     };
-    format!("{source}/{commit}")
+    let target = target.map(|target| format!("/{target}")).unwrap_or_default();
+    format!("{source}/{commit}{target}")
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::future::try_join_all;
+
 use crate::fault::Fault;
 use crate::fault::chain;
 use crate::lanes::Lanes;
@@ -18,8 +20,8 @@ use crate::queue::Queue;
 use crate::queue::Unread;
 use crate::report::Error;
 use crate::report::pause;
+use crate::store::Entry;
 use crate::store::Store;
-use crate::trail;
 
 /// How long does one step wait for a report?
 const WAIT: Duration = Duration::from_secs(30);
@@ -33,6 +35,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long is waited before a store that was away is asked again?
 const STORE_REST: Duration = Duration::from_secs(1);
+
+/// How many reports are taken at once?
+const BATCH: usize = 64;
 
 /// How often is a report looked at whose application nobody knows?
 const MADE_UP_TRIES: u32 = 8;
@@ -103,21 +108,105 @@ impl Reporter {
     /// # Errors
     /// The queue cannot be read or settled; the report then comes again, which does no harm.
     pub async fn step(&self, wait: Duration) -> Result<Step, Error> {
+        Ok(self.steps(wait, 1).await?.pop().unwrap_or(Step::Idle))
+    }
+
+    /// Takes as many reports as wait already, waiting up to `wait` for the first one, at most 64; those of one source are
+    /// stored together. Returns what became of each.
+    ///
+    /// # Errors
+    /// As [`Reporter::step`].
+    pub async fn gather(&self, wait: Duration) -> Result<Vec<Step>, Error> {
+        self.steps(wait, BATCH).await
+    }
+
+    async fn steps(&self, wait: Duration, most: usize) -> Result<Vec<Step>, Error> {
         if !self.store_answers(wait).await {
-            return Ok(Step::Idle);
+            return Ok(Vec::new());
         }
-        let Some(lease) = self.queue.next(&self.desk.lane(), wait).await.map_err(Error::Queue)? else {
-            return Ok(Step::Idle);
-        };
+        let (mut steps, mut believed) = (Vec::new(), Vec::new());
+        for lease in self.take(wait, most).await? {
+            match self.believe(&lease).await? {
+                Ok(report) => believed.push((lease, report)),
+                Err(step) => steps.push(step),
+            }
+        }
+        let entries: Vec<Entry<'_>> = believed.iter().map(|(lease, report)| entry(lease, report)).collect();
+        for (places, recorded) in self.store.record_all(&entries).await {
+            let these: Vec<_> = places.iter().filter_map(|place| believed.get(*place)).collect();
+            steps.extend(self.settle(&these, recorded).await?);
+        }
+        Ok(steps)
+    }
+
+    /// Takes leases on reports, waiting for the first one only.
+    async fn take(&self, wait: Duration, most: usize) -> Result<Vec<Lease>, Error> {
+        let (lane, mut leases) = (self.desk.lane(), Vec::new());
+        while leases.len() < most {
+            let wait = if leases.is_empty() { wait } else { Duration::ZERO };
+            match self.queue.next(&lane, wait).await {
+                Ok(Some(lease)) => leases.push(lease),
+                Err(error) if leases.is_empty() => return Err(Error::Queue(error)),
+                // What is taken already is worked off first.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(leases)
+    }
+
+    /// Reads a report, or settles a message that is none to be believed.
+    async fn believe(&self, lease: &Lease) -> Result<Result<Report, Step>, Error> {
         let report = match lease.read::<Report>(VERSION) {
             Ok(report) => report,
-            Err(unread) => return self.unread(&lease, &unread).await,
+            Err(unread) => return self.unread(lease, &unread).await.map(Err),
         };
         if let Err(why) = self.desk.judge(&report.what) {
-            return self.bury(&lease, &why).await;
+            return self.bury(lease, &why).await.map(Err);
         }
-        let span = |trace: &str| tracing::info_span!("report", trace.id = trace, report.id = lease.id);
-        trail::step(lease.trace, span, self.record(&lease, &report)).await
+        match self.made_up(&report.what).await {
+            Ok(None) => Ok(Ok(report)),
+            // Its roster, or newer settings, may be on their way.
+            Ok(Some(_)) if lease.deliveries < MADE_UP_TRIES => self.put_off(lease).await.map(Err),
+            Ok(Some(why)) => self.bury(lease, &why).await.map(Err),
+            Err(error) => self.unstored(lease, &error).await.map(Err),
+        }
+    }
+
+    /// Settles reports that were stored together, or not. Where the store is there and did not take them, it is one of them
+    /// that it cannot take, and each is on its own.
+    async fn settle(
+        &self,
+        these: &[&(Lease, Report)],
+        recorded: Result<(), crate::store::Error>,
+    ) -> Result<Vec<Step>, Error> {
+        let mut steps = Vec::new();
+        match recorded {
+            Ok(()) => {
+                // A lease that was lost comes again; the ledger drops what comes twice.
+                let acks = these.iter().map(|(lease, _)| self.queue.ack(lease));
+                let settled: Vec<_> = try_join_all(acks).await.map_err(Error::Queue)?;
+                steps.extend(settled.iter().map(|_| Step::Recorded));
+            }
+            Err(error) if these.len() == 1 || self.store.ping().await.is_err() => {
+                for (lease, _) in these {
+                    steps.push(self.unstored(lease, &error).await?);
+                }
+            }
+            Err(_) => {
+                for (lease, report) in these {
+                    for (_, recorded) in self.store.record_all(&[entry(lease, report)]).await {
+                        let step = match recorded {
+                            Ok(()) => {
+                                self.queue.ack(lease).await.map(|_| Step::Recorded).map_err(Error::Queue)?
+                            }
+                            Err(error) => self.unstored(lease, &error).await?,
+                        };
+                        steps.push(step);
+                    }
+                }
+            }
+        }
+        Ok(steps)
     }
 
     /// Returns whether the store can be used. While it is away, no report is taken: each may be tried so often only.
@@ -146,33 +235,20 @@ impl Reporter {
         Ok(Some(format!("application {} is not configured, and never was", target.application)))
     }
 
-    async fn record(&self, lease: &Lease, report: &Report) -> Result<Step, Error> {
-        let recorded = match self.made_up(&report.what).await {
-            Ok(None) => self.store.record(report).await,
-            // Its roster, or newer settings, may be on their way.
-            Ok(Some(_)) if lease.deliveries < MADE_UP_TRIES => {
-                let after = pause(lease.deliveries.saturating_sub(1), LONGEST_PUT_OFF);
-                let _settled = self.queue.retry(lease, after).await.map_err(Error::Queue)?;
-                return Ok(Step::PutOff);
-            }
-            Ok(Some(why)) => return self.bury(lease, &why).await,
-            Err(error) => Err(error),
-        };
-        match recorded {
-            Ok(()) => {
-                // A lease that was lost comes again; the ledger drops what comes twice.
-                let _settled = self.queue.ack(lease).await.map_err(Error::Queue)?;
-                Ok(Step::Recorded)
-            }
-            Err(error) if error.fault() == Fault::Passing => {
-                self.away.store(true, Ordering::Relaxed);
-                tracing::warn!(report.id = %lease.id, "put off a report: failed to {}", chain(&error));
-                let after = pause(lease.deliveries.saturating_sub(1), LONGEST_PUT_OFF);
-                let _settled = self.queue.retry(lease, after).await.map_err(Error::Queue)?;
-                Ok(Step::PutOff)
-            }
-            Err(error) => self.bury(lease, &format!("failed to {}", chain(&error))).await,
+    /// Settles a report that the store did not take.
+    async fn unstored(&self, lease: &Lease, error: &crate::store::Error) -> Result<Step, Error> {
+        if error.fault() != Fault::Passing {
+            return self.bury(lease, &format!("failed to {}", chain(error))).await;
         }
+        self.away.store(true, Ordering::Relaxed);
+        tracing::warn!(report.id = %lease.id, "put off a report: failed to {}", chain(error));
+        self.put_off(lease).await
+    }
+
+    async fn put_off(&self, lease: &Lease) -> Result<Step, Error> {
+        let after = pause(lease.deliveries.saturating_sub(1), LONGEST_PUT_OFF);
+        let _settled = self.queue.retry(lease, after).await.map_err(Error::Queue)?;
+        Ok(Step::PutOff)
     }
 
     /// Buries what nobody can read; what a newer windlass wrote is left to one.
@@ -193,7 +269,7 @@ impl Reporter {
     pub async fn run(&self) -> Infallible {
         let mut failures = 0;
         loop {
-            match self.step(WAIT).await {
+            match self.gather(WAIT).await {
                 Ok(_) => failures = 0,
                 Err(error) => {
                     tracing::error!("failed to {}", chain(&error));
@@ -203,4 +279,8 @@ impl Reporter {
             }
         }
     }
+}
+
+fn entry<'a>(lease: &'a Lease, report: &'a Report) -> Entry<'a> {
+    Entry { id: &lease.id, trace: lease.trace, report }
 }

@@ -47,7 +47,7 @@ impl Store {
         let Some(first) = rows.first() else {
             return Ok(());
         };
-        let mut tx = self.begin(Turn::Source(&first.source)).await?;
+        let mut tx = self.begin(&Turn::Source(&first.source)).await?;
         for row in rows {
             remember(&mut tx, row).await?;
         }
@@ -79,7 +79,7 @@ impl Store {
     /// The store cannot be written.
     pub async fn definition(&self, application: &Application) -> Result<u64, Error> {
         let digest = digest(application)?;
-        let mut tx = self.begin(Turn::Application(&application.name)).await?;
+        let mut tx = self.begin(&Turn::Application(&application.name)).await?;
         let known = query("SELECT number, digest FROM definitions WHERE application = $1")
             .bind(application.name.as_str())
             .row(&mut tx)

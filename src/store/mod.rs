@@ -74,6 +74,8 @@ pub use gate::Held;
 pub use gate::Wish;
 pub use prune::Keep;
 pub use prune::Pruned;
+pub use record::Entry;
+pub use record::Taken;
 
 /// How long may a call wait for its turn to read or write?
 const TURN_WITHIN: Duration = Duration::from_secs(10);
@@ -215,7 +217,7 @@ impl Store {
     }
 
     /// Begins a transaction that no other of the same turn can overtake.
-    async fn begin(&self, turn: Turn<'_>) -> Result<Tx, Error> {
+    async fn begin(&self, turn: &Turn<'_>) -> Result<Tx, Error> {
         let mut tx = self.inner.write.begin().await?;
         turn.take(&mut tx).await?;
         Ok(tx)

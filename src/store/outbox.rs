@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// The store cannot be written; the statuses then stay due.
     pub async fn hold_back(&self, source: &Name, until: Moment) -> Result<(), Error> {
-        let mut tx = self.begin(Turn::Source(source)).await?;
+        let mut tx = self.begin(&Turn::Source(source)).await?;
         // No index has the source with nothing behind it: all that was ever posted for it is not to be walked.
         query(
             "UPDATE statuses SET due_at = $1 WHERE wanting = 1 AND muted = 0 AND due_at < $1 AND source || '' = $2",

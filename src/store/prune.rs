@@ -125,7 +125,7 @@ impl Store {
         let mut forgotten = 0;
         for (source, commits) in by_source(&rows, column::commit)? {
             for some in commits.chunks(IN_ONE_TURN) {
-                let mut tx = self.begin(Turn::Source(&source)).await?;
+                let mut tx = self.begin(&Turn::Source(&source)).await?;
                 for commit in some {
                     forgotten += u64::from(forget_commit(&mut tx, &source, commit).await?);
                 }
@@ -152,7 +152,7 @@ impl Store {
         let mut forgotten = 0;
         for (source, runs) in by_source(&rows, |row| column::text(row, "run"))? {
             for some in runs.chunks(IN_ONE_TURN) {
-                let mut tx = self.begin(Turn::Source(&source)).await?;
+                let mut tx = self.begin(&Turn::Source(&source)).await?;
                 for run in some {
                     forgotten += u64::from(forget_run(&mut tx, run).await?);
                 }

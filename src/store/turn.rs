@@ -25,7 +25,7 @@ impl Turn<'_> {
     }
 
     /// Returns the number of its lock. Two turns with one number would only wait for each other.
-    fn key(&self) -> i64 {
+    pub fn key(&self) -> i64 {
         let (kind, name) = match self {
             Self::Source(name) => ("source", name),
             Self::Application(name) => ("application", name),

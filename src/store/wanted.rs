@@ -16,6 +16,7 @@ use crate::store::record::Subject;
 use crate::store::sql;
 use crate::store::sql::Tx;
 use crate::store::sql::query;
+use crate::trace::Trace;
 use crate::trail;
 
 /// How many targets of a commit get a status each? With more, the whole commit's status stands for all.
@@ -37,7 +38,7 @@ pub async fn want_again(
         .bind(source.as_str())
         .bind(commit.as_str())
         .bind(context)
-        .bind(trace())
+        .bind(trail::current().map(|trace| trace.to_string()))
         .run(&mut *tx)
         .await?;
     }
@@ -66,6 +67,7 @@ struct Wanted<'a> {
     run: Option<&'a str>,
     phase: Phase,
     description: String,
+    trace: Option<Trace>,
 }
 
 /// Wants the status of a target to say what its row says.
@@ -78,12 +80,19 @@ pub async fn want_target(tx: &mut Tx, subject: &Subject, row: &Row) -> Result<()
         run: row.run.as_deref(),
         phase: row.phase,
         description: describe(row),
+        trace: trail::current(),
     };
     want(tx, wanted).await
 }
 
-/// Wants the status of a whole commit to say what all its rows come to, and mutes its targets where they are many.
-pub async fn sum_up(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(), Error> {
+/// Wants the status of a whole commit to say what all its rows come to, after a step of a trace, and mutes its targets where
+/// they are many.
+pub async fn sum_up(
+    tx: &mut Tx,
+    source: &Name,
+    commit: &CommitId,
+    trace: Option<Trace>,
+) -> Result<(), Error> {
     if !is_called(tx, source, commit).await? {
         return Ok(());
     }
@@ -102,14 +111,10 @@ pub async fn sum_up(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<(),
         run: None,
         phase: ledger::aggregate(&counts),
         description: phrase::whole(&counts, &bad, held.as_deref()),
+        trace,
     };
     want(tx, wanted).await?;
     if counts.all() > SHOWN_TARGETS { mute(tx, source, commit).await } else { Ok(()) }
-}
-
-/// Returns the trace of the step that is under way, as a column keeps it.
-fn trace() -> Option<String> {
-    trail::current().map(|trace| trace.to_string())
 }
 
 async fn is_called(tx: &mut Tx, source: &Name, commit: &CommitId) -> Result<bool, Error> {
@@ -194,7 +199,7 @@ async fn want(tx: &mut Tx, wanted: Wanted<'_>) -> Result<(), Error> {
     .bind(wanted.run)
     .bind(wanted.phase.word())
     .bind(wanted.description)
-    .bind(trace())
+    .bind(wanted.trace.map(|trace| trace.to_string()))
         .run(tx)
         .await?;
     Ok(())

@@ -171,7 +171,7 @@ fn begin_report(loops: &mut JoinSet<()>, report: Report, queue: Queue, stop: &St
     for reporter in reporters {
         loops.spawn(repeat("report", stop.clone(), move || {
             let reporter = Arc::clone(&reporter);
-            async move { reporter.step(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
+            async move { reporter.gather(LOOK_UP).await.map(drop).map_err(|error| chain(&error)) }
         }));
     }
     // One process writes to forges, so that their limits are kept.

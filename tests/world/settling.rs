@@ -139,7 +139,7 @@ fn start_work(set: &mut JoinSet<()>, line: &Line, stopped: &watch::Receiver<bool
         let (reporter, going) = (Arc::clone(reporter), goes_on());
         set.spawn(async move {
             while going() {
-                reporter.step(TURN).await.unwrap();
+                reporter.gather(TURN).await.unwrap();
             }
         });
     }
