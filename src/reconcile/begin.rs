@@ -62,14 +62,19 @@ impl Reconciler {
     #[tracing::instrument(skip_all)]
     pub async fn begin(&self, job: &Job) -> Result<Start, Error> {
         let (cluster, source) = (self.cluster(&job.target.cluster)?, self.source(&job.application.source)?);
-        // The parent comes first: whoever takes the fence after this and before that resolved a tip as new as ours.
-        let (parent, kinds) = tokio::join!(cluster.parent(&job.target.application), cluster.kinds());
-        let (parent, kinds) = (parent?, kinds?);
-        if matches!(job.reason, Reason::Drifted | Reason::Failed) {
-            return self.begin_again(job, parent, kinds).await;
-        }
-        let resolved = source.resolve(&job.application.reference, &[]).await?;
-        let Some(tip) = resolved.tip else { return self.ref_is_gone(job).await.map(Start::Ended) };
+        let (parent, kinds, tip) = match self.overview(job).await? {
+            Some((parent, tip)) => (parent, cluster.kinds().await?, Some(tip)),
+            None => {
+                // The parent comes first: whoever takes the fence after this and before that resolved a tip as new as ours.
+                let (parent, kinds) = tokio::join!(cluster.parent(&job.target.application), cluster.kinds());
+                let (parent, kinds) = (parent?, kinds?);
+                if matches!(job.reason, Reason::Drifted | Reason::Failed) {
+                    return self.begin_again(job, parent, kinds).await;
+                }
+                (parent, kinds, source.resolve(&job.application.reference, &[]).await?.tip)
+            }
+        };
+        let Some(tip) = tip else { return self.ref_is_gone(job).await.map(Start::Ended) };
         let lagging = job.before.as_ref() == Some(&tip) && tip != job.commit;
         if lagging && now().since(job.received_at) < LAG_MS {
             return Err(Error::Lagging);

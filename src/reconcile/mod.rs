@@ -27,6 +27,7 @@ mod hooks;
 mod leaving;
 mod look;
 mod moves;
+mod overview;
 mod policy;
 mod prepare;
 mod preview;
@@ -69,6 +70,7 @@ use crate::store::Store;
 use crate::trail;
 
 use moves::Declarations;
+use overview::Overview;
 use room::Room;
 use shown::Shown;
 
@@ -129,6 +131,7 @@ pub struct Reconciler {
     shown: Arc<Shown>,
     declarations: Arc<Declarations>,
     rooms: Arc<BTreeMap<Name, Room>>,
+    overviews: Arc<BTreeMap<Name, Overview>>,
 }
 
 /// What a step did.
@@ -161,6 +164,9 @@ impl Reconciler {
         let room = |name: &Name| (name.clone(), Room::for_passes(hands.parallel));
         Self {
             rooms: Arc::new(hands.clusters.keys().map(room).collect()),
+            overviews: Arc::new(
+                hands.clusters.keys().map(|name| (name.clone(), Overview::default())).collect(),
+            ),
             hands: Arc::new(hands),
             winding_down: Arc::default(),
             orders: Arc::default(),

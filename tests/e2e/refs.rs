@@ -149,3 +149,32 @@ async fn an_empty_commit_a_rename_a_merge_and_a_long_push_end_where_they_lead() 
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_to_many_applications_asks_the_forge_a_few_times() {
+    let names: Vec<String> = (0..40).map(|number| format!("app-{number:02}")).collect();
+    let setup = Setup::proxied().applications(names.iter().map(|name| App::named(name)));
+    setup
+        .run(async |w| {
+            let files = |value: &str| -> Vec<(String, String)> {
+                names.iter().map(|name| (format!("{name}/a.yaml"), config_map(name, value))).collect()
+            };
+            for value in ["1", "2"] {
+                let listed = |w: &World| w.before_gitea().count(|line| line.contains("info/refs"));
+                let (before, mark) = (listed(w), w.east.mark());
+                let files = files(value);
+                let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+                let commit = w.ship(&files).await;
+                w.settle().await;
+                w.expect(&commit, "", "success", &["40 targets healthy"]).await;
+                let listed = listed(w) - before;
+                assert!(listed < names.len() / 2, "{listed}");
+                let asked = w.east.asked_since(mark, &w.installation).await;
+                let fences =
+                    asked.iter().filter(|one| one.is_write() && one.uri.contains("/configmaps/windlass-"));
+                let conflicts: Vec<_> = fences.filter(|one| one.code == 409).collect();
+                assert!(conflicts.is_empty(), "nobody takes a fence from another: {conflicts:#?}");
+            }
+        })
+        .await;
+}
