@@ -28,7 +28,7 @@ use super::Reconciler;
 const GOOD_FOR: Duration = Duration::from_secs(5);
 
 /// Within which time must two other passes have begun in the same cluster, so that a look at all pays?
-const TOGETHER: Duration = Duration::from_secs(1);
+const TOGETHER: Duration = GOOD_FOR;
 
 /// For how long does each pass look for itself after a look failed, or where there are too many parents?
 const APART: Duration = Duration::from_secs(60);
@@ -152,10 +152,10 @@ mod tests {
     #[test]
     fn only_passes_that_begin_together_share_a_look() {
         let (start, mut look) = (Instant::now(), Look::default());
-        let begun = [0, 10, 20, 2_000, 2_010, 2_020, 2_030];
+        let begun = [0, 10, 20, 9_000, 9_010, 9_020, 9_030];
         let begins = |ms: &u64| look.is_one_of_many(start + Duration::from_millis(*ms));
         let many: Vec<u64> = begun.into_iter().filter(begins).collect();
-        assert_eq!(many, [20, 2_020, 2_030]);
+        assert_eq!(many, [20, 9_020, 9_030]);
         look.listed_at = Some(start);
         assert!(look.is_good(start + GOOD_FOR / 2) && !look.is_good(start + GOOD_FOR));
         look.part(start);

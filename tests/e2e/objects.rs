@@ -259,7 +259,12 @@ async fn drift_by_hand_is_corrected_by_the_next_push() {
         w.expect(&second, "shop@east", "success", &["1 configured, 2 created"]).await;
         let run = w.runs().await.pop().unwrap();
         let note = run.changes.iter().find_map(|change| change.note.as_deref());
-        assert_eq!(note, Some("data.key"), "history names what had drifted: {:?}", run.changes);
+        assert_eq!(
+            note,
+            Some("data.key (taken from unknown)"),
+            "history names what had drifted, and by whom: {:?}",
+            run.changes
+        );
     })
     .await;
 }
