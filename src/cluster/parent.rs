@@ -46,6 +46,14 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::parent`].
     pub async fn parents(&self) -> Result<Vec<Parent>, Error> {
+        Ok(self.parents_up_to(usize::MAX).await?.unwrap_or_default())
+    }
+
+    /// Lists the parents of all applications in this cluster, where they are not more than `most`; `None` where they are.
+    ///
+    /// # Errors
+    /// As [`Cluster::parent`].
+    pub async fn parents_up_to(&self, most: usize) -> Result<Option<Vec<Parent>>, Error> {
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&());
         let url = DynamicObject::url_path(&resource, Some(self.namespace()));
         let mut pages = self.pages(&url, ListParams::default().labels(SET), false);
@@ -53,7 +61,10 @@ impl Cluster {
         loop {
             let page =
                 pages.next().await.map_err(|answer| Error::List { what: "parents".to_owned(), answer })?;
-            let Some(items) = page else { return Ok(found) };
+            let Some(items) = page else { return Ok(Some(found)) };
+            if found.len().saturating_add(items.len()) > most {
+                return Ok(None);
+            }
             // Items of a list do not say what they are.
             found.extend(items.into_iter().filter_map(|mut item| {
                 let fields = item.as_object_mut()?;

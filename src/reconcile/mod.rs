@@ -210,9 +210,11 @@ impl Reconciler {
             None => None,
         };
         tracing::info!("job taken");
-        let Some(ended) = self.hands.queue.holding(lease, self.pass(job)).await? else {
-            return Ok(Step::Lost);
-        };
+        let ended = self.hands.queue.holding(lease, self.pass(job)).await;
+        if let Some(overview) = self.overviews.get(&job.target.cluster) {
+            overview.note_end(&job.target.application);
+        }
+        let Some(ended) = ended? else { return Ok(Step::Lost) };
         self.settle_job(lease, job, ended).await
     }
 
