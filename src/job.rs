@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
+use crate::application::Conflicts;
 use crate::application::Name;
 use crate::application::OnFailure;
+use crate::application::Propagation;
 use crate::application::SelfHeal;
 use crate::application::Target;
 use crate::commit::CommitId;
@@ -19,15 +21,19 @@ use crate::outcome::Tally;
 /// The newest version of [`Job`] that this windlass reads. The second one knows of drift, the third one of permits and of
 /// drift where the application leaves it and single objects do not; the fourth one of runs that go on, of fights, and of
 /// applications with a ServiceAccount, a time to be stable, dependencies, or rules about what is left to others. The fifth
-/// one knows of what follows a failure.
-pub const VERSION: u32 = 5;
+/// one knows of what follows a failure, the sixth one of applications that say what is taken from others, and what becomes
+/// of what an object owns.
+pub const VERSION: u32 = 6;
+
+/// The version that knows of what follows a failure.
+const FIFTH: u32 = 5;
 
 /// The version in which a run goes on or back, and of all that came with it.
 pub const FOURTH: u32 = 4;
 
 /// The newest version of [`Watch`] that this windlass reads. The second one knows of what comes after it, and of
-/// what is to be gone, the third one of what follows a failure.
-pub const WATCH_VERSION: u32 = 3;
+/// what is to be gone, the third one of what follows a failure, the fourth one of jobs of the sixth version.
+pub const WATCH_VERSION: u32 = 4;
 
 /// A job: make the tip of the application's ref true in one cluster, and answer for one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,14 +124,15 @@ impl Job {
     /// Returns the job that goes on with a run of this one.
     #[must_use]
     pub fn going_on(&self, rollout: Rollout) -> Self {
-        Self { version: FOURTH, rollout: Some(rollout), ..self.clone() }
+        Self { version: FOURTH.max(least(&self.application)), rollout: Some(rollout), ..self.clone() }
     }
 
     /// Returns the job that follows the failure of a run of this one.
     #[must_use]
     pub fn after_failure(&self, rollout: Rollout) -> Self {
         let (reason, fights) = (Reason::Failed, Vec::new());
-        Self { version: VERSION, rollout: Some(rollout), reason, fights, back: None, ..self.clone() }
+        let version = FIFTH.max(least(&self.application));
+        Self { version, rollout: Some(rollout), reason, fights, back: None, ..self.clone() }
     }
 }
 
@@ -140,17 +147,26 @@ pub fn version(reason: Reason, application: &Application, permit: Permit, fights
         || !application.ignore.is_empty()
         || !fights.is_empty()
     {
-        return if reason == Reason::Failed { VERSION } else { FOURTH };
+        return if reason == Reason::Failed { FIFTH } else { FOURTH }.max(least(application));
     }
     let first = application.self_heal == SelfHeal::Correct;
-    match (permit, reason) {
-        (_, Reason::Failed) => VERSION,
+    let version = match (permit, reason) {
+        (_, Reason::Failed) => FIFTH,
         (Permit::Until(_) | Permit::Regardless | Permit::Never, _) => 3,
         // An older worker would correct everything.
         (Permit::Usual, Reason::Drifted) if application.self_heal == SelfHeal::Off => 3,
         (Permit::Usual, Reason::Moved | Reason::Unsure) if first => 1,
         (Permit::Usual, Reason::Moved | Reason::Unsure | Reason::Drifted) => 2,
-    }
+    };
+    version.max(least(application))
+}
+
+/// Returns the oldest version that can say what an application is.
+fn least(application: &Application) -> u32 {
+    let usual = application.conflicts == Conflicts::Take
+        && application.takes_over.is_empty()
+        && application.propagation == Propagation::Background;
+    if usual { 1 } else { VERSION }
 }
 
 /// For how long a job may begin to write. What has begun goes on to its end.
@@ -273,7 +289,8 @@ impl Watch {
 #[must_use]
 pub fn watch_version(next: Option<&Job>, failed: Option<&Job>, going: &[(String, ObjectId)]) -> u32 {
     match (failed, next) {
-        (Some(_), _) => WATCH_VERSION,
+        _ if failed.into_iter().chain(next).any(|job| job.version > FIFTH) => WATCH_VERSION,
+        (Some(_), _) => 3,
         (None, Some(_)) => 2,
         (None, None) if going.is_empty() => 1,
         (None, None) => 2,
@@ -281,115 +298,4 @@ pub fn watch_version(next: Option<&Job>, failed: Option<&Job>, going: &[(String,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Job;
-    use super::Permit;
-    use super::Reason;
-    use super::Rollout;
-    use super::version;
-    use super::watch_version;
-    use crate::application::Application;
-    use crate::application::SelfHeal;
-    use crate::application::ServiceAccount;
-    use crate::moment::Moment;
-    use crate::object::ObjectId;
-    use crate::outcome::Tally;
-
-    const SHOP: &str = r#"{"name":"shop","source":"code","ref":"refs/heads/main","path":"","clusters":["east"],
-        "namespace":"shop","prune":true,"health_deadline_ms":300000}"#;
-
-    fn job() -> Job {
-        let job = format!(
-            r#"{{"version":1,"target":{{"application":"shop","cluster":"east"}},"dispatch":"d","application":{SHOP},
-            "definition":1,"commit":"{0}","inputs":"i","before":null,"reason":"drifted","received_at":0}}"#,
-            "a".repeat(40)
-        );
-        serde_json::from_str(&job).unwrap()
-    }
-
-    #[test]
-    fn drift_of_a_closed_target_is_told_at_most() {
-        let job = job();
-        let (correct, report, off) = (SelfHeal::Correct, SelfHeal::Report, SelfHeal::Off);
-        // the application's setting, the object's own → what is done in an open target, and in a closed one
-        let cases = [
-            (correct, None, correct, report),
-            (report, None, report, report),
-            (off, None, off, off),
-            (off, Some(correct), correct, report),
-            (report, Some(correct), correct, report),
-            (correct, Some(report), report, report),
-            (correct, Some(off), off, off),
-        ];
-        for (self_heal, own, open, closed) in cases {
-            let application = Application { self_heal, ..job.application.clone() };
-            let done =
-                |permit| Job { application: application.clone(), permit, ..job.clone() }.self_heal(own);
-            for permit in [Permit::Usual, Permit::Until(Moment(1)), Permit::Regardless] {
-                assert_eq!(done(permit), open, "{self_heal:?} {own:?} {permit:?}");
-            }
-            assert_eq!(done(Permit::Never), closed, "{self_heal:?} {own:?}");
-        }
-    }
-
-    #[test]
-    fn what_goes_on_is_read_by_nobody_who_would_begin_anew() {
-        let since = Moment(1);
-        for permit in [Permit::Usual, Permit::Until(Moment(2)), Permit::Regardless, Permit::Never] {
-            let rollout = Rollout { run: "r".into(), since, tally: Tally::default() };
-            let next = Job { permit, ..job() }.going_on(rollout.clone());
-            assert_eq!((next.permit, next.version, next.rollout.as_ref()), (permit, 4, Some(&rollout)));
-            let going = [(
-                "v1".to_owned(),
-                ObjectId { group: String::new(), kind: "Pod".into(), namespace: None, name: "a".into() },
-            )];
-            let failed = next.after_failure(rollout.clone());
-            assert_eq!(
-                (failed.version, failed.reason, failed.rollout.as_ref()),
-                (5, Reason::Failed, Some(&rollout))
-            );
-            let versions = [
-                watch_version(Some(&next), None, &[]),
-                watch_version(None, None, &going),
-                watch_version(None, None, &[]),
-                watch_version(Some(&next), Some(&failed), &[]),
-            ];
-            assert_eq!(versions, [2, 2, 1, 3]);
-        }
-    }
-
-    #[test]
-    fn a_job_is_written_in_the_oldest_form_that_can_say_it() {
-        let cases = [
-            (Reason::Moved, SelfHeal::Correct, Permit::Usual, 1),
-            (Reason::Unsure, SelfHeal::Correct, Permit::Usual, 1),
-            (Reason::Moved, SelfHeal::Off, Permit::Usual, 2),
-            (Reason::Drifted, SelfHeal::Correct, Permit::Usual, 2),
-            (Reason::Drifted, SelfHeal::Report, Permit::Usual, 2),
-            (Reason::Drifted, SelfHeal::Off, Permit::Usual, 3),
-            (Reason::Drifted, SelfHeal::Correct, Permit::Never, 3),
-            (Reason::Moved, SelfHeal::Correct, Permit::Until(Moment(1)), 3),
-            (Reason::Moved, SelfHeal::Correct, Permit::Regardless, 3),
-        ];
-        for (reason, self_heal, permit, expected) in cases {
-            let shop = Application { self_heal, ..serde_json::from_str(SHOP).unwrap() };
-            assert_eq!(version(reason, &shop, permit, &[]), expected, "{reason:?} {self_heal:?} {permit:?}");
-            let service_account = Some(ServiceAccount { namespace: None, name: "deployer".into() });
-            assert_eq!(version(reason, &Application { service_account, ..shop.clone() }, permit, &[]), 4);
-            assert_eq!(version(reason, &Application { stable_for_ms: Some(1), ..shop }, permit, &[]), 4);
-        }
-        let mut shop: Application = serde_json::from_str(SHOP).unwrap();
-        shop.ignore = vec![
-            serde_json::from_str(r#"{"kind":{"group":"","kind":"Service"},"fields":["/spec/ports"]}"#)
-                .unwrap(),
-        ];
-        assert_eq!(version(Reason::Moved, &shop, Permit::Usual, &[]), 4);
-        let fight = format!(
-            r#"{{"object":{{"group":"","kind":"Service","namespace":null,"name":"a"}},"by":"b","fields":[],"commit":"{}","times":3,"since":0}}"#,
-            "a".repeat(40)
-        );
-        let fights = [serde_json::from_str(&fight).unwrap()];
-        shop.ignore.clear();
-        assert_eq!(version(Reason::Drifted, &shop, Permit::Usual, &fights), 4);
-    }
-}
+mod tests;

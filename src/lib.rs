@@ -26,7 +26,7 @@
 //!   [`health`] is a message of its own, so a slow rollout holds nothing up; where a wave comes after it, or something that is
 //!   being deleted has to be made anew, its end is the next [`job`] of the same run. What a pass lacks that another
 //!   application may bring, a namespace or a kind, has it put back for a while.
-//! - [`report`] records first ([`ledger`], [`store`]) and posts second ([`courier`]), so a forge that is away loses
+//! - [`report`] records first ([`ledger`], [`store`]), as many reports together as wait, and posts second ([`courier`]), so a forge that is away loses
 //!   nothing; what may have arrived there is looked for before it is posted again.
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
 //!   [`recover`] has GitHub send again what it could not deliver.
@@ -64,13 +64,15 @@
 //!   ([`signer`]) before anything of it is read; what a pass after drift applies too.
 //! - **One writer per target.** Jobs of a target are taken one at a time; and before its first write, and again before
 //!   prune, a pass replaces the parent object at the version that it read first. Whoever lost that race stops. Changed
-//!   objects are written with the uid and version that were read.
+//!   objects are written with the uid and version that were read. So passes that begin together may share one list of
+//!   parents, and one answer of the forge that came after it, and ask neither each for itself.
 //! - **An object moves from one application to another** without being deleted ([`reconcile`]): whoever no longer declares
 //!   it leaves it while another of the same reference does, and whoever declares it takes it, field manager and label,
 //!   once its owner does so no longer at its own tip. Each finds that out by itself, from the settings and from what the
 //!   parents say of what their applications read.
 //! - **What others applied before is taken over whole**: the fields that kubectl, Flux, Argo CD or Helm own in an object become
-//!   windlass's at its first write ([`mod@takeover`]), so that what leaves the commit goes and nobody else's field does.
+//!   windlass's at its first write ([`mod@takeover`]), so that what leaves the commit goes and nobody else's field does. A
+//!   field that somebody else set otherwise is taken by name, or, where an application wants it so, not at all.
 //! - **Only what is ours is deleted**: members by label ([`member`]) that windlass itself applied, within the guard,
 //!   never because something failed to load, parse or list.
 //! - **Order of words**: a roster is published before its jobs, and the ledger takes reports in any order; a verdict is

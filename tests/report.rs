@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sqlx::Connection;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteConnectOptions;
 use windlass::application::Name;
 use windlass::application::Target;
 use windlass::commit::CommitId;
@@ -37,7 +40,7 @@ const NOW: Moment = Moment(1_000_000_000);
 const MUCH_LATER: Moment = Moment(1_000_900_000);
 
 struct Station {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     queue: Queue,
     store: Store,
     reporter: Reporter,
@@ -53,7 +56,7 @@ impl Station {
         let token = || token.map(|token| Credential::Token(Secret::new(token).unwrap()));
         let poster = poster(&store, sources, token);
         let reporter = Reporter::new(queue.clone(), store.clone());
-        Self { _folder: folder, queue, store, reporter, poster }
+        Self { folder, queue, store, reporter, poster }
     }
 
     /// The same station after its poster was replaced.
@@ -189,6 +192,28 @@ async fn reports_that_wait_are_taken_in_together_and_one_that_is_none_holds_up_n
             assert!(heard.contains(&format!("team/{source} success {text}")), "{text}: {heard:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn one_report_that_the_store_cannot_take_is_put_off_alone() {
+    let forge = far::Forge::start().await;
+    let station = Station::with(&[("shop", &forge)]).await;
+    let file = SqliteConnectOptions::new().filename(station.folder.path().join("store.db"));
+    let mut other = SqliteConnection::connect_with(&file).await.unwrap();
+    let refused = "CREATE TRIGGER refused BEFORE INSERT ON ledger WHEN NEW.application = 'cursed' \
+        BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    sqlx::raw_sql(refused).execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    for application in ["till", "cursed", "shop"] {
+        let Told::Run(progress) = told("shop", Phase::Healthy) else { unreachable!() };
+        let target = Target { application: name(application), ..progress.target };
+        let what = Told::Run(Progress { run: application.into(), target, ..progress });
+        let report = Report { version: VERSION, at: Moment(5_100), what };
+        station.say_apart(application, serde_json::to_string(&report).unwrap()).await;
+    }
+    let steps = station.reporter.gather(Duration::ZERO).await.unwrap();
+    assert_eq!(steps, [Step::Recorded, Step::PutOff, Step::Recorded]);
+    assert_eq!(station.post(NOW).await.0, 2);
 }
 
 #[tokio::test]

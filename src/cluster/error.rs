@@ -23,6 +23,9 @@ const OF_MANAGERS: &str = "FieldManagerConflict";
 /// How does such a cause begin, before the name of the manager and another quotation mark?
 const CONTESTED: &str = "conflict with \"";
 
+/// How does it go on where the manager did so by a subresource?
+const OF_SUBRESOURCE: &str = " with subresource ";
+
 /// How many causes of a refusal are kept?
 const CAUSES: usize = 1_000;
 
@@ -143,11 +146,13 @@ impl Answer {
         matches!(self, Self::Refused { code: CONFLICT, causes, .. } if !causes.is_empty())
     }
 
-    /// Returns the field managers that have set fields otherwise.
+    /// Returns the field managers that have set fields otherwise; an empty text for one that did so by a subresource, such as
+    /// a scale, whose entry is taken from nobody.
     pub fn contestants(&self) -> impl Iterator<Item = &str> {
         let causes = self.causes().iter().filter(|_| self.is_contested());
         causes.map(|cause| {
             let name = cause.message.strip_prefix(CONTESTED).and_then(|rest| rest.split_once('"'));
+            let name = name.filter(|(_, rest)| !rest.starts_with(OF_SUBRESOURCE));
             name.map_or("", |(name, _)| name)
         })
     }
@@ -314,14 +319,17 @@ mod tests {
 
     #[test]
     fn fields_that_others_set_are_no_race() {
-        let status = |reason: &str| {
+        let told = |reason: &str, how: &str| {
             let text = format!(
                 r#"{{"status":"Failure","message":"Apply failed with 1 conflict","reason":"Conflict","code":409,
                 "details":{{"causes":[{{"reason":"{reason}","field":".spec.replicas",
-                "message":"conflict with \"kubectl-edit\" using apps/v1"}}]}}}}"#
+                "message":"conflict with \"kubectl-edit\"{how} using apps/v1"}}]}}}}"#
             );
             Answer::refused(&serde_json::from_str(&text).unwrap())
         };
+        let status = |reason: &str| told(reason, "");
+        let scaled = told("FieldManagerConflict", " with subresource \\\"scale\\\"");
+        assert_eq!(scaled.contestants().collect::<Vec<_>>(), [""], "{scaled:?}");
         let contested = status("FieldManagerConflict");
         assert!(contested.is_contested() && !contested.is_conflict());
         assert_eq!(contested.contestants().collect::<Vec<_>>(), ["kubectl-edit"]);

@@ -8,7 +8,7 @@ use super::declared::Path;
 use super::field;
 use super::is_leaf;
 
-/// Returns the managers other than `manager` that own a field of a live object, or part of it, by the name that
+/// Returns the managers other than `manager` that own a field of a live object, by the name that
 /// [`super::between`] gives the field; without those who write only the status.
 #[must_use]
 pub fn holders<'a>(live: &'a Value, name: &str, manager: &str) -> Vec<&'a str> {
@@ -26,7 +26,8 @@ pub fn holders<'a>(live: &'a Value, name: &str, manager: &str) -> Vec<&'a str> {
 
 /// Returns whether these fields hold the one at the end of some steps from a live value.
 fn owns(fields: &Value, live: &Value, steps: &[String]) -> bool {
-    let Some((step, rest)) = steps.split_first() else { return true };
+    // Of what is owned in parts, the others may keep theirs.
+    let Some((step, rest)) = steps.split_first() else { return is_leaf(fields) };
     match live {
         Value::Object(map) => {
             let Some(within) = fields.get(format!("f:{step}")) else { return false };
@@ -82,7 +83,7 @@ mod tests {
             ("metadata.annotations[a.b/c]", &["kubectl-edit"]),
             ("spec.ports[1].name", &["injector"]),
             ("spec.ports[0].name", &[]),
-            ("spec.ports", &["injector"]),
+            ("spec.ports", &[]),
             ("", &[]),
         ];
         for (name, expected) in cases {

@@ -182,7 +182,6 @@ impl Checker<'_> {
             return Ok(Ok(Verdict::Early(problem)));
         }
         if is_contested(error) {
-            problem.message = format!("{}; {WAYS_OUT}", problem.message);
             return Ok(Err(problem));
         }
         let causes = error.answer().map(Answer::causes).unwrap_or_default();
@@ -300,6 +299,9 @@ fn is_refusal(error: &cluster::Error) -> bool {
 
 /// Returns a refusal in the server's own words.
 pub(super) fn refusal(error: &cluster::Error, manifest: &Manifest) -> Problem {
-    let words = error.answer().map_or_else(|| error.to_string(), ToString::to_string);
+    let mut words = error.answer().map_or_else(|| error.to_string(), ToString::to_string);
+    if is_contested(error) {
+        words = format!("{words}; {WAYS_OUT}");
+    }
     Problem { object: Some(manifest.id.clone()), place: Some(manifest.place.clone()), message: words }
 }

@@ -105,10 +105,11 @@ pub(super) fn told(checked: &Checked, parent: &Parent, application: &Application
     let owner = owner.and_then(|live| former_owner(live, parent));
     let former: BTreeSet<&str> = taken_over(&checked.write, live, parent, application).collect();
     let manager = member::manager(&application.name);
+    let takes = conflicts(&checked.write.wish, application) == Conflicts::Take;
     let field = |name: &String| {
         let holders = drift::holders(&live.value, name, &manager);
         let holders: Vec<&str> = holders.into_iter().filter(|name| !former.contains(name)).collect();
-        if holders.is_empty() || owner.is_some() {
+        if holders.is_empty() || owner.is_some() || !takes {
             name.clone()
         } else {
             format!("{name} (taken from {})", holders.join(" and "))

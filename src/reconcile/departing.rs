@@ -32,7 +32,7 @@ use super::delete::Order;
 use super::delete::Undeleted;
 use super::gone::await_gone;
 use super::prepare::Extent;
-use super::write::CONFLICTS;
+use super::write::RACES;
 
 /// Who is told what became of each object.
 type Tell<'a> = &'a mut (dyn FnMut(&ObjectId, &Fate) + Send);
@@ -255,7 +255,7 @@ impl<'a> Departing<'a> {
             tries += 1;
             let Some(patch) = release(&live.value, &self.manager) else { return Ok(()) };
             let error = match self.cluster.release(&self.kinds, &live, &patch).await {
-                Err(error) if error.answer().is_some_and(Answer::is_conflict) && tries < CONFLICTS => error,
+                Err(error) if error.answer().is_some_and(Answer::is_conflict) && tries < RACES => error,
                 Err(error) if error.answer().is_some_and(Answer::is_not_found) => return Ok(()),
                 answer => return answer.map_err(Error::from),
             };

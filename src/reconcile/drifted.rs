@@ -103,7 +103,7 @@ fn is_over(one: &Checked) -> bool {
 }
 
 /// Returns an object whose drift is not corrected.
-fn unhealed(one: Checked) -> Left {
+pub(super) fn unhealed(one: Checked) -> Left {
     Left { id: one.write.manifest.id, live: one.write.live, why: None }
 }
 

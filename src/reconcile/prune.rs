@@ -23,7 +23,7 @@ use super::Applied;
 use super::Error;
 use super::Reconciler;
 use super::turns::Waiting;
-use super::write::CONFLICTS;
+use super::write::RACES;
 
 /// Returns when what an object owns goes with it, where it usually does so: before a hook is made anew, the pods of the one
 /// before it have to be gone.
@@ -105,7 +105,7 @@ impl Reconciler {
                 Ok(deleted) => return Ok(deleted),
                 Err(error) => error,
             };
-            if !error.answer().is_some_and(Answer::is_conflict) || tries >= CONFLICTS {
+            if !error.answer().is_some_and(Answer::is_conflict) || tries >= RACES {
                 return Err(error.into());
             }
             self.still_ours(target, parent).await?;

@@ -30,7 +30,7 @@ use super::conflicts::conflicts;
 use super::conflicts::former_owner;
 
 /// How often is a write tried when others write the same object at the same time?
-pub(super) const CONFLICTS: usize = 3;
+pub(super) const RACES: usize = 3;
 
 impl Reconciler {
     /// Writes one object. Where it changed since it was read, the fence is looked at, then the object, three times.
@@ -50,7 +50,7 @@ impl Reconciler {
             tries += 1;
             match put(cluster, by, write, live.clone()).await {
                 Ok(value) => return unshared(value, by, manifest).map(Written::Applied),
-                Err(error) if error.answer().is_some_and(Answer::is_conflict) && tries < CONFLICTS => {
+                Err(error) if error.answer().is_some_and(Answer::is_conflict) && tries < RACES => {
                     self.still_ours(&by.target, &by.parent).await?;
                     live = reread(cluster, by, write).await?;
                     // Somebody else created it first.

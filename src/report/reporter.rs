@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use tokio::time::Instant;
 
 use crate::fault::Fault;
 use crate::fault::chain;
@@ -22,6 +23,7 @@ use crate::report::Error;
 use crate::report::pause;
 use crate::store::Entry;
 use crate::store::Store;
+use crate::trace::Trace;
 
 /// How long does one step wait for a report?
 const WAIT: Duration = Duration::from_secs(30);
@@ -38,6 +40,12 @@ const STORE_REST: Duration = Duration::from_secs(1);
 
 /// How many reports are taken at once?
 const BATCH: usize = 64;
+
+/// For how long are reports stored one by one that could not be stored together? Their leases last a few times as long.
+const ALONE_WITHIN: Duration = Duration::from_secs(10);
+
+/// From how many bytes on are no more taken with them? All of it has to be stored well within a lease.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// How often is a report looked at whose application nobody knows?
 const MADE_UP_TRIES: u32 = 8;
@@ -141,11 +149,14 @@ impl Reporter {
 
     /// Takes leases on reports, waiting for the first one only.
     async fn take(&self, wait: Duration, most: usize) -> Result<Vec<Lease>, Error> {
-        let (lane, mut leases) = (self.desk.lane(), Vec::new());
-        while leases.len() < most {
+        let (lane, mut leases, mut bytes) = (self.desk.lane(), Vec::new(), 0);
+        while leases.len() < most && bytes < BATCH_BYTES {
             let wait = if leases.is_empty() { wait } else { Duration::ZERO };
             match self.queue.next(&lane, wait).await {
-                Ok(Some(lease)) => leases.push(lease),
+                Ok(Some(lease)) => {
+                    bytes += lease.body.len();
+                    leases.push(lease);
+                }
                 Err(error) if leases.is_empty() => return Err(Error::Queue(error)),
                 // What is taken already is worked off first.
                 Ok(None) | Err(_) => break,
@@ -193,20 +204,28 @@ impl Reporter {
                 }
             }
             Err(_) => {
+                let started = Instant::now();
                 for (lease, report) in these {
-                    for (_, recorded) in self.store.record_all(&[entry(lease, report)]).await {
-                        let step = match recorded {
-                            Ok(()) => {
-                                self.queue.ack(lease).await.map(|_| Step::Recorded).map_err(Error::Queue)?
-                            }
-                            Err(error) => self.unstored(lease, &error).await?,
-                        };
-                        steps.push(step);
-                    }
+                    let step = if started.elapsed() < ALONE_WITHIN {
+                        self.record_alone(lease, report).await?
+                    } else {
+                        self.put_off(lease).await?
+                    };
+                    steps.push(step);
                 }
             }
         }
         Ok(steps)
+    }
+
+    async fn record_alone(&self, lease: &Lease, report: &Report) -> Result<Step, Error> {
+        for (_, recorded) in self.store.record_all(&[entry(lease, report)]).await {
+            if let Err(error) = recorded {
+                return self.unstored(lease, &error).await;
+            }
+        }
+        let _settled = self.queue.ack(lease).await.map_err(Error::Queue)?;
+        Ok(Step::Recorded)
     }
 
     /// Returns whether the store can be used. While it is away, no report is taken: each may be tried so often only.
@@ -241,7 +260,7 @@ impl Reporter {
             return self.bury(lease, &format!("failed to {}", chain(error))).await;
         }
         self.away.store(true, Ordering::Relaxed);
-        tracing::warn!(report.id = %lease.id, "put off a report: failed to {}", chain(error));
+        tracing::warn!(report.id = %lease.id, trace.id = trace_of(lease), "put off a report: failed to {}", chain(error));
         self.put_off(lease).await
     }
 
@@ -254,13 +273,13 @@ impl Reporter {
     /// Buries what nobody can read; what a newer windlass wrote is left to one.
     async fn unread(&self, lease: &Lease, unread: &Unread) -> Result<Step, Error> {
         let Some(after) = lease.newer_for(unread) else { return self.bury(lease, &unread.to_string()).await };
-        tracing::warn!(report.id = %lease.id, %unread, "put off a report");
+        tracing::warn!(report.id = %lease.id, trace.id = trace_of(lease), %unread, "put off a report");
         let _settled = self.queue.retry(lease, after).await.map_err(Error::Queue)?;
         Ok(Step::PutOff)
     }
 
     async fn bury(&self, lease: &Lease, why: &str) -> Result<Step, Error> {
-        tracing::error!(report.id = %lease.id, "bury a report, the sweep asks again for its target: {why}");
+        tracing::error!(report.id = %lease.id, trace.id = trace_of(lease), "bury a report, the sweep asks again for its target: {why}");
         let _settled = self.queue.bury(lease, why).await.map_err(Error::Queue)?;
         Ok(Step::Buried)
     }
@@ -283,4 +302,9 @@ impl Reporter {
 
 fn entry<'a>(lease: &'a Lease, report: &'a Report) -> Entry<'a> {
     Entry { id: &lease.id, trace: lease.trace, report }
+}
+
+/// Returns the id of the trace that a message carries.
+fn trace_of(lease: &Lease) -> Option<String> {
+    lease.trace.map(Trace::id)
 }

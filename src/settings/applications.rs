@@ -50,7 +50,7 @@ pub fn application(
         clusters: places,
         namespace,
         prune: prune.unwrap_or(true),
-        health_deadline_ms: u64::try_from(deadline?.as_millis()).ok()?,
+        health_deadline_ms: u64::try_from(deadline.unwrap_or_default().as_millis()).ok()?,
         self_heal: self_heal.unwrap_or_default(),
         stable_for_ms,
         service_account: service_account.or_else(|| usual?.service_account.clone()),

@@ -64,7 +64,7 @@ pub struct Guard {
     pub least: usize,
     /// This share of a target's objects, in percent.
     pub percent: usize,
-    /// The kinds of which nothing is deleted without consent, beside those that hold data.
+    /// The kinds of which a commit prunes nothing without consent, beside those that hold data.
     pub kinds: Vec<GroupKind>,
 }
 

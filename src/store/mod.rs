@@ -64,6 +64,7 @@ mod record;
 mod schema;
 mod sql;
 mod sqlite;
+mod taken;
 mod turn;
 mod wanted;
 
@@ -74,8 +75,8 @@ pub use gate::Held;
 pub use gate::Wish;
 pub use prune::Keep;
 pub use prune::Pruned;
-pub use record::Entry;
-pub use record::Taken;
+pub use taken::Entry;
+pub use taken::Taken;
 
 /// How long may a call wait for its turn to read or write?
 const TURN_WITHIN: Duration = Duration::from_secs(10);
