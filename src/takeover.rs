@@ -36,6 +36,13 @@ pub struct Taken<'a> {
     pub owner: Option<&'a str>,
 }
 
+impl Taken<'_> {
+    fn takes(&self, entry: &Value) -> bool {
+        self.tools.is_some_and(|others| is_former(entry, others))
+            || self.owner.is_some_and(|owner| is_applied_by(entry, owner))
+    }
+}
+
 /// Returns the merge patch that makes the entries of former tools in the object `live` those of `manager`; `None` where
 /// there is nothing to take, or where the object says no version. The patch names the version that it was made from, so that the server
 /// refuses it with a conflict once the object changed.
@@ -46,16 +53,22 @@ pub struct Taken<'a> {
 pub fn takeover(live: &Value, manager: &str, from: Taken<'_>) -> Option<Value> {
     let version = live.pointer("/metadata/resourceVersion")?.as_str()?;
     let entries = live.pointer("/metadata/managedFields")?.as_array()?;
-    let is_taken = |entry: &&Value| {
-        from.tools.is_some_and(|others| is_former(entry, others))
-            || from.owner.is_some_and(|owner| is_applied_by(entry, owner))
-    };
-    let (taken, mut left): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(is_taken);
+    let (taken, mut left): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(|entry| from.takes(entry));
     let first = *taken.first()?;
     let ours = left.iter().position(|entry| is_applied_by(entry, manager)).map(|at| left.remove(at));
     let ours = moved(ours.unwrap_or(first), &taken, manager)?;
     let entries: Vec<_> = left.into_iter().cloned().chain([ours]).collect();
     Some(json!({ "metadata": { "managedFields": entries, "resourceVersion": version } }))
+}
+
+/// Returns whether all that a manager has in the object `live` is taken over, and nothing of it stays that could conflict.
+#[must_use]
+pub fn takes_all_of(live: &Value, manager: &str, from: Taken<'_>) -> bool {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let of_manager = |entry: &&Value| entry.get("manager").and_then(Value::as_str) == Some(manager);
+    let mut theirs =
+        entries.into_iter().flatten().filter(of_manager).filter(|entry| is_whole(entry)).peekable();
+    theirs.peek().is_some() && theirs.all(|entry| from.takes(entry))
 }
 
 /// Returns the merge patch by which the object `live` belongs to nobody any more: the label of its set goes, and so do the
@@ -137,6 +150,7 @@ mod tests {
     use super::Taken;
     use super::release;
     use super::takeover;
+    use super::takes_all_of;
 
     const US: &str = "windlass:shop";
 
@@ -172,6 +186,22 @@ mod tests {
             assert_eq!(found, managers, "{tools:?} {owner:?}");
         }
         assert_eq!(takeover(&live, US, Taken { tools: None, owner: None }), None);
+        // What a tool wrote in a way that is not taken stays its own.
+        let from = Taken { tools: Some(&[]), owner: Some("windlass:blog") };
+        let both = [
+            entry("kubectl", "Apply", json!({ "f:a": {} })),
+            entry("kubectl", "Update", json!({ "f:b": {} })),
+        ];
+        let both = json!({ "metadata": { "managedFields": both } });
+        for (live, manager, all) in [
+            (&live, "windlass:blog", true),
+            (&live, "helm", true),
+            (&live, "windlass:till", false),
+            (&live, "nobody", false),
+            (&both, "kubectl", false),
+        ] {
+            assert_eq!(takes_all_of(live, manager, from), all, "{manager}");
+        }
     }
 
     #[test]

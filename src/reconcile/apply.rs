@@ -36,6 +36,7 @@ use super::check::refusal;
 use super::conflicts::told;
 use super::crds;
 use super::crds::Declared;
+use super::drifted;
 use super::drifted::unhealed;
 use super::turns::Ago;
 use super::turns::Held;
@@ -282,7 +283,10 @@ impl Reconciler {
         let mut rest = Vec::new();
         for answer in answers {
             match answer? {
-                Ok(Verdict::Fine(checked)) if checked.contested => applied.leave(unhealed(*checked)),
+                Ok(Verdict::Fine(checked)) if checked.contested => {
+                    drifted::only_told(&mut applied.fenced.ready, &checked, &applied.fenced.manager);
+                    applied.leave(unhealed(*checked));
+                }
                 Ok(Verdict::Fine(checked)) => rest.push(*checked),
                 Ok(Verdict::Left(left)) => applied.leave(left),
                 Ok(Verdict::Doubtful(_, problem) | Verdict::Early(problem)) | Err(problem) => {

@@ -43,6 +43,8 @@ pub struct Begun {
     pub(super) inputs: Inputs,
     /// Has the commit hooks for the case that it fails?
     pub(super) answers_failure: bool,
+    /// Was the parent read for many passes, and may be some seconds old?
+    pub(super) is_shared: bool,
 }
 
 /// How a pass starts.
@@ -62,7 +64,9 @@ impl Reconciler {
     #[tracing::instrument(skip_all)]
     pub async fn begin(&self, job: &Job) -> Result<Start, Error> {
         let (cluster, source) = (self.cluster(&job.target.cluster)?, self.source(&job.application.source)?);
-        let (parent, kinds, tip) = match self.overview(job).await? {
+        let seen = self.overview(job).await?;
+        let is_shared = seen.is_some();
+        let (parent, kinds, tip) = match seen {
             Some((parent, tip)) => (parent, cluster.kinds().await?, Some(tip)),
             None => {
                 // The parent comes first: whoever takes the fence after this and before that resolved a tip as new as ours.
@@ -89,6 +93,7 @@ impl Reconciler {
             tip,
             inputs,
             answers_failure: false,
+            is_shared,
         };
         if self.is_late(&begun).await {
             return Ok(Start::Ended(Ended::Covered { run: begun.parent.fence.run }));
@@ -117,7 +122,16 @@ impl Reconciler {
         // This worker may never have fetched it.
         source.resolve(&Reference::Commit(tip.clone()), &[]).await?;
         let run = run_of(job, &inputs);
-        let begun = Begun { job: job.clone(), run, parent, kinds, tip, inputs, answers_failure: false };
+        let begun = Begun {
+            job: job.clone(),
+            run,
+            parent,
+            kinds,
+            tip,
+            inputs,
+            answers_failure: false,
+            is_shared: false,
+        };
         match self.refusal(&begun).await? {
             // Its verdict is told.
             Some(_) if job.reason == Reason::Failed => Ok(Start::Ended(Ended::Covered { run: begun.run })),
@@ -158,6 +172,7 @@ impl Reconciler {
         // A run that corrected drift has no verdict that could be shared, so another pass finds one.
         let covered = begun.is_known_done() && job.reason == Reason::Moved && !fence.again && !goes_on;
         if outdated || covered {
+            self.confirm(&begun).await?;
             let run = fence.run.clone();
             let mut told = vec![begun.told_of_commit(&run)];
             told.extend(begun.rollout().filter(|_| goes_on).map(|rollout| left(job, rollout, NEWER)));

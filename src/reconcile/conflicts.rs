@@ -18,6 +18,8 @@ use crate::object::Live;
 use crate::plan;
 use crate::plan::Write;
 use crate::takeover;
+use crate::takeover::Taken;
+use crate::takeover::takes_all_of;
 
 use super::check::Checked;
 use super::check::Checker;
@@ -71,9 +73,10 @@ impl Checker<'_> {
     fn takes_all(&self, write: &Write, answer: &Answer) -> bool {
         let Some(live) = &write.live else { return false };
         let (parent, application) = (&self.begun.parent, &self.begun.job.application);
-        let owner = former_owner(live, parent).map(|name| member::manager(&name));
-        let tools: Vec<&str> = taken_over(write, live, parent, application).collect();
-        answer.contestants().all(|name| owner.as_deref() == Some(name) || tools.contains(&name))
+        let owner = former_owner(live, parent).as_ref().map(member::manager);
+        let tools = plan::takes_over(write, live, &parent.id()).then_some(application.takes_over.as_slice());
+        let from = Taken { tools, owner: owner.as_deref() };
+        answer.contestants().all(|name| takes_all_of(&live.value, name, from))
     }
 }
 

@@ -107,6 +107,12 @@ pub(super) fn unhealed(one: Checked) -> Left {
     Left { id: one.write.manifest.id, live: one.write.live, why: None }
 }
 
+/// Has a pass after drift only tell of an object that it was to correct.
+pub(super) fn only_told(ready: &mut Ready, one: &Checked, manager: &str) {
+    ready.drifted.retain(|drifted| drifted.object != one.write.manifest.id);
+    ready.reported.extend(found(std::slice::from_ref(one), &[], manager));
+}
+
 /// Returns what differs from the commit that was applied: objects that were changed or are gone, and some that should not
 /// be there.
 fn found(writes: &[Checked], extra: &[Live], manager: &str) -> Vec<Drifted> {

@@ -68,6 +68,7 @@ impl Reconciler {
         let manager = member::manager(&begun.job.target.application);
         parent.fence = now;
         if idle {
+            self.confirm(begun).await?;
             if again {
                 // That there is no drift is no run of its own.
                 let generation = parent.fence.generation;

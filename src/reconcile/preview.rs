@@ -84,7 +84,16 @@ impl Reconciler {
         };
         self.is_ours(&target.cluster, &parent)?;
         let run = uuid::Uuid::now_v7().to_string();
-        let begun = Begun { job, run, parent, kinds, tip: tip.clone(), inputs, answers_failure: false };
+        let begun = Begun {
+            job,
+            run,
+            parent,
+            kinds,
+            tip: tip.clone(),
+            inputs,
+            answers_failure: false,
+            is_shared: false,
+        };
         let refused = |problems| Preview { tip: Some(tip), changes: Vec::new(), unchanged: 0, problems };
         if let Some(problem) = self.refusal(&begun).await? {
             return Ok(refused(vec![problem]));

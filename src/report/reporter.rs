@@ -41,8 +41,8 @@ const STORE_REST: Duration = Duration::from_secs(1);
 /// How many reports are taken at once?
 const BATCH: usize = 64;
 
-/// For how long are reports stored one by one that could not be stored together? Their leases last a few times as long.
-const ALONE_WITHIN: Duration = Duration::from_secs(10);
+/// For how long is one lot of reports stored, before what is left of it is put off? Their leases last a few times as long.
+const STORED_WITHIN: Duration = Duration::from_secs(10);
 
 /// From how many bytes on are no more taken with them? All of it has to be stored well within a lease.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -140,9 +140,17 @@ impl Reporter {
             }
         }
         let entries: Vec<Entry<'_>> = believed.iter().map(|(lease, report)| entry(lease, report)).collect();
-        for (places, recorded) in self.store.record_all(&entries).await {
+        let (started, mut failed) = (Instant::now(), false);
+        for places in Store::turns(&entries) {
             let these: Vec<_> = places.iter().filter_map(|place| believed.get(*place)).collect();
-            steps.extend(self.settle(&these, recorded).await?);
+            if failed || started.elapsed() > STORED_WITHIN {
+                steps.extend(self.put_off_all(&these).await?);
+                continue;
+            }
+            let entries: Vec<_> = these.iter().map(|(lease, report)| entry(lease, report)).collect();
+            let recorded = self.store.record_all(&entries).await;
+            failed = recorded.is_err();
+            steps.extend(self.settle(&these, recorded, started).await?);
         }
         Ok(steps)
     }
@@ -189,43 +197,48 @@ impl Reporter {
         &self,
         these: &[&(Lease, Report)],
         recorded: Result<(), crate::store::Error>,
+        started: Instant,
     ) -> Result<Vec<Step>, Error> {
         let mut steps = Vec::new();
         match recorded {
             Ok(()) => {
-                // A lease that was lost comes again; the ledger drops what comes twice.
-                let acks = these.iter().map(|(lease, _)| self.queue.ack(lease));
-                let settled: Vec<_> = try_join_all(acks).await.map_err(Error::Queue)?;
-                steps.extend(settled.iter().map(|_| Step::Recorded));
+                let acks = these.iter().map(|(lease, _)| self.acknowledge(lease));
+                steps.extend(try_join_all(acks).await?);
             }
-            Err(error) if these.len() == 1 || self.store.ping().await.is_err() => {
-                for (lease, _) in these {
-                    steps.push(self.unstored(lease, &error).await?);
+            Err(error) => match these {
+                [(lease, _)] => steps.push(self.unstored(lease, &error).await?),
+                _ if self.store.ping().await.is_err() => {
+                    self.away.store(true, Ordering::Relaxed);
+                    steps.extend(self.put_off_all(these).await?);
                 }
-            }
-            Err(_) => {
-                let started = Instant::now();
-                for (lease, report) in these {
-                    let step = if started.elapsed() < ALONE_WITHIN {
-                        self.record_alone(lease, report).await?
-                    } else {
-                        self.put_off(lease).await?
-                    };
-                    steps.push(step);
+                _ => {
+                    for (lease, report) in these {
+                        let late = started.elapsed() > STORED_WITHIN;
+                        let recorded = if late {
+                            None
+                        } else {
+                            Some(self.store.record_all(&[entry(lease, report)]).await)
+                        };
+                        steps.push(match recorded {
+                            None => self.put_off(lease).await?,
+                            Some(Ok(())) => self.acknowledge(lease).await?,
+                            Some(Err(error)) => self.unstored(lease, &error).await?,
+                        });
+                    }
                 }
-            }
+            },
         }
         Ok(steps)
     }
 
-    async fn record_alone(&self, lease: &Lease, report: &Report) -> Result<Step, Error> {
-        for (_, recorded) in self.store.record_all(&[entry(lease, report)]).await {
-            if let Err(error) = recorded {
-                return self.unstored(lease, &error).await;
-            }
-        }
+    async fn acknowledge(&self, lease: &Lease) -> Result<Step, Error> {
+        // A lease that was lost comes again; the ledger drops what comes twice.
         let _settled = self.queue.ack(lease).await.map_err(Error::Queue)?;
         Ok(Step::Recorded)
+    }
+
+    async fn put_off_all(&self, these: &[&(Lease, Report)]) -> Result<Vec<Step>, Error> {
+        try_join_all(these.iter().map(|(lease, _)| self.put_off(lease))).await
     }
 
     /// Returns whether the store can be used. While it is away, no report is taken: each may be tried so often only.

@@ -76,7 +76,6 @@ pub use gate::Wish;
 pub use prune::Keep;
 pub use prune::Pruned;
 pub use taken::Entry;
-pub use taken::Taken;
 
 /// How long may a call wait for its turn to read or write?
 const TURN_WITHIN: Duration = Duration::from_secs(10);

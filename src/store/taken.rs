@@ -28,9 +28,6 @@ pub struct Entry<'a> {
     pub report: &'a Report,
 }
 
-/// Reports that were taken in together, by their places, and whether they were.
-pub type Taken = (Vec<usize>, Result<(), Error>);
-
 impl Store {
     /// Takes in a report: history, the ledger's rows, the statuses that follow, and what dispatch remembers. The same
     /// report may come again, and reports may come in any order.
@@ -41,22 +38,26 @@ impl Store {
         self.record_together(&turn(report), &[Entry { id: "", trace: trail::current(), report }]).await
     }
 
-    /// Takes in reports as [`Store::record`] does, those of one source in one transaction: each commit that they move is
-    /// summed up once, and the disk is waited for once.
-    pub async fn record_all(&self, entries: &[Entry<'_>]) -> Vec<Taken> {
+    /// Sorts reports by whose turn they take, by their places: those of one source can be taken in together.
+    #[must_use]
+    pub fn turns(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
         let mut turns: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         for (place, entry) in entries.iter().enumerate() {
             turns.entry(turn(entry.report).key()).or_default().push(place);
         }
-        let mut taken = Vec::new();
-        for places in turns.into_values() {
-            let these: Vec<Entry<'_>> =
-                places.iter().filter_map(|place| entries.get(*place)).copied().collect();
-            let Some(first) = these.first() else { continue };
-            let recorded = self.record_together(&turn(first.report), &these).await;
-            taken.push((places, recorded));
+        turns.into_values().collect()
+    }
+
+    /// Takes in reports that have one turn as [`Store::record`] does, all of them in one transaction, or none: each commit
+    /// that they move is summed up once, and the disk is waited for once.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub async fn record_all(&self, entries: &[Entry<'_>]) -> Result<(), Error> {
+        match entries.first() {
+            Some(first) => self.record_together(&turn(first.report), entries).await,
+            None => Ok(()),
         }
-        taken
     }
 
     /// Takes in reports that have one turn: all of them, or none.

@@ -171,7 +171,9 @@ async fn a_store_of_the_first_form_is_brought_up_and_keeps_what_it_holds() {
     let folder = desk.close().await;
     let path = folder.path().join("store.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    // One connection: another one may still go by the form that it read before.
+    let one = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+    let pool = one.connect_with(options).await.unwrap();
     let back = [
         "DROP TABLE deliveries",
         "DROP TABLE considered",
