@@ -83,7 +83,6 @@ impl Reconciler {
         if lagging && now().since(job.received_at) < LAG_MS {
             return Err(Error::Lagging);
         }
-        self.is_ours(&job.target.cluster, &parent)?;
         let inputs = source.inputs(&tip, &job.application.path_in(&job.target.cluster)).await?;
         let begun = Begun {
             run: run_of(job, &inputs),
@@ -95,6 +94,10 @@ impl Reconciler {
             answers_failure: false,
             is_shared,
         };
+        if let Err(error) = self.is_ours(&job.target.cluster, &begun.parent) {
+            self.confirm(&begun).await?;
+            return Err(error);
+        }
         if self.is_late(&begun).await {
             return Ok(Start::Ended(Ended::Covered { run: begun.parent.fence.run }));
         }

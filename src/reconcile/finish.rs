@@ -250,6 +250,7 @@ impl Reconciler {
 
     /// Ends a pass whose commit cannot be made true; nothing was written, or nothing more.
     pub(super) async fn refuse(&self, begun: &Begun, problems: Vec<Problem>) -> Result<Ended, Error> {
+        self.confirm(begun).await?;
         if begun.job.reason == Reason::Drifted {
             return self.end_drift(begun, Vec::new(), problems).await;
         }

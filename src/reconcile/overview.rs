@@ -68,8 +68,8 @@ struct Look {
     parents: BTreeMap<String, Parent>,
     /// Where refs led after that.
     tips: BTreeMap<Followed, CommitId>,
-    /// Until when each pass looks for itself: all of the cluster, by no name, or those that follow the same.
-    apart: BTreeMap<Option<Followed>, Instant>,
+    /// Until when each pass looks for itself: all of the cluster, by no name, or those of a source.
+    apart: BTreeMap<Option<Name>, Instant>,
 }
 
 impl Overview {
@@ -92,7 +92,7 @@ impl Look {
         self.begun.retain(|_, (at, _)| now.duration_since(*at) < TOGETHER);
         self.apart.retain(|_, until| now < *until);
         self.begun.insert(application.clone(), (now, followed.clone()));
-        let apart = self.apart.contains_key(&None) || self.apart.contains_key(&Some(followed.clone()));
+        let apart = self.apart.contains_key(&None) || self.apart.contains_key(&Some(followed.0.clone()));
         !apart && self.begun.values().filter(|(_, other)| other == followed).count() > OTHERS
     }
 
@@ -105,9 +105,9 @@ impl Look {
             && tip != Some(false)
     }
 
-    /// Has each pass look for itself for a while, or each that follows the same.
-    fn part(&mut self, followed: Option<&Followed>, now: Instant) {
-        self.apart.insert(followed.cloned(), now + APART_FOR);
+    /// Has each pass look for itself for a while, or each of one source.
+    fn part(&mut self, source: Option<&Name>, now: Instant) {
+        self.apart.insert(source.cloned(), now + APART_FOR);
     }
 }
 
@@ -154,7 +154,7 @@ impl Reconciler {
             }
             // The pass finds out by itself what is the matter.
             Ok(Err(_)) | Err(_) => {
-                look.part(Some(followed), Instant::now());
+                look.part(Some(&followed.0), Instant::now());
                 Ok(None)
             }
         }
@@ -242,7 +242,7 @@ mod tests {
         let many = |look: &mut Look, source: &str, after: Duration| {
             ["u", "v", "w"].map(|name| begins(look, &format!("{name}-{source}"), source, after))[2]
         };
-        look.part(Some(&followed("one")), start);
+        look.part(Some(&followed("one").0), start);
         assert!(!many(&mut look, "one", APART_FOR / 2) && many(&mut look, "two", APART_FOR / 2));
         look.part(None, start);
         assert!(!many(&mut look, "two", APART_FOR / 2) && many(&mut look, "two", APART_FOR));

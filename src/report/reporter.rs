@@ -140,16 +140,15 @@ impl Reporter {
             }
         }
         let entries: Vec<Entry<'_>> = believed.iter().map(|(lease, report)| entry(lease, report)).collect();
-        let (started, mut failed) = (Instant::now(), false);
+        let started = Instant::now();
         for places in Store::turns(&entries) {
             let these: Vec<_> = places.iter().filter_map(|place| believed.get(*place)).collect();
-            if failed || started.elapsed() > STORED_WITHIN {
+            if self.away.load(Ordering::Relaxed) || started.elapsed() > STORED_WITHIN {
                 steps.extend(self.put_off_all(&these).await?);
                 continue;
             }
             let entries: Vec<_> = these.iter().map(|(lease, report)| entry(lease, report)).collect();
             let recorded = self.store.record_all(&entries).await;
-            failed = recorded.is_err();
             steps.extend(self.settle(&these, recorded, started).await?);
         }
         Ok(steps)
@@ -187,12 +186,15 @@ impl Reporter {
             // Its roster, or newer settings, may be on their way.
             Ok(Some(_)) if lease.deliveries < MADE_UP_TRIES => self.put_off(lease).await.map(Err),
             Ok(Some(why)) => self.bury(lease, &why).await.map(Err),
-            Err(error) => self.unstored(lease, &error).await.map(Err),
+            Err(error) => {
+                self.away.store(error.fault() == Fault::Passing, Ordering::Relaxed);
+                self.unstored(lease, &error).await.map(Err)
+            }
         }
     }
 
     /// Settles reports that were stored together, or not. Where the store is there and did not take them, it is one of them
-    /// that it cannot take, and each is on its own.
+    /// that it cannot take, and each is on its own. Where it is away, all others wait for it.
     async fn settle(
         &self,
         these: &[&(Lease, Report)],
@@ -206,11 +208,11 @@ impl Reporter {
                 steps.extend(try_join_all(acks).await?);
             }
             Err(error) => match these {
-                [(lease, _)] => steps.push(self.unstored(lease, &error).await?),
                 _ if self.store.ping().await.is_err() => {
                     self.away.store(true, Ordering::Relaxed);
                     steps.extend(self.put_off_all(these).await?);
                 }
+                [(lease, _)] => steps.push(self.unstored(lease, &error).await?),
                 _ => {
                     for (lease, report) in these {
                         let late = started.elapsed() > STORED_WITHIN;
@@ -272,7 +274,6 @@ impl Reporter {
         if error.fault() != Fault::Passing {
             return self.bury(lease, &format!("failed to {}", chain(error))).await;
         }
-        self.away.store(true, Ordering::Relaxed);
         tracing::warn!(report.id = %lease.id, trace.id = trace_of(lease), "put off a report: failed to {}", chain(error));
         self.put_off(lease).await
     }
