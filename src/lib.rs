@@ -26,8 +26,8 @@
 //!   [`health`] is a message of its own, so a slow rollout holds nothing up; where a wave comes after it, or something that is
 //!   being deleted has to be made anew, its end is the next [`job`] of the same run. What a pass lacks that another
 //!   application may bring, a namespace or a kind, has it put back for a while.
-//! - [`report`] records first ([`ledger`], [`store`]), as many reports together as wait, and posts second ([`courier`]), so a forge that is away loses
-//!   nothing; what may have arrived there is looked for before it is posted again.
+//! - [`report`] records first ([`ledger`], [`store`]), as many reports together as wait, and posts second ([`courier`]),
+//!   so a forge that is away loses nothing; what may have arrived there is looked for before it is posted again.
 //! - [`sweep`] looks at the refs itself, so a lost delivery heals, and asks again for rows that stay open too long;
 //!   [`recover`] has GitHub send again what it could not deliver.
 //! - [`patrol`] watches the metadata of what was applied, and asks for a pass of the applied commit where somebody else

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::annotation::Wish;
 use crate::application::Application;
 use crate::application::Conflicts;
+use crate::application::Name;
 use crate::applyset;
 use crate::applyset::Parent;
 use crate::cluster;
@@ -81,7 +82,7 @@ impl Checker<'_> {
 }
 
 /// Returns the application that an object moves from.
-pub(super) fn former_owner(live: &Live, parent: &Parent) -> Option<crate::application::Name> {
+pub(super) fn former_owner(live: &Live, parent: &Parent) -> Option<Name> {
     let owner = applyset::owning_application(live, &parent.namespace);
     owner.filter(|name| applyset::parent_name(name) != parent.name)
 }
