@@ -26,6 +26,7 @@ use windlass::role::Part;
 use windlass::secret::Secret;
 use windlass::settings::Settings;
 use windlass::store::Run;
+use windlass::store::Sought;
 use windlass::store::Store;
 
 pub mod adopt;
@@ -160,13 +161,12 @@ pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
     let Some(settings) = load(asked.config.as_deref(), &Part::none())? else {
         return Ok(ExitCode::from(WRONG));
     };
-    let application =
-        asked.application.as_deref().map(Name::parse).transpose().context("read --application")?;
-    let runs = store_of(&settings).await?.runs(application.as_ref(), asked.limit).await?;
+    let sought = sought(asked)?;
+    let runs = store_of(&settings).await?.runs(&sought, asked.limit).await?;
     if asked.json {
         runs.iter().try_for_each(|run| out(&format!("{}\n", as_json(run))))?;
     } else if runs.is_empty() {
-        out("No runs yet.\n")?;
+        out("No runs.\n")?;
     } else {
         out(&format!(
             "{:<20}  {:<24}  {:<12}  {:<10}  WHAT HAPPENED\n",
@@ -175,6 +175,16 @@ pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
         runs.iter().try_for_each(|run| out(&as_line(run)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn sought(asked: &History) -> anyhow::Result<Sought> {
+    let name = |text: &Option<String>| text.as_deref().map(Name::parse).transpose();
+    Ok(Sought {
+        application: name(&asked.application).context("read --application")?,
+        cluster: name(&asked.cluster).context("read --cluster")?,
+        commit: asked.commit.as_ref().map(|commit| commit.to_lowercase()),
+        failed: asked.failed,
+    })
 }
 
 /// Opens the history that windlass has written with these settings.

@@ -1,4 +1,4 @@
-//! Tells when secrets should be read again: on SIGHUP, and when the settings file or the file of a secret changes.
+//! Tells when secrets and kubeconfigs should be read again: on SIGHUP, and when the settings file or one of them changes.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -14,12 +14,14 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use windlass::cli::LogFormat;
 use windlass::cli::LogLevel;
+use windlass::cluster::Cluster;
 use windlass::control::Desk;
 use windlass::intake::Intake;
 use windlass::line::Line;
 use windlass::queue::Lane;
 use windlass::queue::Queue;
 use windlass::reconcile::Policy;
+use windlass::reconcile::Reconciler;
 use windlass::reload::Changes;
 use windlass::role::Part;
 use windlass::role::Role;
@@ -61,7 +63,8 @@ pub async fn run(settings: Settings, config: Option<&Path>, logging: Logging) ->
     let stopped = stop_when_signalled();
     if settings.part.has_any(&[Role::Door, Role::Reconcile]) {
         let (config, part) = (config.map(Path::to_path_buf), settings.part.clone());
-        let asked = Asked { config, part, intake: intake.clone(), policy };
+        let clusters = roles.reconcile.iter().flat_map(Reconciler::clusters).cloned().collect();
+        let asked = Asked { config, part, intake: intake.clone(), policy, clusters };
         tokio::spawn(renew(settings.files.clone(), changes, asked));
     }
     introduce(&settings, listener.as_ref())?;
@@ -194,10 +197,11 @@ struct Asked {
     part: Part,
     intake: Arc<Intake>,
     policy: Policy,
+    clusters: Vec<Cluster>,
 }
 
-/// Takes new secrets of webhooks and new lists of signers whenever the settings or one of those files change, for ever.
-/// With settings that are in error, the old ones stay.
+/// Takes new secrets of webhooks, lists of signers and kubeconfigs whenever the settings or one of those files change, for
+/// ever. With settings that are in error, the old ones stay; so does a kubeconfig, each for itself.
 async fn renew(mut files: BTreeSet<PathBuf>, mut changes: Changes, asked: Asked) {
     loop {
         changes.next().await;
@@ -205,6 +209,16 @@ async fn renew(mut files: BTreeSet<PathBuf>, mut changes: Changes, asked: Asked)
             // What changed before it was watched was told to nobody, so it is read once more.
             changes = Changes::begin(&found);
             files = found;
+        }
+        for cluster in &asked.clusters {
+            match cluster.renew().await {
+                Ok(true) => tracing::info!(cluster = %cluster.name(), "the kubeconfig was read again"),
+                Ok(false) => {}
+                Err(error) => {
+                    let error = windlass::fault::chain(&error);
+                    tracing::error!("failed to {error}; windlass goes on with what it read before");
+                }
+            }
         }
     }
 }

@@ -93,6 +93,7 @@ async fn told(queue: &Queue) -> (String, Option<CommitId>, Option<CommitId>) {
         let lease = queue.next(&Lane::events(), PATIENCE).await.unwrap();
         let lease = lease.unwrap_or_else(|| panic!("no more events in time, only {told:?}"));
         let event: Event = serde_json::from_str(&lease.body).unwrap();
+        assert_eq!(lease.heard().unwrap().by.as_deref(), Some(bed("WINDLASS_BED_GITEA_ADMIN")));
         assert_eq!(queue.ack(&lease).await.unwrap(), Settled::Done);
         told.push((event.source.to_string(), event.what));
     }

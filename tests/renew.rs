@@ -1,4 +1,5 @@
-//! Secrets of webhooks are renewed while windlass runs: a real process, real files, real signals.
+//! Secrets of webhooks, lists of signers and kubeconfigs are renewed while windlass runs: a real process, real files, real
+//! signals.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -18,6 +19,7 @@ use windlass::secret::Secret;
 
 mod world;
 
+use world::kube::Kube;
 use world::wire;
 use world::wire::Wire;
 
@@ -196,5 +198,44 @@ async fn a_list_of_signers_is_read_again_when_its_file_changes() {
     assert_eq!(line["level"], "ERROR");
     assert!(line["message"].as_str().unwrap().contains("line 2: "), "{line}");
     windlass.logged("the lists of signers stay as they are").await;
+    windlass.stop().await;
+}
+
+/// A cluster, and an application in it, whose parents are watched from the start on.
+const CLUSTER: &str = r#"
+[[clusters]]
+name = "east"
+kubeconfig = "east.kubeconfig"
+[[applications]]
+name = "shop"
+source = "shop"
+ref = "refs/heads/main"
+clusters = ["east"]
+"#;
+
+#[tokio::test]
+async fn a_kubeconfig_is_read_again_when_its_file_changes() {
+    let (folder, east) = (folder(), Kube::connect("east").await);
+    let installation = format!("renew-{}", world::unique());
+    let good = std::fs::read_to_string(world::bed("WINDLASS_BED_EAST_KUBECONFIG")).unwrap();
+    let file = folder.path().join("east.kubeconfig");
+    let text = format!("installation = \"{installation}\"\n{SETTINGS}{CLUSTER}");
+    std::fs::write(folder.path().join("windlass.toml"), text).unwrap();
+    let (before, _) = good.split_once("token: ").unwrap();
+    std::fs::write(&file, format!("{before}token: ended\n")).unwrap();
+    let mark = east.mark();
+    let mut windlass = Windlass::start(folder.path()).await;
+    let codes = async || east.asked_since(mark, &installation).await.into_iter().map(|asked| asked.code);
+    world::until("the cluster refuses", async || codes().await.any(|code| code == 401).then_some(())).await;
+    assert!(codes().await.all(|code| code != 200));
+
+    let server = good.lines().find(|line| line.contains("server: ")).unwrap();
+    std::fs::write(&file, good.replace(server, "      server: https://192.0.2.1:6443")).unwrap();
+    let line = windlass.logged("names the server").await;
+    assert_eq!(line["level"], "ERROR");
+
+    std::fs::write(&file, &good).unwrap();
+    windlass.logged("the kubeconfig was read again").await;
+    world::until("the cluster answers", async || codes().await.any(|code| code == 200).then_some(())).await;
     windlass.stop().await;
 }

@@ -14,6 +14,15 @@ pub struct History {
     /// Only the runs of this application.
     #[arg(long, value_name = "NAME")]
     pub application: Option<String>,
+    /// Only the runs in this cluster.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Only the runs of this commit, or of those that begin like this.
+    #[arg(long, value_name = "COMMIT")]
+    pub commit: Option<String>,
+    /// Only the runs that ended in a failure or an error.
+    #[arg(long)]
+    pub failed: bool,
     /// How many runs.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,

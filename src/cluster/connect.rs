@@ -1,6 +1,8 @@
 //! Reaching a cluster.
 
 use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -28,6 +30,32 @@ const WATCH_BYTES: usize = 256 << 20;
 /// How large may a kubeconfig be, in bytes?
 const KUBECONFIG_BYTES: u64 = 1 << 20;
 
+/// By what a cluster is reached.
+pub(super) struct Connection {
+    /// Where it is.
+    server: http::Uri,
+    /// For requests that end soon.
+    requests: kube::Client,
+    /// For watches, which have no read limit of their own: silence is normal there.
+    watches: kube::Client,
+}
+
+impl Connection {
+    fn new(mut config: kube::Config, settings: &Settings) -> Result<Self, String> {
+        config.connect_timeout = Some(CONNECT_WITHIN);
+        config.default_retry = false;
+        let own = agent(&settings.installation, None);
+        let own = HeaderValue::from_str(&own).map_err(|error| error.to_string())?;
+        let mut watching = config.clone();
+        watching.read_timeout = None;
+        config.read_timeout = Some(SILENT_FOR);
+        config.reset_reader_on_write = true;
+        let made = |config, limit| client(config, limit, &own).map_err(|error| error.to_string());
+        let (requests, watches) = (made(&config, ANSWER_BYTES)?, made(&watching, WATCH_BYTES)?);
+        Ok(Self { server: config.cluster_url, requests, watches })
+    }
+}
+
 impl Cluster {
     /// Prepares a connection; nothing is sent yet.
     ///
@@ -36,23 +64,13 @@ impl Cluster {
     /// runs no programs of a kubeconfig and reads no files that it names.
     pub async fn connect(settings: Settings) -> Result<Self, Error> {
         let failed = |why: String| Error::Kubeconfig { cluster: settings.name.to_string(), why };
-        let mut config = config(&settings).await.map_err(failed)?;
-        config.connect_timeout = Some(CONNECT_WITHIN);
-        config.default_retry = false;
-        let own = agent(&settings.installation, None);
-        let own = HeaderValue::from_str(&own).map_err(|error| failed(error.to_string()))?;
-        let mut watching = config.clone();
-        watching.read_timeout = None;
-        config.read_timeout = Some(SILENT_FOR);
-        config.reset_reader_on_write = true;
-        let made = |config, limit| client(config, limit, &own).map_err(|error| failed(error.to_string()));
-        let (client, watching) = (made(&config, ANSWER_BYTES)?, made(&watching, WATCH_BYTES)?);
+        let config = config(&settings).await.map_err(failed)?;
+        let connection = Arc::new(RwLock::new(Connection::new(config, &settings).map_err(failed)?));
         let slots = Arc::new(Semaphore::new(settings.requests.max(1)));
         let (kinds, reports) = (Arc::default(), Arc::default());
         Ok(Self {
             settings: Arc::new(settings),
-            client,
-            watching,
+            connection,
             kinds,
             reports,
             slots,
@@ -61,6 +79,39 @@ impl Cluster {
             agent: None,
             user: None,
         })
+    }
+
+    /// Reads the kubeconfig again, and asks by what it says from the next request on, in all clones: credentials and
+    /// authorities have an end. What is under way ends as it began. Returns whether there is one: without it nothing is
+    /// done, since the token of a pod is read anew by itself.
+    ///
+    /// # Errors
+    /// As [`Cluster::connect`], and a kubeconfig that names another server, which may be another cluster: nothing changes
+    /// then.
+    pub async fn renew(&self) -> Result<bool, Error> {
+        if self.settings.kubeconfig.is_none() {
+            return Ok(false);
+        }
+        let failed = |why: String| Error::Kubeconfig { cluster: self.settings.name.to_string(), why };
+        let config = config(&self.settings).await.map_err(failed)?;
+        let renewed = Connection::new(config, &self.settings).map_err(failed)?;
+        let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
+        if renewed.server != connection.server {
+            let (server, now) = (&renewed.server, &connection.server);
+            return Err(failed(format!("it names the server {server} in place of {now}; restart windlass")));
+        }
+        *connection = renewed;
+        Ok(true)
+    }
+
+    /// Returns by what requests are sent now.
+    pub(super) fn client(&self) -> kube::Client {
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).requests.clone()
+    }
+
+    /// Returns by what watches are opened now.
+    pub(super) fn watching(&self) -> kube::Client {
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).watches.clone()
     }
 }
 

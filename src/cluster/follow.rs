@@ -216,7 +216,8 @@ impl Following {
             if self.metadata { request.watch_metadata(&params, from) } else { request.watch(&params, from) };
         let request = request.map_err(kube::Error::BuildRequest)?;
         let limit = Duration::from_secs(u64::from(WATCH_SECONDS)) + GRACE;
-        let open = self.cluster.watching.request_events::<Value>(request);
+        let client = self.cluster.watching();
+        let open = client.request_events::<Value>(request);
         let late = |_| Answer::Unreachable("the watch fell silent".to_owned());
         let stream = tokio::time::timeout(limit, open).await.map_err(late)??;
         let mut stream = std::pin::pin!(stream);

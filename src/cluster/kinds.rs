@@ -96,12 +96,12 @@ impl Cluster {
         let failed = |answer| Error::Discover { cluster: self.name().to_string(), answer };
         self.may_be_asked().map_err(failed)?;
         let ask = async {
-            let kinds = Kinds::of(&Discovery::new(self.client.clone()).run_aggregated().await?);
+            let kinds = Kinds::of(&Discovery::new(self.client()).run_aggregated().await?);
             // An old server answers the aggregated question with nothing at all, and says that this is fine.
             if kinds.known("v1", "ConfigMap").is_some() {
                 return Ok(kinds);
             }
-            Ok::<_, kube::Error>(Kinds::of(&Discovery::new(self.client.clone()).run().await?))
+            Ok::<_, kube::Error>(Kinds::of(&Discovery::new(self.client()).run().await?))
         };
         let late = || Answer::Unreachable("discovery took too long".to_owned());
         let answer = tokio::time::timeout(super::ANSWER_WITHIN, ask).await;

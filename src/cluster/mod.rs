@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub use follow::Selector;
 pub use kinds::Kinds;
 pub use members::Members;
 pub use write::Deleted;
+
+use connect::Connection;
 
 /// How long may an API server take to answer a request?
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -79,9 +82,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Cluster {
     settings: Arc<Settings>,
-    client: kube::Client,
-    /// Watches have no read limit of their own: silence is normal there.
-    watching: kube::Client,
+    connection: Arc<RwLock<Connection>>,
     kinds: Arc<tokio::sync::RwLock<Option<Arc<Kinds>>>>,
     /// Whether the definition of a kind has conditions, as far as that was asked since kinds were discovered.
     reports: Arc<tokio::sync::RwLock<HashMap<(String, String), bool>>>,
@@ -151,7 +152,7 @@ impl Cluster {
         self.may_be_asked()?;
         let heard = AtomicBool::new(false);
         let exchange = async {
-            let body = self.client.request_stream(request).await?;
+            let body = self.client().request_stream(request).await?;
             heard.store(true, Ordering::Relaxed);
             let bytes = whole(body).await.map_err(|error| {
                 Answer::Unreachable(format!(

@@ -232,6 +232,12 @@ impl<'a> Delivery<'a> {
         payload::readable(self.event)
     }
 
+    /// Returns the name of the account that did what it tells of, as far as the forge says it; signatures cover it.
+    #[must_use]
+    pub fn sender(&self) -> Option<String> {
+        payload::sender(&self.body)
+    }
+
     /// Returns the name of the event, empty when the forge gives none. Signatures do not cover it.
     #[must_use]
     pub fn event(&self) -> &str {

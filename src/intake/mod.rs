@@ -220,6 +220,7 @@ impl Intake {
             headers: forge::shown(&request),
             secret: delivery.secret(),
             read: hint.to_string(),
+            by: delivery.sender(),
             pushed: matches!(hint, Hint::Push(_)),
             led_to: led_to(&events),
             received_at: request.now,

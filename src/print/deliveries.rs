@@ -43,11 +43,15 @@ pub async fn deliveries(asked: &Deliveries) -> anyhow::Result<ExitCode> {
 
 fn as_line(one: &Heard) -> String {
     let led_to = match &one.led_to {
-        LedTo::Accepted { .. } => one.read.clone(),
+        LedTo::Accepted { .. } => format!("{}{}", one.read, by(one)),
         LedTo::Ignored { why } => format!("nothing: {why}"),
     };
     let (when, forge) = (time(one.received_at), one.forge.as_str());
     format!("{when:<20}  {forge:<12}  {:<36}  {:<14}  {led_to}\n", one.delivery, one.event)
+}
+
+fn by(one: &Heard) -> String {
+    one.by.as_ref().map(|who| format!(", by {who}")).unwrap_or_default()
 }
 
 /// Prints all that is known of a delivery, and of the commits that it led to.
@@ -78,7 +82,9 @@ fn as_heard(one: &Heard) -> String {
         text += &format!("    {name}: {value}\n");
     }
     text + &match led_to {
-        LedTo::Accepted { events } => format!("  read as a {read}\n  accepted: events {}\n", events.len()),
+        LedTo::Accepted { events } => {
+            format!("  read as a {read}{}\n  accepted: events {}\n", by(one), events.len())
+        }
         LedTo::Ignored { why } => format!("  ignored: {why}\n"),
     }
 }

@@ -254,6 +254,11 @@ impl Reconciler {
         self.hands.parallel.max(1).saturating_mul(self.hands.clusters.len().clamp(1, CLUSTERS_AT_ONCE))
     }
 
+    /// Returns the clusters that this role writes to.
+    pub fn clusters(&self) -> impl Iterator<Item = &Cluster> {
+        self.hands.clusters.values()
+    }
+
     /// Returns the queue that this role serves, for the loop that takes watches from it.
     #[must_use]
     pub fn queue(&self) -> &Queue {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,17 @@ pub struct Cluster {
     pub access: Option<Access>,
     /// The namespace of windlass's own records.
     pub namespace: String,
+}
+
+impl Cluster {
+    /// Returns the kubeconfig that it is reached with, where it is.
+    #[must_use]
+    pub fn kubeconfig(&self) -> Option<&Path> {
+        match &self.access {
+            Some(Access::Kubeconfig { file, .. }) => Some(file),
+            Some(Access::InCluster) | None => None,
+        }
+    }
 }
 
 /// How a cluster is reached.

@@ -104,7 +104,7 @@ pub struct Settings {
     pub applications: Vec<Application>,
     /// When their targets may be written to, as far as this process decides it.
     pub windows: Vec<Window>,
-    /// The files that these settings were read from: their own, and those of secrets and of signers.
+    /// The files that these settings were read from: their own, those of secrets and of signers, and kubeconfigs.
     pub files: BTreeSet<PathBuf>,
     /// What is allowed but deserves a word at the start.
     pub warnings: Vec<String>,
@@ -126,7 +126,11 @@ impl Settings {
         let layers = Layers::new(file, environment, &mut problems);
         let settings = build(&layers, environment, part, &mut problems);
         match settings {
-            Some(settings) if problems.is_empty() => Ok(Self { files, ..settings }),
+            Some(settings) if problems.is_empty() => {
+                let kubeconfigs = settings.clusters.values().filter_map(Cluster::kubeconfig);
+                let files = files.into_iter().chain(kubeconfigs.map(Path::to_path_buf)).collect();
+                Ok(Self { files, ..settings })
+            }
             // A value that is absent without a problem would be a defect here; it must not pass as settings.
             None if problems.is_empty() => Err(vec![Problem {
                 key: String::new(),

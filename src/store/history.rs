@@ -7,6 +7,7 @@ use crate::commit::Inputs;
 use crate::ledger::Row;
 use crate::moment::Moment;
 use crate::outcome::Change;
+use crate::outcome::Phase;
 use crate::store::Error;
 use crate::store::Run;
 use crate::store::Store;
@@ -18,6 +19,9 @@ use crate::store::wanted;
 
 /// How many runs may be asked for at once?
 const RUNS_AT_ONCE: u32 = 1_000;
+
+/// How many runs are looked through at most for those that are asked for?
+const LOOKED_THROUGH: usize = 100_000;
 
 /// How many changes of a run are read back?
 const CHANGES_AT_ONCE: u32 = 5_000;
@@ -37,28 +41,74 @@ macro_rules! row {
     };
 }
 
+/// Which runs are asked for; by default all.
+#[derive(Clone, Debug, Default)]
+pub struct Sought {
+    /// Only those of this application.
+    pub application: Option<Name>,
+    /// Only those in this cluster.
+    pub cluster: Option<Name>,
+    /// Only those of the commits that begin like this.
+    pub commit: Option<String>,
+    /// Only those that ended in a failure or an error.
+    pub failed: bool,
+}
+
+impl Sought {
+    /// Returns whether only the statement has to know what is asked for.
+    fn is_by_application(&self) -> bool {
+        self.cluster.is_none() && self.commit.is_none() && !self.failed
+    }
+
+    fn fits(&self, run: &Run) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| run.target.cluster == *cluster)
+            && self.commit.as_ref().is_none_or(|commit| run.commit.as_str().starts_with(commit))
+            && (!self.failed || matches!(run.phase, Phase::Failed | Phase::Error))
+    }
+}
+
 impl Store {
-    /// Returns runs of one application or of all, the newest first, at most 1,000.
+    /// Returns the runs that are asked for, the newest first, at most 1,000; they are looked for among the last 100,000 of
+    /// the application, or of all.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn runs(&self, application: Option<&Name>, limit: u32) -> Result<Vec<Run>, Error> {
-        let query = match application {
+    pub async fn runs(&self, sought: &Sought, limit: u32) -> Result<Vec<Run>, Error> {
+        let limit = limit.min(RUNS_AT_ONCE);
+        let (mut runs, mut before, mut looked) = (Vec::new(), i64::MAX, 0);
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let page = if sought.is_by_application() { limit } else { RUNS_AT_ONCE };
+        while runs.len() < most && looked < LOOKED_THROUGH {
+            let rows = self.rows_of_runs(sought, before, page).await?;
+            looked += rows.len();
+            let Some(last) = rows.last() else { break };
+            before = column::number(last, "seq")?;
+            for row in &rows {
+                let found = run(row, Vec::new())?;
+                if sought.fits(&found) && runs.len() < most {
+                    let changes = self.changes(&found.run).await?;
+                    runs.push(Run { changes, ..found });
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    async fn rows_of_runs(&self, sought: &Sought, before: i64, page: u32) -> Result<Vec<sql::Row>, Error> {
+        let query = match &sought.application {
             Some(name) => query(concat!(
                 "SELECT ",
                 run!(),
-                " FROM runs WHERE application = $1 ORDER BY seq DESC LIMIT $2"
+                " FROM runs WHERE seq < $1 AND application = $3 ORDER BY seq DESC LIMIT $2"
             ))
+            .bind(before)
+            .bind(page)
             .bind(name.as_str()),
-            None => query(concat!("SELECT ", run!(), " FROM runs ORDER BY seq DESC LIMIT $1")),
+            None => query(concat!("SELECT ", run!(), " FROM runs WHERE seq < $1 ORDER BY seq DESC LIMIT $2"))
+                .bind(before)
+                .bind(page),
         };
-        let rows = query.bind(limit.min(RUNS_AT_ONCE)).rows(self.read()).await?;
-        let mut runs = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let changes = self.changes(&column::text(row, "run")?).await?;
-            runs.push(run(row, changes)?);
-        }
-        Ok(runs)
+        query.rows(self.read()).await
     }
 
     /// Returns one run.

@@ -73,6 +73,7 @@ pub use explain::Posting;
 pub use explain::Status;
 pub use gate::Held;
 pub use gate::Wish;
+pub use history::Sought;
 pub use prune::Keep;
 pub use prune::Pruned;
 pub use taken::Entry;

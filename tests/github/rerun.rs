@@ -17,6 +17,7 @@ use windlass::role::Part;
 use windlass::secret::Secret;
 use windlass::settings::Environment;
 use windlass::settings::Settings;
+use windlass::store::Sought;
 
 use crate::app::SHOP;
 use crate::app::Scene;
@@ -111,7 +112,7 @@ async fn a_check_that_is_asked_for_again_runs_again_and_is_shown_by_a_new_check_
     settle(&line, &mut at).await;
     let first = shown(&scene, EAST);
     assert_eq!((first.len(), first[0].conclusion.as_deref()), (1, Some("success")), "{first:#?}");
-    let runs = line.store.as_ref().unwrap().runs(None, 10).await.unwrap().len();
+    let runs = line.store.as_ref().unwrap().runs(&Sought::default(), 10).await.unwrap().len();
 
     // What was applied is gone, so that only a whole pass is true.
     let object = format!("/api/v1/namespaces/{namespace}/configmaps/one");
@@ -119,7 +120,11 @@ async fn a_check_that_is_asked_for_again_runs_again_and_is_shown_by_a_new_check_
     assert!(matches!(press(&line, &first[0]).await, Answer::Accepted { .. }));
     settle(&line, &mut at).await;
     assert!(kube.find(&object).await.is_some());
-    assert_eq!(line.store.as_ref().unwrap().runs(None, 10).await.unwrap().len(), runs + 1, "a new run");
+    assert_eq!(
+        line.store.as_ref().unwrap().runs(&Sought::default(), 10).await.unwrap().len(),
+        runs + 1,
+        "a new run"
+    );
     let again = shown(&scene, EAST);
     assert_eq!(again.len(), 2, "{again:#?}");
     assert_eq!((again[0].states.clone(), again[0].id), (first[0].states.clone(), first[0].id));

@@ -19,6 +19,7 @@ use windlass::reference::Reference;
 use windlass::secret::Secret;
 use windlass::store::Error;
 use windlass::store::Keep;
+use windlass::store::Sought;
 use windlass::store::Store;
 
 use crate::desk::Desk;
@@ -89,7 +90,7 @@ async fn reports_of_one_target_in_several_processes_end_as_in_one(place: Place) 
         let stores = [&desk.store, &other].into_iter().cycle();
         try_join_all(stores.zip(&reports).map(|(store, report)| store.record(report))).await.unwrap();
         assert_eq!(desk.phases(&own).await, ["shop@east healthy"]);
-        assert_eq!(desk.store.runs(None, 1).await.unwrap()[0].phase, Phase::Healthy);
+        assert_eq!(desk.store.runs(&Sought::default(), 1).await.unwrap()[0].phase, Phase::Healthy);
     }
 }
 

@@ -30,6 +30,7 @@ pub fn heard(delivery: &str, at: i64, led_to: LedTo) -> Told {
         headers: vec![("x-gitea-event".to_owned(), "push".to_owned())],
         secret: 1,
         read: "push of refs/heads/main in team/shop to aaaaaaaaaaaa".to_owned(),
+        by: Some("alice".to_owned()),
         pushed: true,
         led_to,
         received_at: Moment(at),
@@ -122,7 +123,7 @@ async fn deliveries_are_listed_and_each_is_explained_down_to_its_statuses() {
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.len(), 3, "{list}");
     assert!(lines[1].contains("83e4273f-dd89") && lines[1].ends_with("nothing: ping: it is heard"), "{list}");
-    assert!(lines[2].ends_with("push of refs/heads/main in team/shop to aaaaaaaaaaaa"), "{list}");
+    assert!(lines[2].ends_with("push of refs/heads/main in team/shop to aaaaaaaaaaaa, by alice"), "{list}");
     assert_eq!(deliveries(folder.path(), &["--forge", "github"]), "No deliveries yet.\n");
     let json: serde_json::Value =
         serde_json::from_str(&deliveries(folder.path(), &["--json", "--limit", "1"])).unwrap();

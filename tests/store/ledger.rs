@@ -7,6 +7,7 @@ use windlass::outcome::Action;
 use windlass::outcome::Change;
 use windlass::outcome::Phase;
 use windlass::outcome::Told;
+use windlass::store::Sought;
 
 use crate::desk::Desk;
 use crate::desk::at;
@@ -77,7 +78,7 @@ async fn any_order_of_reports_told_twice_ends_the_same(place: Place) {
             ],
             "{order:?}"
         );
-        let runs = desk.store.runs(None, 10).await.unwrap();
+        let runs = desk.store.runs(&Sought::default(), 10).await.unwrap();
         assert_eq!((runs.len(), runs[0].phase, runs[0].changes.len()), (1, Phase::Healthy, 1), "{order:?}");
     }
 }
@@ -224,7 +225,7 @@ async fn names_and_texts_that_no_database_keeps_as_they_are_lose_no_report(place
         why: "it said \0 and no more".into(),
     })
     .await;
-    let kept = &desk.store.runs(None, 1).await.unwrap()[0].changes;
+    let kept = &desk.store.runs(&Sought::default(), 1).await.unwrap()[0].changes;
     assert!(kept.len() == 2 && told.changes.iter().all(|change| kept.contains(change)));
     for due in desk.due_rows().await {
         desk.store.postpone(&due, Moment(1), "a\0b").await.unwrap();

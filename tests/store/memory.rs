@@ -12,6 +12,7 @@ use windlass::outcome::Told;
 use windlass::reference::Reference;
 use windlass::select::Memory;
 use windlass::select::State;
+use windlass::store::Sought;
 use windlass::store::Store;
 
 use crate::desk::Desk;
@@ -153,13 +154,37 @@ async fn history_lists_runs_newest_first_with_what_they_did(place: Place) {
         desk.hear(run(id, "d1", &a, phase)).await;
     }
     desk.hear(Told::Run(progress("r3", "d1", &a, "blog@east", Phase::Running))).await;
-    let runs = desk.store.runs(Some(&name("shop")), 10).await.unwrap();
+    let runs =
+        desk.store.runs(&Sought { application: Some(name("shop")), ..Sought::default() }, 10).await.unwrap();
     let ids: Vec<&str> = runs.iter().map(|run| run.run.as_str()).collect();
     assert_eq!(ids, ["r2", "r1"]);
     assert_eq!(runs[0].problems[0].to_string(), "Deployment/shop/web: quota exceeded");
     assert_eq!(runs[1].changes[0].action, Action::Configured);
     assert_eq!((runs[1].took_ms, runs[1].tally.created), (4_100, 1));
-    assert_eq!(desk.store.runs(None, 2).await.unwrap().len(), 2);
+    assert_eq!(desk.store.runs(&Sought::default(), 2).await.unwrap().len(), 2);
+}
+
+async fn history_lists_the_runs_that_are_asked_for(place: Place) {
+    let desk = Desk::new(&place).await;
+    let (a, b) = (commit('a'), commit('b'));
+    desk.hear(run("r1", "d1", &a, Phase::Healthy)).await;
+    desk.hear(run("r2", "d2", &b, Phase::Failed)).await;
+    desk.hear(Told::Run(progress("r3", "d2", &b, "shop@west", Phase::Error))).await;
+    desk.hear(Told::Run(progress("r4", "d3", &b, "blog@west", Phase::Healthy))).await;
+    let (all, shop) = (Sought::default(), Some(name("shop")));
+    let cases = [
+        (Sought { cluster: Some(name("west")), ..all.clone() }, 9, &["r4", "r3"][..]),
+        (Sought { commit: Some("bbbb".to_owned()), ..all.clone() }, 9, &["r4", "r3", "r2"]),
+        (Sought { failed: true, ..all.clone() }, 9, &["r3", "r2"]),
+        (Sought { failed: true, ..all.clone() }, 1, &["r3"]),
+        (Sought { failed: true, application: shop, cluster: Some(name("east")), ..all.clone() }, 9, &["r2"]),
+        (Sought { commit: Some("c".to_owned()), ..all }, 9, &[]),
+    ];
+    for (sought, limit, expected) in cases {
+        let runs = desk.store.runs(&sought, limit).await.unwrap();
+        let ids: Vec<&str> = runs.iter().map(|run| run.run.as_str()).collect();
+        assert_eq!(ids, expected, "{sought:?}");
+    }
 }
 
 #[tokio::test]
@@ -194,5 +219,6 @@ on_both!(
     refs_are_remembered_until_they_are_gone,
     rows_without_an_end_or_news_are_overdue,
     history_lists_runs_newest_first_with_what_they_did,
+    history_lists_the_runs_that_are_asked_for,
     a_run_that_made_another_tree_true_closes_nothing,
 );

@@ -9,6 +9,7 @@ use windlass::outcome::Told;
 use windlass::reference::Reference;
 use windlass::store::Keep;
 use windlass::store::Pruned;
+use windlass::store::Sought;
 
 use crate::deliveries::heard;
 use crate::deliveries::ignored;
@@ -41,7 +42,7 @@ async fn through(desk: &Desk, digit: char) -> CommitId {
 }
 
 async fn runs(desk: &Desk) -> Vec<String> {
-    desk.store.runs(None, 1_000).await.unwrap().into_iter().map(|run| run.run).collect()
+    desk.store.runs(&Sought::default(), 1_000).await.unwrap().into_iter().map(|run| run.run).collect()
 }
 
 async fn commits(desk: &Desk) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use sqlx::Connection;
 use sqlx::PgConnection;
+use windlass::store::Sought;
 
 use crate::desk::Desk;
 use crate::desk::commit;
@@ -16,7 +17,7 @@ async fn columns_that_a_newer_process_adds_disturb_no_older_one(place: Place) {
         let due = desk.due().await.len();
         let (source, first) = (name("git"), commit('a'));
         desk.store.memory(&source).await.unwrap();
-        desk.store.runs(None, 10).await.unwrap();
+        desk.store.runs(&Sought::default(), 10).await.unwrap();
         let verdicts = desk.store.verdicts(&source, &first).await.unwrap().len();
         (due, verdicts, desk.store.statuses(&source, &first).await.unwrap().len())
     };

@@ -31,6 +31,7 @@ use windlass::server::Guests;
 use windlass::server::Limits;
 use windlass::settings::Settings;
 use windlass::store::Run;
+use windlass::store::Sought;
 use windlass::store::Store;
 use windlass::sweep::Sweeper;
 
@@ -369,7 +370,7 @@ impl World {
 
     /// Returns the runs so far, the oldest first.
     pub async fn runs(&self) -> Vec<Run> {
-        let mut runs = self.store().runs(None, 1_000).await.unwrap();
+        let mut runs = self.store().runs(&Sought::default(), 1_000).await.unwrap();
         runs.reverse();
         runs
     }

@@ -9,6 +9,7 @@ use crate::event::Hint;
 mod pull_request;
 mod push;
 mod rerun;
+mod sender;
 
 pub use self::pull_request::merge_request;
 pub use self::pull_request::pull_request;
@@ -19,6 +20,7 @@ pub use self::push::project_push;
 pub use self::push::push;
 pub use self::rerun::check_run;
 pub use self::rerun::check_suite;
+pub use self::sender::sender;
 
 /// How long may a repository's `owner/name` be, in bytes?
 const REPOSITORY_BYTES: usize = 256;

@@ -37,6 +37,28 @@ fn told(hint: &Hint) -> String {
 }
 
 #[test]
+fn who_did_it_is_read_as_each_forge_says_it() {
+    let cases = [
+        (r#"{"pusher":{"name":"n"},"sender":{"login":"octocat","id":1}}"#, Some("octocat")),
+        (
+            r#"{"pusher":{"login":"alice"},"sender":{"id":1,"login":"alice","username":"alice"}}"#,
+            Some("alice"),
+        ),
+        (r#"{"sender":{"id":1,"login":"alice"}}"#, Some("alice")),
+        (r#"{"user_name":"John Smith","user_username":"jsmith"}"#, Some("jsmith")),
+        (r#"{"user":{"name":"Administrator","username":"root"}}"#, Some("root")),
+        (r#"{"sender":{"login":"a\nb[bot]"}}"#, Some("ab[bot]")),
+        (r#"{"sender":{"login":""}}"#, None),
+        (r#"{"sender":"octocat"}"#, None),
+        ("{}", None),
+        ("not even JSON", None),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(payload::sender(body.as_bytes()).as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
 fn pull_requests_are_heard_when_what_they_propose_or_change_is_another() {
     let own = "{\"full_name\":\"team/Shop\"}";
     let base = ",\"changes\":{\"base\":{\"ref\":{\"from\":\"old\"}}}";
