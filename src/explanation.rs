@@ -26,7 +26,7 @@ pub struct Heard {
     pub secret: usize,
     /// What it was read as, in words.
     pub read: String,
-    /// Who did that, by the name of the account at the forge, where it says so.
+    /// Who did that, by the name of the account at the forge, where the body says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Does it say that a ref moved?

@@ -116,6 +116,8 @@ struct Round<'a> {
     sender: mpsc::Sender<Seen>,
     /// What is watched: a kind, in one namespace or in the whole cluster.
     watched: BTreeSet<(GroupKind, Option<String>)>,
+    /// Does the cluster not know some kind that is to be watched?
+    unknown: bool,
     due: BTreeMap<Target, Due>,
 }
 
@@ -138,7 +140,19 @@ impl<'a> Round<'a> {
         cluster.follow(&kinds, &place, Selector::Label(member::SET.to_owned()), None, of_parents);
         let (watched, due, list) = (BTreeSet::new(), BTreeMap::new(), Watchlist::default());
         let discovered = Instant::now();
-        Ok(Self { patrol, cluster, kinds, discovered, list, parents, members, sender, watched, due })
+        Ok(Self {
+            patrol,
+            cluster,
+            kinds,
+            discovered,
+            list,
+            parents,
+            members,
+            sender,
+            watched,
+            unknown: false,
+            due,
+        })
     }
 
     /// Takes in one thing that was seen, or asks for the passes that are due.
@@ -234,16 +248,27 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Begins to watch what came to be watched.
+    /// Begins to watch what came to be watched, and what the cluster did not know before.
     async fn watch(&mut self) -> Result<(), Error> {
+        let again = self.unknown && self.discovered.elapsed() >= DISCOVER_EVERY;
+        if again {
+            self.list.recollect();
+        }
+        if !self.list.grew() && !again {
+            return Ok(());
+        }
+        self.unknown = false;
         for (kind, namespaces) in self.list.places() {
-            if self.kinds.api_version(&kind).is_none() && self.discovered.elapsed() >= DISCOVER_EVERY {
+            if self.kinds.api_version(kind).is_none() && self.discovered.elapsed() >= DISCOVER_EVERY {
                 (self.kinds, self.discovered) = (self.cluster.discover().await?, Instant::now());
             }
-            let Some(version) = self.kinds.api_version(&kind).map(str::to_owned) else { continue };
+            let Some(version) = self.kinds.api_version(kind).map(str::to_owned) else {
+                self.unknown = true;
+                continue;
+            };
             let spread = self.kinds.scope(&version, &kind.kind) == Some(Scope::Cluster)
                 || namespaces.len() > NAMESPACES;
-            let places = if spread { vec![None] } else { namespaces.into_iter().map(Some).collect() };
+            let places = if spread { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
             for namespace in places {
                 if self.watched.contains(&(kind.clone(), None))
                     || !self.watched.insert((kind.clone(), namespace.clone()))

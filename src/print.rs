@@ -179,6 +179,12 @@ pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
 
 fn sought(asked: &History) -> anyhow::Result<Sought> {
     let name = |text: &Option<String>| text.as_deref().map(Name::parse).transpose();
+    let is_begun = |commit: &String| {
+        (1..=64).contains(&commit.len()) && commit.bytes().all(|digit| digit.is_ascii_hexdigit())
+    };
+    if let Some(other) = asked.commit.as_ref().filter(|commit| !is_begun(commit)) {
+        bail!("read --commit: {other:?} is no commit: give its first digits, as git log shows them");
+    }
     Ok(Sought {
         application: name(&asked.application).context("read --application")?,
         cluster: name(&asked.cluster).context("read --cluster")?,

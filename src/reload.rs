@@ -111,7 +111,7 @@ fn watch(watcher: &mut RecommendedWatcher, folder: &Path) {
 }
 
 fn unwatched(what: &str, error: &notify::Error) {
-    tracing::warn!("failed to watch {what}: {error}; after a change of secrets send SIGHUP");
+    tracing::warn!("failed to watch {what}: {error}; after a change of secrets or kubeconfigs send SIGHUP");
 }
 
 /// Says whether a file was written, made, replaced or removed; merely reading it, as is done here, changes nothing.

@@ -200,12 +200,22 @@ struct Asked {
     clusters: Vec<Cluster>,
 }
 
+impl Asked {
+    /// Adds the kubeconfigs that this process goes on with, whatever the settings say by now.
+    fn with_kubeconfigs(&self, mut files: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+        files.extend(self.clusters.iter().filter_map(Cluster::kubeconfig).map(Path::to_path_buf));
+        files
+    }
+}
+
 /// Takes new secrets of webhooks, lists of signers and kubeconfigs whenever the settings or one of those files change, for
-/// ever. With settings that are in error, the old ones stay; so does a kubeconfig, each for itself.
+/// ever. With settings that are in error, the old secrets and lists stay. Kubeconfigs are read all the same, each for itself.
 async fn renew(mut files: BTreeSet<PathBuf>, mut changes: Changes, asked: Asked) {
     loop {
         changes.next().await;
-        while let Some(found) = read_again(&asked).filter(|found| *found != files) {
+        while let Some(found) =
+            read_again(&asked).map(|found| asked.with_kubeconfigs(found)).filter(|found| *found != files)
+        {
             // What changed before it was watched was told to nobody, so it is read once more.
             changes = Changes::begin(&found);
             files = found;
@@ -230,8 +240,8 @@ fn read_again(asked: &Asked) -> Option<BTreeSet<PathBuf>> {
             asked.intake.renew(windlass::line::keys(&settings));
             asked.policy.renew(windlass::line::required(&settings));
             tracing::info!(
-                "the secrets of webhooks and the lists of signers were read again; other settings count from the \
-                 next start"
+                "the secrets of webhooks and the lists of signers were read again, as kubeconfigs are; other settings \
+                 count from the next start"
             );
             Some(settings.files)
         }

@@ -217,25 +217,33 @@ clusters = ["east"]
 async fn a_kubeconfig_is_read_again_when_its_file_changes() {
     let (folder, east) = (folder(), Kube::connect("east").await);
     let installation = format!("renew-{}", world::unique());
-    let good = std::fs::read_to_string(world::bed("WINDLASS_BED_EAST_KUBECONFIG")).unwrap();
-    let file = folder.path().join("east.kubeconfig");
-    let text = format!("installation = \"{installation}\"\n{SETTINGS}{CLUSTER}");
+    let named = format!("[data]\ninstallation = \"{installation}\"\n");
+    let text = format!("{}{CLUSTER}", SETTINGS.replace("[data]\n", &named));
     std::fs::write(folder.path().join("windlass.toml"), text).unwrap();
-    let (before, _) = good.split_once("token: ").unwrap();
-    std::fs::write(&file, format!("{before}token: ended\n")).unwrap();
+    let good = std::fs::read_to_string(world::bed("WINDLASS_BED_EAST_KUBECONFIG")).unwrap();
+    let line_with = |word: &str| good.lines().find(|line| line.contains(word)).unwrap();
+    let file = folder.path().join("east.kubeconfig");
+    let write = |old: &str, new: &str| std::fs::write(&file, good.replace(old, new)).unwrap();
+
+    // One whose authority is not that of the server, then one whose token has ended.
+    write(line_with("certificate-authority-data"), "");
     let mark = east.mark();
     let mut windlass = Windlass::start(folder.path()).await;
-    let codes = async || east.asked_since(mark, &installation).await.into_iter().map(|asked| asked.code);
-    world::until("the cluster refuses", async || codes().await.any(|code| code == 401).then_some(())).await;
-    assert!(codes().await.all(|code| code != 200));
-
-    let server = good.lines().find(|line| line.contains("server: ")).unwrap();
-    std::fs::write(&file, good.replace(server, "      server: https://192.0.2.1:6443")).unwrap();
-    let line = windlass.logged("names the server").await;
-    assert_eq!(line["level"], "ERROR");
-
-    std::fs::write(&file, &good).unwrap();
+    let line = windlass.logged("drift is not seen for now").await;
+    assert!(line["message"].as_str().unwrap().contains("certificate"), "{line}");
+    write(line_with("token: "), "      token: ended");
     windlass.logged("the kubeconfig was read again").await;
-    world::until("the cluster answers", async || codes().await.any(|code| code == 200).then_some(())).await;
+    let line = windlass.logged("drift is not seen for now").await;
+    assert!(line["message"].as_str().unwrap().contains("Unauthorized"), "{line}");
+    assert!(east.asked_since(mark, &installation).await.iter().all(|asked| asked.code != 200));
+
+    write(line_with("server: "), "      server: https://alice:sesame@192.0.2.1");
+    let line = windlass.logged("it names the server 192.0.2.1:443").await;
+    assert!(line["level"] == "ERROR" && !line.to_string().contains("sesame"), "{line}");
+
+    write("", "");
+    windlass.logged("the kubeconfig was read again").await;
+    let answered = async || east.asked_since(mark, &installation).await.iter().any(|asked| asked.code == 200);
+    world::until("the cluster answers", async || answered().await.then_some(())).await;
     windlass.stop().await;
 }

@@ -20,7 +20,7 @@ pub struct History {
     /// Only the runs of this commit, or of those that begin like this.
     #[arg(long, value_name = "COMMIT")]
     pub commit: Option<String>,
-    /// Only the runs that ended in a failure or an error.
+    /// Only the runs that ended in a failure or an error; looked for among the last 100,000.
     #[arg(long)]
     pub failed: bool,
     /// How many runs.

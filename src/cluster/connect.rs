@@ -1,5 +1,10 @@
 //! Reaching a cluster.
 
+use std::fmt;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
@@ -8,6 +13,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
+use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -33,7 +39,9 @@ const KUBECONFIG_BYTES: u64 = 1 << 20;
 /// By what a cluster is reached.
 pub(super) struct Connection {
     /// Where it is.
-    server: http::Uri,
+    server: Server,
+    /// A digest of the kubeconfig that says so.
+    read: u64,
     /// For requests that end soon.
     requests: kube::Client,
     /// For watches, which have no read limit of their own: silence is normal there.
@@ -41,7 +49,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(mut config: kube::Config, settings: &Settings) -> Result<Self, String> {
+    fn new(Access { mut config, read }: Access, settings: &Settings) -> Result<Self, String> {
         config.connect_timeout = Some(CONNECT_WITHIN);
         config.default_retry = false;
         let own = agent(&settings.installation, None);
@@ -52,8 +60,41 @@ impl Connection {
         config.reset_reader_on_write = true;
         let made = |config, limit| client(config, limit, &own).map_err(|error| error.to_string());
         let (requests, watches) = (made(&config, ANSWER_BYTES)?, made(&watching, WATCH_BYTES)?);
-        Ok(Self { server: config.cluster_url, requests, watches })
+        Ok(Self { server: Server::of(&config), read, requests, watches })
     }
+}
+
+/// Where an API server is, without the credentials that an address may hold.
+#[derive(PartialEq, Eq)]
+struct Server {
+    host: String,
+    port: u16,
+    /// The name that its certificate is for, where that is another one.
+    name: Option<String>,
+}
+
+impl Server {
+    fn of(config: &kube::Config) -> Self {
+        let url = &config.cluster_url;
+        let default = if url.scheme_str() == Some("http") { 80 } else { 443 };
+        let (host, port) = (url.host().unwrap_or_default().to_owned(), url.port_u16().unwrap_or(default));
+        Self { host, port, name: config.tls_server_name.clone() }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, name } = self;
+        write!(out, "{host}:{port}")?;
+        name.as_ref().map_or(Ok(()), |name| write!(out, " ({name})"))
+    }
+}
+
+/// How a cluster is to be reached.
+struct Access {
+    config: kube::Config,
+    /// A digest of the kubeconfig; 0 without one.
+    read: u64,
 }
 
 impl Cluster {
@@ -64,8 +105,8 @@ impl Cluster {
     /// runs no programs of a kubeconfig and reads no files that it names.
     pub async fn connect(settings: Settings) -> Result<Self, Error> {
         let failed = |why: String| Error::Kubeconfig { cluster: settings.name.to_string(), why };
-        let config = config(&settings).await.map_err(failed)?;
-        let connection = Arc::new(RwLock::new(Connection::new(config, &settings).map_err(failed)?));
+        let access = access(&settings).await.map_err(failed)?;
+        let connection = Arc::new(RwLock::new(Connection::new(access, &settings).map_err(failed)?));
         let slots = Arc::new(Semaphore::new(settings.requests.max(1)));
         let (kinds, reports) = (Arc::default(), Arc::default());
         Ok(Self {
@@ -82,8 +123,9 @@ impl Cluster {
     }
 
     /// Reads the kubeconfig again, and asks by what it says from the next request on, in all clones: credentials and
-    /// authorities have an end. What is under way ends as it began. Returns whether there is one: without it nothing is
-    /// done, since the token of a pod is read anew by itself.
+    /// authorities have an end. What is under way ends as it began. Returns whether it says something new; without one
+    /// nothing is done, since the token of a pod is read anew by itself. That another cluster came to the place of the server
+    /// is not noticed.
     ///
     /// # Errors
     /// As [`Cluster::connect`], and a kubeconfig that names another server, which may be another cluster: nothing changes
@@ -93,15 +135,26 @@ impl Cluster {
             return Ok(false);
         }
         let failed = |why: String| Error::Kubeconfig { cluster: self.settings.name.to_string(), why };
-        let config = config(&self.settings).await.map_err(failed)?;
-        let renewed = Connection::new(config, &self.settings).map_err(failed)?;
+        let access = access(&self.settings).await.map_err(failed)?;
         let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
+        if access.read == connection.read {
+            return Ok(false);
+        }
+        let renewed = Connection::new(access, &self.settings).map_err(failed)?;
         if renewed.server != connection.server {
             let (server, now) = (&renewed.server, &connection.server);
             return Err(failed(format!("it names the server {server} in place of {now}; restart windlass")));
         }
         *connection = renewed;
+        // What did not answer may do so now.
+        self.note(true);
         Ok(true)
+    }
+
+    /// Returns the kubeconfig that it is reached by, where it is.
+    #[must_use]
+    pub fn kubeconfig(&self) -> Option<&Path> {
+        self.settings.kubeconfig.as_deref()
     }
 
     /// Returns by what requests are sent now.
@@ -121,24 +174,38 @@ pub(super) fn agent(installation: &Name, run: Option<&str>) -> String {
     format!("windlass/{}{run} ({installation})", env!("CARGO_PKG_VERSION"))
 }
 
-async fn config(settings: &Settings) -> Result<kube::Config, String> {
+async fn access(settings: &Settings) -> Result<Access, String> {
     let Some(path) = &settings.kubeconfig else {
-        return kube::Config::incluster()
-            .map_err(|error| format!("{error}; outside a pod, set clusters.kubeconfig to a file"));
+        let config = kube::Config::incluster()
+            .map_err(|error| format!("{error}; outside a pod, set clusters.kubeconfig to a file"))?;
+        return Ok(Access { config, read: 0 });
     };
     let shown = path.display();
-    let size = tokio::fs::metadata(path).await.map_err(|error| format!("{shown}: {error}"))?.len();
-    if size > KUBECONFIG_BYTES {
-        return Err(format!("{shown} has {size} bytes, more than {KUBECONFIG_BYTES}"));
-    }
-    let text = tokio::fs::read_to_string(path).await.map_err(|error| format!("{shown}: {error}"))?;
+    let text = text(path).await.map_err(|why| format!("{shown}: {why}"))?;
     // The parser may quote what it cannot read, and a kubeconfig is full of secrets.
     let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|_| format!("{shown} is not a kubeconfig"))?;
     harmless(&kubeconfig).map_err(|why| format!("{shown}: {why}"))?;
     let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
-    kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|error| format!("{shown}: {error}"))
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut digest = DefaultHasher::new();
+    text.hash(&mut digest);
+    Ok(Access { config: config.map_err(|error| format!("{shown}: {error}"))?, read: digest.finish() })
+}
+
+/// Reads a file, whatever is written to it meanwhile. A pipe, of which nobody knows when something comes, is none.
+async fn text(path: &Path) -> Result<String, String> {
+    let words = |error: std::io::Error| error.to_string();
+    if !tokio::fs::metadata(path).await.map_err(words)?.is_file() {
+        return Err("is no file".to_owned());
+    }
+    let mut text = String::new();
+    let file = tokio::fs::File::open(path).await.map_err(words)?;
+    let read = file.take(KUBECONFIG_BYTES + 1).read_to_string(&mut text).await.map_err(words)?;
+    if u64::try_from(read).is_ok_and(|read| read <= KUBECONFIG_BYTES) {
+        Ok(text)
+    } else {
+        Err(format!("has more than {KUBECONFIG_BYTES} bytes"))
+    }
 }
 
 /// Refuses what would run a program or read another file.

@@ -232,7 +232,8 @@ impl<'a> Delivery<'a> {
         payload::readable(self.event)
     }
 
-    /// Returns the name of the account that did what it tells of, as far as the forge says it; signatures cover it.
+    /// Returns the name of the account that did what it tells of, as far as the forge says it. It is
+    /// as certain as the rest of the body: GitLab's token alone covers none of it.
     #[must_use]
     pub fn sender(&self) -> Option<String> {
         payload::sender(&self.body)

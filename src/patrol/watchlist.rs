@@ -23,6 +23,9 @@ use super::pace::Pace;
 /// How many members are kept whose application is not known yet?
 const STRAYS: usize = 2_000;
 
+/// Kinds, each with namespaces.
+pub type Places = BTreeMap<GroupKind, BTreeSet<String>>;
+
 /// The applications of one cluster, and their members as they were last seen.
 #[derive(Debug, Default)]
 pub struct Watchlist {
@@ -30,6 +33,10 @@ pub struct Watchlist {
     members: Members,
     /// Members of sets that are not known.
     strays: HashMap<ObjectId, Live>,
+    /// The kinds that members have had, each with the namespaces that they were in.
+    places: Places,
+    /// Did places come to them that were not asked for yet?
+    grew: bool,
     /// Of which kinds, in which namespace or in the cluster, all members were listed.
     listed: BTreeSet<(GroupKind, Option<String>)>,
 }
@@ -71,6 +78,7 @@ impl Watchlist {
             self.sets.remove(&set);
             return Vec::new();
         }
+        self.grew |= learn(&mut self.places, &parent);
         let beat = self.sets.entry(set.clone()).or_insert_with(|| Beat {
             manager: member::manager(&application),
             application,
@@ -210,16 +218,42 @@ impl Watchlist {
         self.sets.values().filter_map(behind).collect()
     }
 
-    /// Returns the kinds that members have, each with the namespaces that they are in.
-    pub fn places(&self) -> BTreeMap<GroupKind, BTreeSet<String>> {
-        let mut places: BTreeMap<GroupKind, BTreeSet<String>> = BTreeMap::new();
-        for parent in self.sets.values().map(|beat| &beat.parent) {
-            for kind in &parent.group_kinds {
-                places.entry(kind.clone()).or_default().extend(parent.namespaces.iter().cloned());
+    /// Returns the kinds that members have had, each with the namespaces that they were in.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Returns whether any of these came since this was asked last.
+    pub fn grew(&mut self) -> bool {
+        std::mem::take(&mut self.grew)
+    }
+
+    /// Forgets the places that only applications had which are gone.
+    pub fn recollect(&mut self) {
+        let mut places = Places::default();
+        for beat in self.sets.values() {
+            learn(&mut places, &beat.parent);
+        }
+        self.places = places;
+    }
+}
+
+/// Notes where a parent has members, and returns whether that was news: most have theirs where others have some.
+fn learn(places: &mut Places, parent: &Parent) -> bool {
+    let mut grew = false;
+    for kind in &parent.group_kinds {
+        if !places.contains_key(kind) {
+            places.insert(kind.clone(), BTreeSet::new());
+            grew = true;
+        }
+        let Some(known) = places.get_mut(kind) else { continue };
+        for namespace in &parent.namespaces {
+            if !known.contains(namespace) {
+                grew = known.insert(namespace.clone());
             }
         }
-        places
     }
+    grew
 }
 
 /// Returns whether a set has fewer members than its parent says.

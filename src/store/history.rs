@@ -55,29 +55,22 @@ pub struct Sought {
 }
 
 impl Sought {
-    /// Returns whether only the statement has to know what is asked for.
-    fn is_by_application(&self) -> bool {
-        self.cluster.is_none() && self.commit.is_none() && !self.failed
-    }
-
     fn fits(&self, run: &Run) -> bool {
-        self.cluster.as_ref().is_none_or(|cluster| run.target.cluster == *cluster)
-            && self.commit.as_ref().is_none_or(|commit| run.commit.as_str().starts_with(commit))
-            && (!self.failed || matches!(run.phase, Phase::Failed | Phase::Error))
+        !self.failed || matches!(run.phase, Phase::Failed | Phase::Error)
     }
 }
 
 impl Store {
-    /// Returns the runs that are asked for, the newest first, at most 1,000; they are looked for among the last 100,000 of
-    /// the application, or of all.
+    /// Returns the runs that are asked for, the newest first, at most 1,000. Those that failed are looked for among the
+    /// last 100,000 that are of the application, the cluster and the commit.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn runs(&self, sought: &Sought, limit: u32) -> Result<Vec<Run>, Error> {
         let limit = limit.min(RUNS_AT_ONCE);
-        let (mut runs, mut before, mut looked) = (Vec::new(), i64::MAX, 0);
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let page = if sought.is_by_application() { limit } else { RUNS_AT_ONCE };
+        let page = if sought.failed { RUNS_AT_ONCE } else { limit };
+        let (mut runs, mut before, mut looked) = (Vec::new(), i64::MAX, 0);
         while runs.len() < most && looked < LOOKED_THROUGH {
             let rows = self.rows_of_runs(sought, before, page).await?;
             looked += rows.len();
@@ -95,20 +88,23 @@ impl Store {
     }
 
     async fn rows_of_runs(&self, sought: &Sought, before: i64, page: u32) -> Result<Vec<sql::Row>, Error> {
-        let query = match &sought.application {
-            Some(name) => query(concat!(
-                "SELECT ",
-                run!(),
-                " FROM runs WHERE seq < $1 AND application = $3 ORDER BY seq DESC LIMIT $2"
-            ))
-            .bind(before)
-            .bind(page)
-            .bind(name.as_str()),
-            None => query(concat!("SELECT ", run!(), " FROM runs WHERE seq < $1 ORDER BY seq DESC LIMIT $2"))
-                .bind(before)
-                .bind(page),
-        };
-        query.rows(self.read()).await
+        let commit = sought.commit.as_deref().unwrap_or_default();
+        let name = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
+        query(concat!(
+            "SELECT ",
+            run!(),
+            " FROM runs WHERE seq < $1 AND ($2 IS NULL OR application = $2) AND ($3 IS NULL OR cluster = $3) \
+             AND commit_id >= $4 AND commit_id < $5 ORDER BY seq DESC LIMIT $6"
+        ))
+        .bind(before)
+        .bind(name(&sought.application))
+        .bind(name(&sought.cluster))
+        .bind(commit)
+        // After every digit of a commit.
+        .bind(format!("{commit}g"))
+        .bind(page)
+        .rows(self.read())
+        .await
     }
 
     /// Returns one run.

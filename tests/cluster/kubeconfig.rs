@@ -1,7 +1,18 @@
 //! A kubeconfig that would run a program, or have another file read, is refused.
 
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use windlass::cluster::Place;
+use windlass::cluster::SIGHTINGS;
+use windlass::cluster::Selector;
 use windlass::fault::Fault;
 
+use crate::PATIENCE;
+use crate::answer;
 use crate::connect_as;
 
 /// A server, given in plain.
@@ -64,11 +75,74 @@ async fn a_file_that_is_no_kubeconfig_is_refused_without_a_word_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kubeconfig");
     // One that the parser quotes, and one that is larger than any.
-    for (user, why) in
-        [("token: [sesame]", " is not a kubeconfig"), (&*" ".repeat(1 << 20), " bytes, more than 1048576")]
-    {
+    for (user, why) in [
+        ("token: [sesame]", " is not a kubeconfig"),
+        (&*" ".repeat(1 << 20), ": has more than 1048576 bytes"),
+    ] {
         let Err(error) = connect_as(&file, SERVER, user).await else { panic!("{why}") };
         let said = error.to_string();
         assert!(said.ends_with(why) && !said.contains("sesame"), "{said}");
     }
+}
+
+/// Answers whatever is asked, and tells of each request whether it is a watch, and its token. A watch ends at once.
+async fn serve(stream: TcpStream, asked: mpsc::UnboundedSender<(bool, String)>) {
+    let mut stream = BufReader::new(stream);
+    let (mut first, mut token) = (String::new(), String::new());
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.is_ok_and(|read| read == 0) {
+            return;
+        }
+        let line = line.trim();
+        if first.is_empty() {
+            line.clone_into(&mut first);
+        } else if let Some(bearer) = line.strip_prefix("authorization: Bearer ") {
+            bearer.clone_into(&mut token);
+        } else if line.is_empty() {
+            let watches = first.contains("watch=");
+            let _ended = asked.send((watches, std::mem::take(&mut token)));
+            let none = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n";
+            let text = if watches { none.to_owned() } else { answer(&first) };
+            stream.write_all(text.as_bytes()).await.unwrap();
+            first.clear();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_and_watched_is_asked_by_the_newest_kubeconfig() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("server: \"http://{}\"", listener.local_addr().unwrap());
+    let (tell, mut asked) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, tell.clone()));
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    let cluster = connect_as(&file, &server, "token: first").await.unwrap();
+    assert!(!cluster.renew().await.unwrap(), "nothing is new");
+    let kinds = cluster.kinds().await.unwrap();
+    let (sender, _seen) = mpsc::channel(SIGHTINGS);
+    let place = Place { api_version: "v1", kind: "ConfigMap", namespace: Some("shop") };
+    cluster.follow(&kinds, &place, Selector::Named("one".to_owned()), None, sender);
+    let mut told = async |watches: bool, token: &str| {
+        let such = async { while asked.recv().await.expect("it is asked") != (watches, token.to_owned()) {} };
+        tokio::time::timeout(PATIENCE, such).await.unwrap_or_else(|_| panic!("no request by {token}"));
+    };
+    told(false, "first").await;
+    told(true, "first").await;
+    drop(connect_as(&file, &server, "token: second").await.unwrap());
+    assert!(cluster.clone().renew().await.unwrap(), "all clones share it");
+    told(true, "second").await;
+    drop(cluster.discover().await.unwrap());
+    told(false, "second").await;
+    // Another server may be another cluster.
+    let other = "server: \"http://127.0.0.1:1\"";
+    drop(connect_as(&file, other, "token: third").await.unwrap());
+    let error = cluster.renew().await.unwrap_err().to_string();
+    assert!(error.contains("it names the server 127.0.0.1:1 in place of "), "{error}");
+    told(true, "second").await;
 }

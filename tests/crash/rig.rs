@@ -219,7 +219,7 @@ impl Rig {
         let files = self.files(self.state);
         let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         let commit = self.repo.commit(&format!("state {}", self.state), &files);
-        self.repo.push("refs/heads/main");
+        self.repo.slip_in("refs/heads/main");
         commit
     }
 

@@ -112,6 +112,52 @@ async fn a_custom_resource_that_reports_nothing_is_no_success_unless_it_is_to_be
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_of_the_settings_says_when_a_custom_resource_works() {
+    let group = format!("bed-{}.example.org", unique());
+    let rule =
+        "healthy = \"status.phase == 'On'\"\nfailed = \"has(status.phase) && status.phase == 'Broken'\"";
+    let setup = Setup::default()
+        .applications([App::named("shop").with("health_deadline = \"20s\"")])
+        .section(&format!("[[health_rules]]\ngroup = \"{group}\"\nkind = \"Widget\"\n{rule}\n"));
+    setup
+        .run(async |w| {
+            let status = "status: { type: object, properties: { phase: { type: string } } }";
+            let definition = format!("{}          {status}\n", definition(&group));
+            let report = async |phase: &str| {
+                let path =
+                    format!("/apis/{group}/v1/namespaces/{}/widgets/one?fieldManager=its", w.namespace);
+                w.east.change(&path, &json!({ "status": { "phase": phase } })).await;
+            };
+            let files =
+                [("shop/crd.yaml", definition.as_str()), ("shop/a.yaml", &widget(&group, "one", "1"))];
+            let first = w.commit(&files);
+            assert_eq!(w.deliver(None, Some(&first)).await, 202);
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            report("Off").await;
+            let (_, ()) = tokio::join!(w.watch_step(), async {
+                // why: nothing tells that the wait has seen what is to be waited for.
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                report("On").await;
+            });
+            w.settle().await;
+            w.expect(&first, "shop@east", "success", &["2 created", "healthy in"]).await;
+
+            let second = w.commit(&[("shop/a.yaml", &widget(&group, "one", "2"))]);
+            assert_eq!(w.deliver(Some(&first), Some(&second)).await, 202);
+            w.dispatch_step().await;
+            w.reconcile_step().await;
+            report("Broken").await;
+            w.settle().await;
+            w.expect(&second, "shop@east", "failure", &["Widget", "its health rule calls it failed"]).await;
+            w.east
+                .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
+                .await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_has_to_stay_healthy_is_no_success_before_it_did() {
     let setup = Setup::default().applications([App::named("shop").with("stable_for = \"1s\"")]);
     setup

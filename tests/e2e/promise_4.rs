@@ -171,7 +171,7 @@ async fn promise_4_a_commit_on_the_way_consents_to_what_it_left_out() {
         w.repo.git(&["checkout", "--quiet", &main]);
         w.commit(&[("elsewhere", "meanwhile\n")]);
         w.repo.git(&["merge", "--quiet", "--no-ff", "--message", "Merge pull request #1", "cleanup"]);
-        w.repo.push("refs/heads/main");
+        w.repo.slip_in("refs/heads/main");
         let merged = w.repo.head();
         w.push(&merged).await;
         w.settle().await;

@@ -88,7 +88,7 @@ async fn a_hook_that_is_faster_than_its_ref_is_waited_for() {
                 let step = w.dispatch_step().await;
                 assert!(matches!(&step, dispatch::Step::Retried { why } if why.contains("yet")), "{step:?}");
             }
-            w.repo.push(crate::world::windlass::MAIN);
+            w.repo.slip_in(crate::world::windlass::MAIN);
             w.settle().await;
             assert_eq!(w.value("one").await.as_deref(), Some("2"));
             w.expect(&second, "shop@east", "success", &["1 configured"]).await;

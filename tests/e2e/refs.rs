@@ -139,7 +139,7 @@ async fn an_empty_commit_a_rename_a_merge_and_a_long_push_end_where_they_lead() 
         }
         w.repo.git(&["checkout", "--quiet", &main]);
         w.repo.git(&["merge", "--quiet", "--no-ff", "--message", "merge", "side"]);
-        w.repo.force_push(MAIN);
+        w.repo.slip_in(MAIN);
         let merged = w.repo.head();
         w.push(&merged).await;
         w.settle().await;

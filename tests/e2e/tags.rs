@@ -27,7 +27,7 @@ fn tag(version: &str) -> String {
 /// Commits a value and tags the commit at the forge; no delivery is sent.
 fn release(w: &World, version: &str, value: &str) -> CommitId {
     let commit = w.repo.commit(version, &[("shop/one.yaml", &config_map("one", value))]);
-    w.repo.force_push(&tag(version));
+    w.repo.slip_in(&tag(version));
     commit
 }
 
@@ -58,7 +58,7 @@ async fn in_vain(w: &mut World, version: &str, why: &str) {
 }
 
 async fn delete(w: &World, version: &str, before: &CommitId) {
-    w.repo.delete(&tag(version));
+    w.repo.slip_out(&tag(version));
     assert_eq!(w.deliver_of(&tag(version), Some(before), None).await, 202);
 }
 
@@ -151,12 +151,12 @@ async fn a_sweep_finds_tags_of_which_no_delivery_told() {
             w.settle().await;
             assert_eq!(w.value("one").await.as_deref(), Some("2"));
             w.expect(&second, "shop@east", "success", &["1 configured"]).await;
-            w.repo.delete(&tag("v1.1.0"));
+            w.repo.slip_out(&tag("v1.1.0"));
             assert_eq!(w.sweep().await.moved, 1);
             w.settle().await;
             assert_eq!(w.value("one").await.as_deref(), Some("1"));
             w.expect(&first, "shop@east", "success", &[]).await;
-            w.repo.delete(&tag("v1.0.0"));
+            w.repo.slip_out(&tag("v1.0.0"));
             assert_eq!(w.sweep().await.moved, 0, "nothing is left to make true");
             assert!(w.store().seen(&source()).await.unwrap().is_empty());
             assert_eq!(w.value("one").await.as_deref(), Some("1"));
@@ -177,7 +177,7 @@ async fn only_a_higher_tag_that_the_repository_does_not_show_yet_is_waited_for()
             tell(w, "v1.6.0", None, &second).await;
             let step = w.dispatch_step().await;
             assert!(matches!(&step, Step::Retried { why } if why.contains("refs/tags/v1.6.0")), "{step:?}");
-            w.repo.push(&tag("v1.6.0"));
+            w.repo.slip_in(&tag("v1.6.0"));
             w.settle().await;
             w.expect(&second, "shop@east", "success", &["1 configured"]).await;
             assert_eq!(w.verdicts(&first).await.len(), 1);
@@ -194,7 +194,7 @@ async fn a_branch_that_is_called_like_the_tag_changes_nothing() {
                 ship(w, "v1.0.0", "of the tag").await;
                 let other = w.repo.commit("other", &[("shop/one.yaml", &config_map("one", "of a branch"))]);
                 for branch in ["refs/heads/v1.0.0", "refs/heads/v1.1.0"] {
-                    w.repo.push(branch);
+                    w.repo.slip_in(branch);
                     assert_eq!(w.deliver_of(branch, None, Some(&other)).await, 202);
                     let step = w.dispatch_step().await;
                     assert!(
@@ -239,7 +239,7 @@ async fn one_tag_is_dispatched_to_all_that_follow_it() {
             let files: Vec<(&str, &str)> =
                 files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
             let commit = w.repo.commit("all", &files);
-            w.repo.push(&tag("v1.0.0"));
+            w.repo.slip_in(&tag("v1.0.0"));
             tell(w, "v1.0.0", None, &commit).await;
             assert_eq!(w.dispatch_step().await, Step::Dispatched { jobs: 2, superseded: 0 });
             w.settle().await;
@@ -290,7 +290,7 @@ async fn a_fixed_commit_is_fetched_by_its_id_and_one_that_is_not_there_changes_n
     World::run(async |w| {
         let hidden = w.repo.commit("hidden", &[("shop/one.yaml", &config_map("one", "1"))]);
         w.repo.git(&["commit", "--quiet", "--allow-empty", "--message", "on top"]);
-        w.repo.push(MAIN);
+        w.repo.slip_in(MAIN);
         let absent = CommitId::parse(&"d".repeat(40)).unwrap();
         assert_eq!(fix(w, &absent).await, 1);
         let step = w.dispatch_step().await;

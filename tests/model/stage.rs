@@ -56,7 +56,7 @@ impl Stage {
     /// Makes everything; windlass does not run yet.
     pub async fn new(apps: &[App], depends: bool) -> Self {
         let names = Names::new(&unique());
-        let (repo, kube, crew) = tokio::join!(Repo::create_begun(), Kube::connect("east"), Crew::new());
+        let (repo, kube, crew) = tokio::join!(Repo::create(), Kube::connect("east"), Crew::new());
         tokio::join!(kube.make_namespace(&names.home), kube.make_namespace(&names.annex));
         let (east, gitea) = (Proxy::before_cluster("east"), Proxy::before_gitea());
         let stage = Self {

@@ -133,7 +133,7 @@ async fn deliveries_are_listed_and_each_is_explained_down_to_its_statuses() {
         "delivery 72d3162e-cc78 at 1970-01-01T00:00:05Z, event push\n",
         "  from 192.0.2.1 to the webhook gitea, signed with its secret number 2\n",
         "    x-gitea-event: push\n",
-        "  read as a push of refs/heads/main in team/shop",
+        "  read as a push of refs/heads/main in team/shop to aaaaaaaaaaaa, by alice\n",
         "source git, event 72d3162e-cc78\n  dispatched: jobs 1\n",
         "  + shop@east: what it reads is another\n  - blog: it follows refs/heads/next\n",
         &format!("commit {} of source git\n", commit('a')),

@@ -70,7 +70,7 @@ async fn one_push_is_one_trace_from_the_hook_to_the_status_that_is_posted() {
         w.push_from(Some(&before), &commit).await;
         // The forge does not show its own push yet, so the event comes twice.
         assert!(matches!(w.dispatch_step().await, Step::Retried { .. }));
-        w.repo.force_push(MAIN);
+        w.repo.slip_in(MAIN);
         // One role after the other, so that the status that waits is posted before the verdict is there.
         w.dispatch_step().await;
         w.report_all().await;

@@ -108,9 +108,10 @@ impl Crew {
         self.lines.last().unwrap()
     }
 
-    /// How often in a row must all of them be idle? What is on its way from the broker is nobody's for a moment.
+    /// How often in a row must all of them be idle? What waited for health may have had a job made, and what is on its way
+    /// from the broker is nobody's for a moment.
     pub fn looks(&self) -> usize {
-        self.lines.len()
+        if self.lines.len() == 1 { 2 } else { self.lines.len() }
     }
 
     /// Ends all of them where they stand, as a crash would.

@@ -6,6 +6,7 @@ use std::process::Command;
 use windlass::commit::CommitId;
 
 use super::bed;
+use super::bed_or_none;
 
 /// A status as the forge holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,19 +49,9 @@ pub struct Repo {
 impl Repo {
     /// Creates an empty, private repository in Gitea and a work tree on the branch `main`.
     pub async fn create() -> Self {
-        Self::make(false).await
-    }
-
-    /// As [`Repo::create`], with a commit in Gitea that the first push throws away, so that it may be slipped in.
-    pub async fn create_begun() -> Self {
-        Self::make(true).await
-    }
-
-    async fn make(begun: bool) -> Self {
         let name = format!("repo-{}", uuid::Uuid::now_v7().simple());
         let (base, org) = (bed("WINDLASS_BED_GITEA_URL"), bed("WINDLASS_BED_GITEA_ORG"));
-        let body =
-            serde_json::json!({"name": name, "private": true, "default_branch": "main", "auto_init": begun});
+        let body = serde_json::json!({"name": name, "private": true, "default_branch": "main"});
         api("POST", &format!("/orgs/{org}/repos"), &body).await;
         let folder = tempfile::tempdir().unwrap();
         let url = format!("{base}/{org}/{name}.git");
@@ -137,8 +128,8 @@ impl Repo {
         self.git(&["push", "--quiet", "--force", "origin", &format!("HEAD:{reference}")]);
     }
 
-    /// As [`Repo::force_push`], straight into the files of the forge, which looks at nothing then and so takes a tenth of
-    /// the time. There must be a commit already.
+    /// As [`Repo::force_push`], straight into the files of the forge where the bed has them: it looks at nothing then, and
+    /// so takes a tenth of the time.
     pub fn slip_in(&self, reference: &str) {
         self.slip(&format!("HEAD:{reference}"));
     }
@@ -150,7 +141,11 @@ impl Repo {
 
     fn slip(&self, what: &str) {
         let org = bed("WINDLASS_BED_GITEA_ORG");
-        let path = format!("{}/{org}/{}.git", bed("WINDLASS_BED_GITEA_REPOSITORIES"), self.name);
+        let Some(repositories) = bed_or_none("WINDLASS_BED_GITEA_REPOSITORIES") else {
+            self.git(&["push", "--quiet", "--force", "origin", what]);
+            return;
+        };
+        let path = format!("{repositories}/{org}/{}.git", self.name);
         let receive = "--receive-pack=git -c core.hooksPath=/dev/null -c core.fsync=none -c receive.denyDeleteCurrent=ignore receive-pack";
         self.git(&["push", "--quiet", "--force", receive, &path, what]);
     }

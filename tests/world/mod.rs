@@ -47,6 +47,11 @@ pub fn bed(key: &str) -> &'static str {
     BED.get(key).map_or_else(|| panic!("the bed knows no {key}: run scripts/bed up"), String::as_str)
 }
 
+/// As [`bed`], of a part that somebody else's server may stand in for.
+pub fn bed_or_none(key: &str) -> Option<&'static str> {
+    BED.get(key).map(String::as_str)
+}
+
 /// How long may something take that a test waits for?
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use windlass::line::Line;
 use windlass::queue::Lane;
@@ -15,7 +14,13 @@ use super::crew::Works;
 use super::windlass::World;
 use super::windlass::now;
 
-/// How long does a role wait for a message before it looks whether it is still needed?
+/// How long does a role wait for a message at a time?
+const WAIT: Duration = Duration::from_secs(1);
+
+/// How long between two looks at the queues of a broker?
+const LOOK_AT_BROKER: Duration = Duration::from_millis(40);
+
+/// How long does the poster wait for a status at a time? Other processes may have made it.
 const TURN: Duration = Duration::from_millis(20);
 
 /// Returns every lane, in the order in which work flows.
@@ -27,38 +32,45 @@ pub fn lanes() -> [Lane; 5] {
 impl World {
     /// Lets all roles work until everything is idle and the forge has every status.
     pub async fn settle(&self) {
-        let (stop, stopped) = watch::channel(false);
-        let mut roles = self.start_roles(&stopped);
-        let idle = async {
-            let mut looks = 0;
-            while looks < self.crew.looks() {
-                looks = if self.is_idle().await { looks + 1 } else { 0 };
-                tokio::time::sleep(LOOK_EVERY).await;
+        let settled = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let mut roles = self.start_roles();
+                tokio::select! {
+                    () = self.idle() => {}
+                    Some(ended) = roles.join_next() => panic!("a role ended: {ended:?}"),
+                }
+                // Where nothing is left to do, nothing is broken off. What came last of all is begun again.
+                roles.shutdown().await;
+                if self.is_idle().await {
+                    return;
+                }
             }
-        };
-        let ended = tokio::time::timeout(PATIENCE, idle).await;
-        stop.send_replace(true);
-        if ended.is_err() {
-            roles.abort_all();
+        });
+        if settled.await.is_err() {
             panic!("not settled within {} s:\n{}", PATIENCE.as_secs(), self.dump().await);
-        }
-        while let Some(ended) = roles.join_next().await {
-            ended.unwrap();
         }
     }
 
-    /// Starts all roles but the sweep, until they are told to stop.
-    fn start_roles(&self, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
+    async fn idle(&self) {
+        let mut looks = 0;
+        while looks < self.crew.looks() {
+            looks = if self.is_idle().await { looks + 1 } else { 0 };
+            // why: the broker does not tell when a queue is empty, and each look costs it a hundred answers.
+            tokio::time::sleep(if self.servers.is_some() { LOOK_AT_BROKER } else { LOOK_EVERY }).await;
+        }
+    }
+
+    /// Starts all roles but the sweep.
+    fn start_roles(&self) -> JoinSet<()> {
         let mut set = JoinSet::new();
         for line in self.crew.workers() {
-            start_work(&mut set, line, stopped);
+            start_work(&mut set, line);
         }
         // One of them posts, as in a windlass that runs by itself.
         let line = self.crew.worker();
         let (poster, store) = (Arc::clone(&line.report().poster), line.history().clone());
-        let stopped = stopped.clone();
         set.spawn(async move {
-            while !*stopped.borrow() {
+            loop {
                 poster.step(now()).await.unwrap();
                 store.wait_due(now(), TURN).await.unwrap();
             }
@@ -68,9 +80,8 @@ impl World {
 
     /// Returns whether no message and no status is left. Asked along the flow, so that nothing slips past.
     async fn is_idle(&self) -> bool {
-        // Twice: what waited for health may have had a job made.
-        for lane in lanes().iter().chain(&lanes()) {
-            if self.crew.depth(lane).await.0 > 0 {
+        for lane in lanes() {
+            if self.crew.depth(&lane).await.0 > 0 {
                 return false;
             }
         }
@@ -106,40 +117,36 @@ impl World {
 }
 
 /// Starts dispatch, reconcile and the recording half of report of one process.
-fn start_work(set: &mut JoinSet<()>, line: &Line, stopped: &watch::Receiver<bool>) {
-    let goes_on = || {
-        let stopped = stopped.clone();
-        move || !*stopped.borrow()
-    };
-    let (dispatcher, going) = (Arc::clone(&line.dispatch().dispatcher), goes_on());
+fn start_work(set: &mut JoinSet<()>, line: &Line) {
+    let dispatcher = Arc::clone(&line.dispatch().dispatcher);
     set.spawn(async move {
-        while going() {
-            dispatcher.step(TURN).await.unwrap();
+        loop {
+            dispatcher.step(WAIT).await.unwrap();
         }
     });
     for _ in 0..line.roles.reconcile[0].slots() {
-        let (reconciler, going) = (line.roles.reconcile[0].clone(), goes_on());
+        let reconciler = line.roles.reconcile[0].clone();
         set.spawn(async move {
-            while going() {
-                reconciler.step(TURN).await.unwrap();
+            loop {
+                reconciler.step(WAIT).await.unwrap();
             }
         });
     }
-    let (reconciler, going) = (line.roles.reconcile[0].clone(), goes_on());
+    let reconciler = line.roles.reconcile[0].clone();
     set.spawn(async move {
         let mut waits = JoinSet::new();
-        while going() {
-            if let Some(lease) = reconciler.queue().next(&reconciler.watches(), TURN).await.unwrap() {
+        loop {
+            if let Some(lease) = reconciler.queue().next(&reconciler.watches(), WAIT).await.unwrap() {
                 let reconciler = reconciler.clone();
                 waits.spawn(async move { reconciler.watch_through(lease).await.unwrap() });
             }
         }
     });
     for reporter in &line.report().reporters {
-        let (reporter, going) = (Arc::clone(reporter), goes_on());
+        let reporter = Arc::clone(reporter);
         set.spawn(async move {
-            while going() {
-                reporter.gather(TURN).await.unwrap();
+            loop {
+                reporter.gather(WAIT).await.unwrap();
             }
         });
     }

@@ -277,7 +277,7 @@ impl World {
     /// As [`World::commit`], with a message.
     pub fn commit_saying(&self, message: &str, files: &[(&str, &str)]) -> CommitId {
         let commit = self.repo.commit(message, files);
-        self.repo.force_push(MAIN);
+        self.repo.slip_in(MAIN);
         commit
     }
 

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use super::json;
-use super::readable;
+
+/// How many characters of a name are kept? No forge allows more.
+const NAME_CHARS: usize = 255;
 
 /// Somebody: GitHub says `login`, GitLab says `username`, and Gitea says both.
 #[derive(Deserialize)]
@@ -20,11 +22,12 @@ struct Body {
     user_username: Option<String>,
 }
 
-/// Returns the name of the account that pushed, merged or pressed the button, at most 40 of its printable characters;
+/// Returns the name of the account that pushed, merged or pressed the button, at most 255 of its printable characters;
 /// nothing where the payload does not say it.
 pub fn sender(body: &[u8]) -> Option<String> {
     let Body { sender, user, user_username } = json(body).ok()?;
-    let login = |somebody: Somebody| somebody.login.or(somebody.username);
+    let login = |somebody: Somebody| somebody.login.filter(|login| !login.is_empty()).or(somebody.username);
     let name = sender.and_then(login).or(user_username).or(user.and_then(login))?;
-    Some(readable(&name)).filter(|name| !name.is_empty())
+    let name: String = name.chars().filter(char::is_ascii_graphic).take(NAME_CHARS).collect();
+    Some(name).filter(|name| !name.is_empty())
 }

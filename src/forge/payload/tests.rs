@@ -49,6 +49,7 @@ fn who_did_it_is_read_as_each_forge_says_it() {
         (r#"{"user":{"name":"Administrator","username":"root"}}"#, Some("root")),
         (r#"{"sender":{"login":"a\nb[bot]"}}"#, Some("ab[bot]")),
         (r#"{"sender":{"login":""}}"#, None),
+        (r#"{"sender":{"login":"","username":"alice"}}"#, Some("alice")),
         (r#"{"sender":"octocat"}"#, None),
         ("{}", None),
         ("not even JSON", None),

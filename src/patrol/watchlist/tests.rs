@@ -166,7 +166,29 @@ fn another_installations_applications_are_not_ours_to_watch() {
     let known = live(&parent(true, 'a'));
     list.parent(&known, "home");
     list.parent_gone(&known);
+    list.recollect();
     assert!(list.places().is_empty());
+}
+
+#[test]
+fn only_places_that_are_new_are_news() {
+    let mut list = Watchlist::default();
+    assert!(!list.grew());
+    let mut one = parent(true, 'a');
+    list.parent(&live(&one), "elsewhere");
+    assert!(!list.grew(), "another installation's are not watched");
+    list.parent(&live(&one), "home");
+    assert_eq!([list.grew(), list.grew()], [true, false]);
+    list.parent(&live(&parent(true, 'b')), "home");
+    assert!(!list.grew());
+    one.namespaces.insert("stall".into());
+    list.parent(&live(&one), "home");
+    assert!(list.grew());
+    one.group_kinds.insert(GroupKind { group: "apps".into(), kind: "Deployment".into() });
+    list.parent(&live(&one), "home");
+    assert!(list.grew());
+    let namespaces: Vec<usize> = list.places().values().map(BTreeSet::len).collect();
+    assert_eq!(namespaces, [2, 2]);
 }
 
 #[test]
