@@ -291,6 +291,9 @@ async fn measure(queue: Queue, lanes: Vec<Lane>, at_broker: bool) {
                 let age = depth.oldest.map_or(0, |oldest| windlass::clock::now().since(oldest));
                 telemetry::note_depth(lane, &depth, Duration::from_millis(age));
             }
+            if let Ok(held) = queue.held(lane).await {
+                telemetry::note_held(lane, held);
+            }
         }
         tokio::time::sleep(every).await;
     }

@@ -45,6 +45,8 @@ pub use self::recorder::Recorder;
 
 /// Messages in a lane of the queue: waiting, on loan or put off; by `lane`.
 const QUEUE_DEPTH: &str = "windlass_queue_depth";
+/// Messages that this process has, by `lane`.
+const QUEUE_HELD: &str = "windlass_queue_held";
 /// Messages that were buried, by `lane`.
 const QUEUE_DEAD: &str = "windlass_queue_dead";
 /// The age of the oldest message of a lane in seconds, by `lane`; 0 when it is empty.
@@ -144,6 +146,11 @@ pub fn note_depth(lane: &Lane, depth: &Depth, oldest: Duration) {
     metrics::gauge!(QUEUE_OLDEST, "lane" => lane).set(oldest.as_secs_f64());
 }
 
+/// Notes how many messages of a lane this process has.
+pub fn note_held(lane: &Lane, held: u64) {
+    metrics::gauge!(QUEUE_HELD, "lane" => lane.to_string()).set(number(held));
+}
+
 /// Gauges are floating; a count beyond four thousand millions would only be shown too small.
 fn number(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
@@ -199,6 +206,11 @@ pub const METRICS: &[Metric] = &[
     counter(REDELIVERIES, &[], "Deliveries that failed and that a forge was asked to send again."),
     gauge(HOOKS_OFF, &["forge"], "Webhooks that a forge has switched off, where it says so."),
     gauge(QUEUE_DEPTH, &["lane"], "Messages in a lane: waiting, on loan or put off."),
+    gauge(
+        QUEUE_HELD,
+        &["lane"],
+        "Messages of a lane that this process has taken; of an embedded queue, all of them.",
+    ),
     gauge(QUEUE_OLDEST, &["lane"], "Age of the oldest message of a lane."),
     gauge(QUEUE_DEAD, &["lane"], "Messages of a lane that were buried."),
     counter(

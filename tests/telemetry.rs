@@ -54,8 +54,10 @@ async fn deliveries_and_lanes_are_counted_without_words_of_strangers() {
     }
     let depth = Depth { count: 3, oldest: Some(Moment(0)), dead: 1 };
     windlass::telemetry::note_depth(&Lane::events(), &depth, Duration::from_millis(1500));
+    windlass::telemetry::note_held(&Lane::events(), 2);
     let text = numbers.render()();
     for line in [
+        "windlass_queue_held{lane=\"events\"} 2",
         "windlass_deliveries_total{forge=\"gitea\",answer=\"ignored\"} 1",
         "windlass_deliveries_total{forge=\"gitea\",answer=\"unsigned\"} 1",
         "windlass_deliveries_total{forge=\"unknown\",answer=\"unknown_hook\"} 1",

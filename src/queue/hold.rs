@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::queue::Error;
 use crate::queue::LEASE_FOR;
+use crate::queue::Lane;
 use crate::queue::Lease;
 use crate::queue::Queue;
 use crate::queue::Settled;
@@ -33,6 +34,18 @@ impl Queue {
             if self.extend(lease).await? == Settled::Lost {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Returns how many messages of a lane this process has and has not ended; of an embedded queue, all of them. Unlike
+    /// [`Queue::depth`], it asks no broker.
+    ///
+    /// # Errors
+    /// The embedded queue cannot be read.
+    pub async fn held(&self, lane: &Lane) -> Result<u64, Error> {
+        match self {
+            Self::Sqlite(queue) => queue.depth(lane).await.map(|depth| depth.count),
+            Self::Rabbit(queue) => Ok(queue.held(lane)),
         }
     }
 

@@ -143,6 +143,7 @@ async fn a_rule_of_the_settings_says_when_a_custom_resource_works() {
             w.settle().await;
             w.expect(&first, "shop@east", "success", &["2 created", "healthy in"]).await;
 
+            report("Off").await;
             let second = w.commit(&[("shop/a.yaml", &widget(&group, "one", "2"))]);
             assert_eq!(w.deliver(Some(&first), Some(&second)).await, 202);
             w.dispatch_step().await;

@@ -348,6 +348,7 @@ async fn promise_4_a_path_that_leaves_the_repository_takes_nothing_with_it() {
     setup
         .run(async |w| {
             ship_many(w, 2).await;
+            w.settle().await;
             w.ship(&[("blog/a.yaml", &config_map("a", "1"))]).await;
             w.settle().await;
             let before = w.east.find(&w.path_of("cm-00")).await.unwrap();

@@ -124,14 +124,25 @@ impl Crew {
         }
     }
 
-    /// Returns how many messages the processes have or see waiting in a lane, or a larger number; and how many are dead.
+    /// Returns how many messages the processes have or see waiting in a lane; and how many are dead.
     pub async fn depth(&self, lane: &Lane) -> (u64, u64) {
-        let (mut count, mut dead) = (0, 0);
-        for line in self.workers() {
-            let depth = depth(&line.queue, lane).await;
-            (count, dead) = (count + depth.count, depth.dead);
+        let mut workers = self.workers();
+        let depth = depth(&workers.next().unwrap().queue, lane).await;
+        let mut count = depth.count;
+        for line in workers {
+            count += line.queue.held(lane).await.unwrap();
         }
-        (count, dead)
+        (count, depth.dead)
+    }
+
+    /// Returns whether no process has a message of a lane, without asking the broker.
+    pub async fn hold_none(&self, lane: &Lane) -> bool {
+        for line in self.workers() {
+            if line.queue.held(lane).await.unwrap() > 0 {
+                return false;
+            }
+        }
+        true
     }
 
     /// Returns whether no report waits anywhere.

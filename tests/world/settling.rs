@@ -81,6 +81,11 @@ impl World {
     /// Returns whether no message and no status is left. Asked along the flow, so that nothing slips past.
     async fn is_idle(&self) -> bool {
         for lane in lanes() {
+            if !self.crew.hold_none(&lane).await {
+                return false;
+            }
+        }
+        for lane in lanes() {
             if self.crew.depth(&lane).await.0 > 0 {
                 return false;
             }

@@ -255,6 +255,11 @@ impl Rabbit {
         within(ANSWER_WITHIN, self.core.depth(lane)).await
     }
 
+    pub(super) fn held(&self, lane: &Lane) -> u64 {
+        let hub = self.core.hubs().get(lane).cloned();
+        hub.map_or(0, |hub| hub.held().0)
+    }
+
     pub(super) async fn ping(&self) -> Result<(), Error> {
         self.core.open()?;
         let channel = within(ANSWER_WITHIN, self.core.asking.channel()).await?;
