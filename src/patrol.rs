@@ -158,13 +158,14 @@ impl<'a> Round<'a> {
     /// Takes in one thing that was seen, or asks for the passes that are due.
     async fn step(&mut self) -> Result<(), Error> {
         let next = self.due.values().map(|due| due.at).min();
-        let until = next.unwrap_or_else(|| Instant::now() + DISCOVER_EVERY);
+        let look = self.unknown.then(|| self.discovered + DISCOVER_EVERY);
+        let until = next.into_iter().chain(look).min().unwrap_or_else(|| Instant::now() + DISCOVER_EVERY);
         tokio::select! {
             // Parents come first: they say whose a member is, and whether a pass is under way.
             biased;
             Some(seen) = self.parents.recv() => self.parent(seen).await,
             Some(seen) = self.members.recv() => { self.member(seen); Ok(()) }
-            () = sleep_until(until) => { self.ask().await; Ok(()) }
+            () = sleep_until(until) => { self.ask().await; self.watch().await }
         }
     }
 
@@ -251,12 +252,15 @@ impl<'a> Round<'a> {
     /// Begins to watch what came to be watched, and what the cluster did not know before.
     async fn watch(&mut self) -> Result<(), Error> {
         let again = self.unknown && self.discovered.elapsed() >= DISCOVER_EVERY;
-        if again {
-            self.list.recollect();
-        }
-        if !self.list.grew() && !again {
+        let grew = self.list.grew();
+        if !grew && !self.unknown {
             return Ok(());
         }
+        if grew || again {
+            self.list.recollect();
+        }
+        // A pass of this process that brought a definition had kinds discovered anew.
+        self.kinds = self.cluster.kinds().await?;
         self.unknown = false;
         for (kind, namespaces) in self.list.places() {
             if self.kinds.api_version(kind).is_none() && self.discovered.elapsed() >= DISCOVER_EVERY {

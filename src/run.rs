@@ -286,13 +286,19 @@ async fn signalled() {
 async fn measure(queue: Queue, lanes: Vec<Lane>, at_broker: bool) {
     let every = if at_broker { DEPTH_AT_BROKER_EVERY } else { DEPTH_EVERY };
     loop {
+        // First, since a broker that does not answer is waited for.
+        for lane in lanes.iter().filter(|_| at_broker) {
+            if let Ok(held) = queue.held(lane).await {
+                telemetry::note_held(lane, held);
+            }
+        }
         for lane in &lanes {
             if let Ok(depth) = queue.depth(lane).await {
                 let age = depth.oldest.map_or(0, |oldest| windlass::clock::now().since(oldest));
                 telemetry::note_depth(lane, &depth, Duration::from_millis(age));
-            }
-            if let Ok(held) = queue.held(lane).await {
-                telemetry::note_held(lane, held);
+                if !at_broker {
+                    telemetry::note_held(lane, depth.count);
+                }
             }
         }
         tokio::time::sleep(every).await;

@@ -238,7 +238,7 @@ async fn a_kubeconfig_is_read_again_when_its_file_changes() {
     assert!(east.asked_since(mark, &installation).await.iter().all(|asked| asked.code != 200));
 
     write(line_with("server: "), "      server: https://alice:sesame@192.0.2.1");
-    let line = windlass.logged("it names the server 192.0.2.1:443").await;
+    let line = windlass.logged("it names the server https://192.0.2.1:443").await;
     assert!(line["level"] == "ERROR" && !line.to_string().contains("sesame"), "{line}");
 
     write("", "");

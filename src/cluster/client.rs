@@ -24,16 +24,12 @@ use tower::util::option_layer;
 /// 40 ms; and each watch has a connection of its own.
 ///
 /// # Errors
-/// Certificates and tokens that cannot be used; a proxy, which windlass goes through none of.
+/// Certificates and tokens that cannot be used. A proxy is heeded by nothing here.
 pub(super) fn client(
     config: &kube::Config,
     limit: usize,
     agent: &HeaderValue,
 ) -> Result<kube::Client, kube::Error> {
-    if let Some(proxy) = &config.proxy_url {
-        let (proxy_url, protocol_feature) = (Box::new(proxy.clone()), "none");
-        return Err(kube::Error::ProxyProtocolDisabled { proxy_url, protocol_feature });
-    }
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

@@ -50,6 +50,12 @@ pub(super) struct Connection {
 
 impl Connection {
     fn new(Access { mut config, read }: Access, settings: &Settings) -> Result<Self, String> {
+        // Its address may hold a password.
+        if config.proxy_url.is_some() {
+            return Err(
+                "it names a proxy, or the environment does, and windlass goes through none".to_owned()
+            );
+        }
         config.connect_timeout = Some(CONNECT_WITHIN);
         config.default_retry = false;
         let own = agent(&settings.installation, None);
@@ -67,8 +73,11 @@ impl Connection {
 /// Where an API server is, without the credentials that an address may hold.
 #[derive(PartialEq, Eq)]
 struct Server {
+    scheme: String,
     host: String,
     port: u16,
+    /// Some serve many clusters, each below a path of its own.
+    path: String,
     /// The name that its certificate is for, where that is another one.
     name: Option<String>,
 }
@@ -76,16 +85,18 @@ struct Server {
 impl Server {
     fn of(config: &kube::Config) -> Self {
         let url = &config.cluster_url;
-        let default = if url.scheme_str() == Some("http") { 80 } else { 443 };
-        let (host, port) = (url.host().unwrap_or_default().to_owned(), url.port_u16().unwrap_or(default));
-        Self { host, port, name: config.tls_server_name.clone() }
+        let scheme = url.scheme_str().unwrap_or("https").to_owned();
+        let port = url.port_u16().unwrap_or(if scheme == "http" { 80 } else { 443 });
+        let (host, path) =
+            (url.host().unwrap_or_default().to_owned(), url.path().trim_end_matches('/').to_owned());
+        Self { scheme, host, port, path, name: config.tls_server_name.clone() }
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, name } = self;
-        write!(out, "{host}:{port}")?;
+        let Self { scheme, host, port, path, name } = self;
+        write!(out, "{scheme}://{host}:{port}{path}")?;
         name.as_ref().map_or(Ok(()), |name| write!(out, " ({name})"))
     }
 }
@@ -136,16 +147,17 @@ impl Cluster {
         }
         let failed = |why: String| Error::Kubeconfig { cluster: self.settings.name.to_string(), why };
         let access = access(&self.settings).await.map_err(failed)?;
-        let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
-        if access.read == connection.read {
+        if access.read == self.connection.read().unwrap_or_else(PoisonError::into_inner).read {
             return Ok(false);
         }
         let renewed = Connection::new(access, &self.settings).map_err(failed)?;
+        let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
         if renewed.server != connection.server {
             let (server, now) = (&renewed.server, &connection.server);
             return Err(failed(format!("it names the server {server} in place of {now}; restart windlass")));
         }
         *connection = renewed;
+        drop(connection);
         // What did not answer may do so now.
         self.note(true);
         Ok(true)

@@ -85,7 +85,7 @@ fn as_heard(one: &Heard) -> String {
         LedTo::Accepted { events } => {
             format!("  read as a {read}{}\n  accepted: events {}\n", by(one), events.len())
         }
-        LedTo::Ignored { why } => format!("  ignored: {why}\n"),
+        LedTo::Ignored { why } => format!("  ignored{}: {why}\n", by(one)),
     }
 }
 

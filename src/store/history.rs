@@ -74,8 +74,6 @@ impl Store {
         while runs.len() < most && looked < LOOKED_THROUGH {
             let rows = self.rows_of_runs(sought, before, page).await?;
             looked += rows.len();
-            let Some(last) = rows.last() else { break };
-            before = column::number(last, "seq")?;
             for row in &rows {
                 let found = run(row, Vec::new())?;
                 if sought.fits(&found) && runs.len() < most {
@@ -83,28 +81,45 @@ impl Store {
                     runs.push(Run { changes, ..found });
                 }
             }
+            match rows.last() {
+                Some(last) if rows.len() >= usize::try_from(page).unwrap_or(usize::MAX) => {
+                    before = column::number(last, "seq")?;
+                }
+                _ => break,
+            }
         }
         Ok(runs)
     }
 
     async fn rows_of_runs(&self, sought: &Sought, before: i64, page: u32) -> Result<Vec<sql::Row>, Error> {
+        // Each for itself, so that the index of applications is used.
+        let text = match sought.application {
+            Some(_) => concat!(
+                "SELECT ",
+                run!(),
+                " FROM runs WHERE seq < $1 AND ($2 IS NULL OR cluster = $2) AND commit_id >= $3 AND commit_id < $4 \
+                 AND application = $6 ORDER BY seq DESC LIMIT $5"
+            ),
+            None => concat!(
+                "SELECT ",
+                run!(),
+                " FROM runs WHERE seq < $1 AND ($2 IS NULL OR cluster = $2) AND commit_id >= $3 AND commit_id < $4 \
+                 ORDER BY seq DESC LIMIT $5"
+            ),
+        };
         let commit = sought.commit.as_deref().unwrap_or_default();
-        let name = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
-        query(concat!(
-            "SELECT ",
-            run!(),
-            " FROM runs WHERE seq < $1 AND ($2 IS NULL OR application = $2) AND ($3 IS NULL OR cluster = $3) \
-             AND commit_id >= $4 AND commit_id < $5 ORDER BY seq DESC LIMIT $6"
-        ))
-        .bind(before)
-        .bind(name(&sought.application))
-        .bind(name(&sought.cluster))
-        .bind(commit)
-        // After every digit of a commit.
-        .bind(format!("{commit}g"))
-        .bind(page)
-        .rows(self.read())
-        .await
+        let asked = query(text)
+            .bind(before)
+            .bind(sought.cluster.as_ref().map(Name::as_str))
+            .bind(commit)
+            // After every digit of a commit.
+            .bind(format!("{commit}g"))
+            .bind(page);
+        let asked = match &sought.application {
+            Some(application) => asked.bind(application.as_str()),
+            None => asked,
+        };
+        asked.rows(self.read()).await
     }
 
     /// Returns one run.

@@ -140,9 +140,18 @@ async fn what_is_asked_and_watched_is_asked_by_the_newest_kubeconfig() {
     drop(cluster.discover().await.unwrap());
     told(false, "second").await;
     // Another server may be another cluster.
-    let other = "server: \"http://127.0.0.1:1\"";
-    drop(connect_as(&file, other, "token: third").await.unwrap());
+    let (host, (own, _)) = (server.replace("http://", "https://"), server.rsplit_once('"').unwrap());
+    let others = ["server: \"http://127.0.0.1:1\"", &host, &format!("{own}/clusters/2\"")];
+    for other in others {
+        drop(connect_as(&file, other, "token: third").await.unwrap());
+        let error = cluster.renew().await.unwrap_err().to_string();
+        assert!(
+            error.contains("it names the server http") && error.contains(" in place of http:"),
+            "{error}"
+        );
+    }
+    drop(connect_as(&file, &format!("{server}, proxy-url: \"http://alice:sesame@127.0.0.1:1\""), "").await);
     let error = cluster.renew().await.unwrap_err().to_string();
-    assert!(error.contains("it names the server 127.0.0.1:1 in place of "), "{error}");
+    assert!(error.contains("windlass goes through none") && !error.contains("sesame"), "{error}");
     told(true, "second").await;
 }

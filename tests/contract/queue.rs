@@ -25,6 +25,7 @@ macro_rules! every_case {
             a_publish_is_all_or_nothing
             what_is_too_long_or_too_much_is_refused
             the_depth_counts_what_is_not_settled
+            what_is_held_is_what_was_taken_and_did_not_end
             a_closed_queue_answers_and_opens_again
             a_buried_message_is_listed_with_its_reason
             a_dead_message_can_be_replayed

@@ -135,9 +135,15 @@ async fn a_rule_of_the_settings_says_when_a_custom_resource_works() {
             w.dispatch_step().await;
             w.reconcile_step().await;
             report("Off").await;
-            let (_, ()) = tokio::join!(w.watch_step(), async {
+            let waited = std::cell::Cell::new(true);
+            let wait = async {
+                w.watch_step().await;
+                waited.set(false);
+            };
+            tokio::join!(wait, async {
                 // why: nothing tells that the wait has seen what is to be waited for.
                 tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                assert!(waited.get(), "it is off");
                 report("On").await;
             });
             w.settle().await;

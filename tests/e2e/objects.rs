@@ -343,3 +343,29 @@ async fn a_cluster_that_is_slow_keeps_no_worker_from_the_others() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_that_a_commit_brings_is_watched_from_then_on() {
+    World::run(async |w| {
+        w.ship(&[("shop/one.yaml", &config_map("one", "1"))]).await;
+        w.settle().await;
+        let _patrol = w.patrol();
+        // By this, the patrol is under way, and knows the kinds of the cluster.
+        w.east.delete(&w.path_of("one")).await;
+        w.drift_is_seen().await;
+        w.settle().await;
+        let group = format!("bed-{}.example.org", unique());
+        let files = [("shop/crd.yaml", &*definition(&group)), ("shop/a.yaml", &*widget(&group, "a", "1"))];
+        w.ship(&files).await;
+        w.settle().await;
+        let path = format!("/apis/{group}/v1/namespaces/{}/widgets/a", w.namespace);
+        w.east.delete(&path).await;
+        w.drift_is_seen().await;
+        w.settle().await;
+        assert!(w.east.find(&path).await.is_some(), "it is back");
+        w.east
+            .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
+            .await;
+    })
+    .await;
+}

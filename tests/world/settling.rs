@@ -40,7 +40,10 @@ impl World {
                     Some(ended) = roles.join_next() => panic!("a role ended: {ended:?}"),
                 }
                 // Where nothing is left to do, nothing is broken off. What came last of all is begun again.
-                roles.shutdown().await;
+                roles.abort_all();
+                while let Some(ended) = roles.join_next().await {
+                    assert!(ended.is_err_and(|error| error.is_cancelled()), "a role ended by itself");
+                }
                 if self.is_idle().await {
                     return;
                 }

@@ -52,8 +52,8 @@ impl Arrival {
 
 /// A message on loan.
 #[derive(Debug)]
-pub(super) struct Loan {
-    pub(super) arrival: Arrival,
+struct Loan {
+    arrival: Arrival,
     until: Instant,
     /// Did whoever had it try in vain to settle it? Then its lapse is no fault of the message.
     worked: bool,
@@ -105,6 +105,36 @@ impl Drop for Granted {
             inner.busy.remove(&arrival.note.partition);
             inner.ready.push_front(arrival);
             self.hub.deal(&mut inner);
+        }
+    }
+}
+
+/// A loan that is being settled; one that is dropped before it was settled is put back.
+#[derive(Debug)]
+pub(super) struct Settling {
+    hub: Arc<Hub>,
+    ticket: u64,
+    loan: Option<Loan>,
+}
+
+impl Settling {
+    /// Returns what is settled.
+    pub(super) fn arrival(&self) -> Option<&Arrival> {
+        self.loan.as_ref().map(|loan| &loan.arrival)
+    }
+
+    /// Says that it was.
+    pub(super) fn done(mut self) {
+        if let Some(loan) = self.loan.take() {
+            self.hub.settled(&loan.arrival.note.partition);
+        }
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        if let Some(loan) = self.loan.take() {
+            self.hub.unsettled(self.ticket, loan);
         }
     }
 }
@@ -206,18 +236,18 @@ impl Hub {
     }
 
     /// Takes a loan out, to settle it; its partition stays busy meanwhile.
-    pub(super) fn settling(self: &Arc<Self>, ticket: u64) -> Option<Loan> {
+    pub(super) fn settling(self: &Arc<Self>, ticket: u64) -> Option<Settling> {
         let loan = self.lock().loans.remove(&ticket)?;
         loan.arrival.stake.note();
         if loan.arrival.is_ours() {
-            return Some(loan);
+            return Some(Settling { hub: Arc::clone(self), ticket, loan: Some(loan) });
         }
         self.settled(&loan.arrival.note.partition);
         None
     }
 
     /// Puts a loan back that could not be settled: it ends with its time, and counts as no delivery.
-    pub(super) fn unsettled(&self, ticket: u64, loan: Loan) {
+    fn unsettled(&self, ticket: u64, loan: Loan) {
         self.lock().loans.insert(ticket, Loan { worked: true, ..loan });
         self.stirred.notify_one();
     }
@@ -292,13 +322,14 @@ impl Hub {
         self.lock().trouble.clone()
     }
 
-    /// How many messages of the lane this process has, and when the oldest of them was published first.
+    /// How many messages of the lane this process has, and when the oldest of them was published first, of those that
+    /// nobody settles just now.
     pub(super) fn held(&self) -> (u64, Option<Moment>) {
         let inner = self.lock();
         let loans = inner.loans.values().map(|loan| &loan.arrival);
-        let held = inner.ready.iter().chain(loans).filter(|arrival| arrival.is_ours());
-        let times: Vec<Moment> = held.map(|arrival| arrival.note.published_at).collect();
-        (u64::try_from(times.len()).unwrap_or(u64::MAX), times.into_iter().min())
+        let ready = || inner.ready.iter().filter(|arrival| arrival.is_ours());
+        let oldest = ready().chain(loans).map(|arrival| arrival.note.published_at).min();
+        (u64::try_from(ready().count() + inner.busy.len()).unwrap_or(u64::MAX), oldest)
     }
 
     /// Ends the hub: who waits hears it, and nothing is taken or settled any more.

@@ -225,14 +225,11 @@ impl Rabbit {
 
     async fn settle(&self, lease: &Lease, how: settle::How) -> Result<Settled, Error> {
         let Some((hub, ticket)) = self.loan(lease)? else { return Ok(Settled::Lost) };
-        let Some(loan) = hub.settling(ticket) else { return Ok(Settled::Lost) };
-        let settled = self.core.settle(&lease.lane, &loan.arrival, how).await;
-        if settled.is_err() {
-            hub.unsettled(ticket, loan);
-        } else {
-            hub.settled(&lease.partition);
-        }
-        settled
+        let Some(settling) = hub.settling(ticket) else { return Ok(Settled::Lost) };
+        let Some(arrival) = settling.arrival() else { return Ok(Settled::Lost) };
+        let settled = self.core.settle(&lease.lane, arrival, how).await?;
+        settling.done();
+        Ok(settled)
     }
 
     pub(super) async fn dead(&self, limit: u32) -> Result<Vec<Dead>, Error> {

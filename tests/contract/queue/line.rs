@@ -172,6 +172,19 @@ pub async fn the_depth_counts_what_is_not_settled(make: impl AsyncFn(Duration) -
     assert_eq!(queue.depth(&Lane::events()).await.unwrap(), Depth::default());
 }
 
+pub async fn what_is_held_is_what_was_taken_and_did_not_end(make: impl AsyncFn(Duration) -> Queue) {
+    let queue = make(LEASE_FOR).await;
+    let held = async || queue.held(&lane()).await.unwrap();
+    assert_eq!(held().await, 0);
+    publish(&queue, &[("a", "1"), ("b", "2")]).await;
+    let leases = [take(&queue).await, take(&queue).await];
+    assert_eq!(held().await, 2);
+    assert_eq!(queue.ack(&leases[0]).await.unwrap(), Settled::Done);
+    assert_eq!(held().await, 1);
+    assert_eq!(queue.bury(&leases[1], "no").await.unwrap(), Settled::Done);
+    assert_eq!(held().await, 0);
+}
+
 pub async fn a_closed_queue_answers_and_opens_again(make: impl AsyncFn(Duration) -> Queue) {
     let queue = make(LEASE_FOR).await;
     publish(&queue, &[("shop", "1")]).await;
