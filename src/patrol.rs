@@ -165,7 +165,7 @@ impl<'a> Round<'a> {
             biased;
             Some(seen) = self.parents.recv() => self.parent(seen).await,
             Some(seen) = self.members.recv() => { self.member(seen); Ok(()) }
-            () = sleep_until(until) => { self.ask().await; self.watch().await }
+            () = sleep_until(until) => { self.ask().await; self.look_again().await; Ok(()) }
         }
     }
 
@@ -246,6 +246,14 @@ impl<'a> Round<'a> {
                 tracing::warn!(target.name = %target, "a pass is asked for again later: failed to {error}");
                 self.due.insert(target, Due { at: now_here + AGAIN_AFTER, source, own, because });
             }
+        }
+    }
+
+    /// Looks whether the cluster knows by now what it did not. What is watched goes on, whatever it says.
+    async fn look_again(&mut self) {
+        if let Err(error) = self.watch().await {
+            self.lost(&error);
+            (self.unknown, self.discovered) = (true, Instant::now());
         }
     }
 

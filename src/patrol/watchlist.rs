@@ -91,6 +91,8 @@ impl Watchlist {
             beat.pace = Pace::default();
         }
         beat.parent = parent;
+        // What it came to have may have been changed before that was watched.
+        beat.counted &= is_listed(&self.listed, &beat.parent);
         let held = if beat.parent.fence.done { std::mem::take(&mut beat.held) } else { BTreeSet::new() };
         let mut suspicions: Vec<Suspicion> = held.into_iter().collect();
         let ours = self.strays.extract_if(|_, live| live.label(member::PART_OF) == Some(&set));
@@ -163,11 +165,7 @@ impl Watchlist {
     /// mean that somebody changed some while nobody watched.
     fn count(&mut self, set: &str) -> Option<Suspicion> {
         let beat = self.sets.get_mut(set).filter(|beat| !beat.counted && beat.parent.fence.done)?;
-        let seen = |kind: &GroupKind| {
-            let within = |namespace: &String| self.listed.contains(&(kind.clone(), Some(namespace.clone())));
-            self.listed.contains(&(kind.clone(), None)) || beat.parent.namespaces.iter().all(within)
-        };
-        if !beat.parent.group_kinds.iter().all(seen) {
+        if !is_listed(&self.listed, &beat.parent) {
             return None;
         }
         beat.counted = true;
@@ -236,6 +234,14 @@ impl Watchlist {
         }
         self.places = places;
     }
+}
+
+/// Returns whether all members of a parent were listed, wherever it has some.
+fn is_listed(listed: &BTreeSet<(GroupKind, Option<String>)>, parent: &Parent) -> bool {
+    parent.group_kinds.iter().all(|kind| {
+        let within = |namespace: &String| listed.contains(&(kind.clone(), Some(namespace.clone())));
+        listed.contains(&(kind.clone(), None)) || parent.namespaces.iter().all(within)
+    })
 }
 
 /// Notes where a parent has members, and returns whether that was news: most have theirs where others have some.

@@ -76,16 +76,16 @@ fn as_heard(one: &Heard) -> String {
     let Heard { delivery, forge, hook, event, from, headers, secret, read, led_to, received_at, .. } = one;
     let (when, number) = (time(*received_at), secret + 1);
     let hook = hook.as_ref().map(|source| format!("/{source}")).unwrap_or_default();
-    let mut text = format!("delivery {delivery} at {when}, event {event}\n");
+    let mut text = format!("delivery {delivery} at {when}, event {event}{}\n", by(one));
     text += &format!("  from {from} to the webhook {forge}{hook}, signed with its secret number {number}\n");
     for (name, value) in headers {
         text += &format!("    {name}: {value}\n");
     }
     text + &match led_to {
         LedTo::Accepted { events } => {
-            format!("  read as a {read}{}\n  accepted: events {}\n", by(one), events.len())
+            format!("  read as a {read}\n  accepted: events {}\n", events.len())
         }
-        LedTo::Ignored { why } => format!("  ignored{}: {why}\n", by(one)),
+        LedTo::Ignored { why } => format!("  ignored: {why}\n"),
     }
 }
 

@@ -130,10 +130,10 @@ async fn deliveries_are_listed_and_each_is_explained_down_to_its_statuses() {
     assert_eq!((json["delivery"].as_str(), json["secret"].as_u64()), (Some("83e4273f-dd89"), Some(1)));
     let text = String::from_utf8(explain(folder.path(), "72d3162e").stdout).unwrap();
     for part in [
-        "delivery 72d3162e-cc78 at 1970-01-01T00:00:05Z, event push\n",
+        "delivery 72d3162e-cc78 at 1970-01-01T00:00:05Z, event push, by alice\n",
         "  from 192.0.2.1 to the webhook gitea, signed with its secret number 2\n",
         "    x-gitea-event: push\n",
-        "  read as a push of refs/heads/main in team/shop to aaaaaaaaaaaa, by alice\n",
+        "  read as a push of refs/heads/main in team/shop to aaaaaaaaaaaa\n",
         "source git, event 72d3162e-cc78\n  dispatched: jobs 1\n",
         "  + shop@east: what it reads is another\n  - blog: it follows refs/heads/next\n",
         &format!("commit {} of source git\n", commit('a')),

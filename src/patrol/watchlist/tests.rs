@@ -223,6 +223,26 @@ fn members_that_went_before_the_patrol_began_are_missed() {
 }
 
 #[test]
+fn members_that_went_before_their_kind_was_watched_are_missed() {
+    let listed = |group: &str, kind: &str, objects: &[Live]| Listed {
+        kind: GroupKind { group: group.into(), kind: kind.into() },
+        namespace: Some("shop".to_owned()),
+        objects: objects.iter().map(|live| live.id.clone()).collect(),
+    };
+    let one = config_map("one", whole(), &[]);
+    let mut parent = owning(parent(true, 'a'), std::slice::from_ref(&one));
+    parent.fence.members = 1;
+    let mut list = Watchlist::default();
+    list.parent(&live(&parent), "home");
+    list.member(one.clone());
+    assert!(list.members_listed(&listed("", "ConfigMap", &[one])).is_empty(), "all is there");
+    parent.group_kinds.insert(GroupKind { group: "example.org".into(), kind: "Widget".into() });
+    parent.fence.members = 2;
+    assert!(list.parent(&live(&parent), "home").is_empty(), "it is not watched yet");
+    assert_eq!(names(&list.members_listed(&listed("example.org", "Widget", &[]))), ["windlass-shop"]);
+}
+
+#[test]
 fn a_field_that_went_before_the_patrol_began_is_missed() {
     let listed = Listed {
         kind: GroupKind { group: String::new(), kind: "ConfigMap".into() },

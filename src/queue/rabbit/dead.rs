@@ -40,6 +40,10 @@ const QUIET: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How often does it look, at most, whether what it took is back?
 const LOOKS: u32 = 100;
+/// How many connections may break while it waits for its turn?
+const BROKEN: u32 = 3;
+/// How long does it wait after one did?
+const MENDED_AFTER: Duration = Duration::from_millis(150);
 
 /// All dead messages of a lane, oldest first, as long as they are taken.
 struct Reading {
@@ -160,9 +164,20 @@ async fn take_away(delivery: &Delivery, step: &'static str) -> Result<bool, Erro
 
 /// Waits until this connection is the only reader: it alone has a queue of that name.
 async fn turn(link: &Link, reader: &str) -> Result<(), Error> {
+    let mut broken = 0;
     // Whoever calls this bounds the loop.
     loop {
-        let channel = link.channel().await?;
+        let channel = match link.channel().await {
+            Ok(channel) => channel,
+            // The end of a channel that was refused may cross with what is said on it, which ends its connection.
+            Err(Error::Broker { .. }) if broken < BROKEN => {
+                broken += 1;
+                // why: a new connection is not tried sooner.
+                sleep(MENDED_AFTER).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let alone =
             QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
         let declared = channel.queue_declare(reader.into(), alone, FieldTable::default());

@@ -246,10 +246,17 @@ impl Hub {
         None
     }
 
-    /// Puts a loan back that could not be settled: it ends with its time, and counts as no delivery.
-    fn unsettled(&self, ticket: u64, loan: Loan) {
-        self.lock().loans.insert(ticket, Loan { worked: true, ..loan });
-        self.stirred.notify_one();
+    /// Puts a loan back that could not be settled: it ends with its time, and counts as no delivery. One that was lost
+    /// meanwhile, or acknowledged with nobody to hear of it, keeps its partition from nobody.
+    fn unsettled(self: &Arc<Self>, ticket: u64, loan: Loan) {
+        let mut inner = self.lock();
+        if loan.arrival.is_ours() {
+            inner.loans.insert(ticket, Loan { worked: true, ..loan });
+            self.stirred.notify_one();
+        } else {
+            inner.busy.remove(&loan.arrival.note.partition);
+            self.deal(&mut inner);
+        }
     }
 
     /// Lets the partition go on, after a message of it was settled.
