@@ -179,11 +179,8 @@ pub async fn history(asked: &History) -> anyhow::Result<ExitCode> {
 
 fn sought(asked: &History) -> anyhow::Result<Sought> {
     let name = |text: &Option<String>| text.as_deref().map(Name::parse).transpose();
-    let is_begun = |commit: &String| {
-        (1..=64).contains(&commit.len()) && commit.bytes().all(|digit| digit.is_ascii_hexdigit())
-    };
-    if let Some(other) = asked.commit.as_ref().filter(|commit| !is_begun(commit)) {
-        bail!("read --commit: {other:?} is no commit: give its first digits, as git log shows them");
+    if let Some(other) = asked.commit.as_ref().filter(|commit| !begins_a_commit(commit)) {
+        bail!("read --commit: \"{other}\" is none: give its id, or at least 4 digits of its beginning");
     }
     Ok(Sought {
         application: name(&asked.application).context("read --application")?,
@@ -191,6 +188,11 @@ fn sought(asked: &History) -> anyhow::Result<Sought> {
         commit: asked.commit.as_ref().map(|commit| commit.to_lowercase()),
         failed: asked.failed,
     })
+}
+
+/// Returns whether a text may be a commit, or its beginning as people give it.
+fn begins_a_commit(text: &str) -> bool {
+    (4..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// Opens the history that windlass has written with these settings.

@@ -17,7 +17,7 @@ pub struct History {
     /// Only the runs in this cluster.
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
-    /// Only the runs of this commit, or of those that begin like this.
+    /// Only the runs of this commit, or of those that begin like this: at least 4 digits.
     #[arg(long, value_name = "COMMIT")]
     pub commit: Option<String>,
     /// Only the runs that ended in a failure or an error; looked for among the last 100,000.

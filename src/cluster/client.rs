@@ -24,7 +24,7 @@ use tower::util::option_layer;
 /// 40 ms; and each watch has a connection of its own.
 ///
 /// # Errors
-/// Certificates and tokens that cannot be used. A proxy is heeded by nothing here.
+/// Certificates and tokens that cannot be used. A proxy is not gone through: whoever calls refuses one.
 pub(super) fn client(
     config: &kube::Config,
     limit: usize,

@@ -53,7 +53,8 @@ impl Connection {
         // Its address may hold a password.
         if config.proxy_url.is_some() {
             return Err(
-                "it names a proxy, or the environment does, and windlass goes through none".to_owned()
+                "windlass goes through no proxy: take proxy-url out of it, or HTTPS_PROXY out of the environment"
+                    .to_owned()
             );
         }
         config.connect_timeout = Some(CONNECT_WITHIN);
@@ -208,7 +209,7 @@ async fn access(settings: &Settings) -> Result<Access, String> {
 async fn text(path: &Path) -> Result<String, String> {
     let words = |error: std::io::Error| error.to_string();
     if !tokio::fs::metadata(path).await.map_err(words)?.is_file() {
-        return Err("is no file".to_owned());
+        return Err("is no file that can be read whole: put the kubeconfig itself there".to_owned());
     }
     let mut text = String::new();
     let file = tokio::fs::File::open(path).await.map_err(words)?;

@@ -16,6 +16,7 @@ use windlass::pause::Pin;
 use windlass::store::Store;
 
 use super::WRONG;
+use super::begins_a_commit;
 use super::out;
 use super::steer::named;
 use super::steer::open;
@@ -86,8 +87,7 @@ pub(super) async fn commit(store: &Store, source: &Name, text: &str) -> anyhow::
     if let Ok(commit) = CommitId::parse(text) {
         return Ok(commit);
     }
-    let digits = (4..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if !digits {
+    if !begins_a_commit(text) {
         bail!("read the commit: \"{text}\" is none: give its id, or at least 4 digits of its beginning");
     }
     let known = store.commits(&text.to_lowercase()).await?;

@@ -152,6 +152,9 @@ async fn what_is_asked_and_watched_is_asked_by_the_newest_kubeconfig() {
     }
     drop(connect_as(&file, &format!("{server}, proxy-url: \"http://alice:sesame@127.0.0.1:1\""), "").await);
     let error = cluster.renew().await.unwrap_err().to_string();
-    assert!(error.contains("windlass goes through none") && !error.contains("sesame"), "{error}");
+    assert!(
+        error.contains("goes through no proxy: take proxy-url out") && !error.contains("sesame"),
+        "{error}"
+    );
     told(true, "second").await;
 }

@@ -55,12 +55,36 @@ fn considered(event: &str, end: &str) -> Told {
 }
 
 fn deliveries(folder: &Path, more: &[&str]) -> String {
+    asked(folder, "deliveries", more).unwrap()
+}
+
+/// Returns what a command prints of a store, or how it refuses.
+fn asked(folder: &Path, command: &str, more: &[&str]) -> Result<String, String> {
     let config = folder.join("windlass.toml");
     std::fs::write(&config, "[data]\ndir = \".\"\n").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
-    let output = command.arg("deliveries").args(more).arg("--config").arg(config).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let mut windlass = Command::new(env!("CARGO_BIN_EXE_windlass"));
+    let output = windlass.arg(command).args(more).arg("--config").arg(config).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[tokio::test]
+async fn history_is_printed_as_it_is_asked_for() {
+    let desk = Desk::new(&Place::Sqlite).await;
+    desk.hear(run("r1", "d1", &commit('a'), Phase::Healthy)).await;
+    desk.hear(run("r2", "d2", &commit('b'), Phase::Failed)).await;
+    let folder = desk.close().await;
+    let history = |more: &[&str]| asked(folder.path(), "history", more);
+    let (short_a, short_b) = (commit('a').short().to_owned(), commit('b').short().to_owned());
+    let failed = history(&["--failed", "--cluster", "east", "--application", "shop"]).unwrap();
+    assert!(failed.contains(&short_b) && !failed.contains(&short_a), "{failed}");
+    let of = history(&["--commit", "AAAA"]).unwrap();
+    assert!(of.contains(&short_a) && !of.contains(&short_b), "{of}");
+    assert_eq!(history(&["--cluster", "west"]).unwrap(), "No runs.\n");
+    for other in ["HEAD", "aaa", ""] {
+        let refused = history(&["--commit", other]).unwrap_err();
+        assert!(refused.contains("at least 4 digits of its beginning"), "{refused}");
+    }
 }
 
 async fn a_delivery_is_kept_once_however_often_its_record_comes_and_each_time_it_is_delivered(place: Place) {
