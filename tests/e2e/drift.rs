@@ -62,7 +62,6 @@ async fn a_deleted_object_comes_back_and_the_applied_commit_counts() {
         w.settle().await;
         // Windlass was not told of this one yet.
         w.commit(&[("shop/one.yaml", &config_map("one", "2"))]);
-        w.repo.slip_in("refs/heads/main");
         let _patrol = w.patrol();
         w.east.delete(&w.path_of("one")).await;
         w.drift_is_seen().await;

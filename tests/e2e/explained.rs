@@ -183,7 +183,6 @@ async fn a_webhook_that_tells_of_nothing_is_seen_to_be_quiet() {
         assert!(!w.sweep().await.quiet);
         for (value, quiet) in [("1", false), ("2", true)] {
             w.commit(&[("shop/one.yaml", &config_map("one", value))]);
-            w.repo.slip_in(crate::world::windlass::MAIN);
             let swept = w.sweep().await;
             assert_eq!((swept.moved, swept.quiet), (1, quiet), "{value}");
             w.settle().await;

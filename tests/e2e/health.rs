@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::world::manifests::config_map;
 use crate::world::manifests::definition;
+use crate::world::manifests::definition_path;
 use crate::world::manifests::deployment;
 use crate::world::manifests::stuck_deployment;
 use crate::world::manifests::widget;
@@ -104,9 +105,7 @@ async fn a_custom_resource_that_reports_nothing_is_no_success_unless_it_is_to_be
             let second = w.ship(&[("shop/a.yaml", &ignored)]).await;
             w.settle().await;
             w.expect(&second, "shop@east", "success", &["1 configured"]).await;
-            w.east
-                .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
-                .await;
+            w.east.delete(&definition_path(&group)).await;
         })
         .await;
 }
@@ -157,9 +156,7 @@ async fn a_rule_of_the_settings_says_when_a_custom_resource_works() {
             report("Broken").await;
             w.settle().await;
             w.expect(&second, "shop@east", "failure", &["Widget", "its health rule calls it failed"]).await;
-            w.east
-                .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
-                .await;
+            w.east.delete(&definition_path(&group)).await;
         })
         .await;
 }
@@ -198,9 +195,7 @@ async fn what_has_to_stay_healthy_is_no_success_before_it_did() {
             assert!(step >= calm + std::time::Duration::from_millis(900), "it was unstable until then");
             w.settle().await;
             w.expect(&first, "shop@east", "success", &["2 created", "healthy in"]).await;
-            w.east
-                .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
-                .await;
+            w.east.delete(&definition_path(&group)).await;
         })
         .await;
 }

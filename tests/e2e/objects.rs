@@ -7,6 +7,7 @@ use windlass::reconcile;
 
 use crate::world::manifests::config_map;
 use crate::world::manifests::definition;
+use crate::world::manifests::definition_path;
 use crate::world::manifests::namespace;
 use crate::world::manifests::secret;
 use crate::world::manifests::widget;
@@ -116,9 +117,7 @@ async fn a_definition_and_its_custom_resource_come_in_one_commit() {
         let second = w.ship(&[("shop/b.yaml", &widget(&group, "two", "2"))]).await;
         w.settle().await;
         w.expect(&second, "shop@east", "success", &["1 created, 1 pruned"]).await;
-        w.east
-            .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
-            .await;
+        w.east.delete(&definition_path(&group)).await;
     })
     .await;
 }
@@ -363,9 +362,7 @@ async fn a_kind_that_a_commit_brings_is_watched_from_then_on() {
         w.drift_is_seen().await;
         w.settle().await;
         assert!(w.east.find(&path).await.is_some(), "it is back");
-        w.east
-            .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
-            .await;
+        w.east.delete(&definition_path(&group)).await;
     })
     .await;
 }

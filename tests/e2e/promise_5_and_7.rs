@@ -6,6 +6,7 @@ use crate::world::bed;
 use crate::world::journal;
 use crate::world::manifests::config_map;
 use crate::world::manifests::definition;
+use crate::world::manifests::definition_path;
 use crate::world::manifests::secret;
 use crate::world::manifests::widget;
 use crate::world::proxy::is_write;
@@ -69,9 +70,7 @@ async fn promise_5_what_the_commit_itself_makes_known_is_checked_as_soon_as_it_c
         let second = w.ship(&[("shop/b.yaml", &widget(&group, "good", "1"))]).await;
         w.settle().await;
         w.expect(&second, "shop@east", "success", &["2 created"]).await;
-        w.east
-            .delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
-            .await;
+        w.east.delete(&definition_path(&group)).await;
     })
     .await;
 }

@@ -13,6 +13,7 @@ use windlass::queue::Draft;
 use crate::annotations::annotated;
 use crate::world::manifests::config_map;
 use crate::world::manifests::definition;
+use crate::world::manifests::definition_path;
 use crate::world::manifests::deployment;
 use crate::world::manifests::secret;
 use crate::world::manifests::stuck_deployment;
@@ -157,7 +158,7 @@ async fn drift_is_corrected_whatever_the_waves_before_it_have_come_to() {
         w.drift_is_seen().await;
         w.settle().await;
         assert_eq!(w.value("one").await.as_deref(), Some("1"));
-        w.east.delete(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}")).await;
+        w.east.delete(&definition_path(&group)).await;
     })
     .await;
 }

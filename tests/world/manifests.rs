@@ -39,6 +39,11 @@ pub fn definition(group: &str) -> String {
     )
 }
 
+/// Returns where the API server has that definition.
+pub fn definition_path(group: &str) -> String {
+    format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}")
+}
+
 /// Returns a `Widget` of a group.
 pub fn widget(group: &str, name: &str, size: &str) -> String {
     format!("apiVersion: {group}/v1\nkind: Widget\nmetadata:\n  name: {name}\nspec:\n  size: {size}\n")
